@@ -1,0 +1,162 @@
+import type { ServerIdentity } from "./identity.ts";
+import type { TableName } from "./index-definition.ts";
+
+/** One row of `pg_stats`, with PostgreSQL's own text for every value. Contains real data values. */
+export interface ColumnStatistics {
+  readonly inherited: boolean;
+  readonly nullFraction: number;
+  /** Bytes. */
+  readonly averageWidth: number;
+  /** `n_distinct` as PostgreSQL stores it: > 0 a count, < 0 minus the fraction of rows, 0 unknown. */
+  readonly distinct: number;
+  /** Raw array literals, ready for `array_in`; null where the slot is absent. */
+  readonly mostCommonValues: string | null;
+  readonly mostCommonFrequencies: readonly number[] | null;
+  readonly histogramBounds: string | null;
+  readonly correlation: number | null;
+  readonly mostCommonElements: string | null;
+  readonly mostCommonElementFrequencies: readonly number[] | null;
+  readonly elementCountHistogram: readonly number[] | null;
+}
+
+export interface Column {
+  readonly attnum: number;
+  readonly name: string;
+  /** `format_type(atttypid, atttypmod)`. */
+  readonly type: string;
+  readonly typeOid: number;
+  /** The base type's name without length, schema or domain, e.g. `int4`, `text`, `_text`, `numeric`. */
+  readonly baseType: string;
+  readonly notNull: boolean;
+  /** The most bytes a stored value can take; null when the type sets no bound (text, jsonb, numeric without precision…). */
+  readonly maxBytes: number | null;
+  /** Whether the type has a default B-tree operator class. */
+  readonly ordered: boolean;
+  /** Collation by name (`schema.name`), null where the type has none; `default` for the database's. */
+  readonly collation: string | null;
+  /** Stored generated and virtual columns: the expression, and which. */
+  readonly generated: { readonly kind: "stored" | "virtual"; readonly expression: string } | null;
+  readonly identity: boolean;
+  /** The row with `inherited = false`, or null when the table was never analysed or cannot be read. */
+  readonly statistics: ColumnStatistics | null;
+  /** The row with `inherited = true` of partitioned and inheritance parents. */
+  readonly inheritedStatistics: ColumnStatistics | null;
+  /** Per-column statistics target; null = default. */
+  readonly statisticsTarget: number | null;
+}
+
+/** An index as the catalogue has it. */
+export interface ExistingIndex {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `pg_get_indexdef(oid)`. */
+  readonly definition: string;
+  readonly method: string;
+  /** Key columns in order; null where the key is an expression. */
+  readonly keys: readonly (string | null)[];
+  readonly directions: readonly ("asc" | "desc")[];
+  readonly nulls: readonly ("first" | "last")[];
+  readonly include: readonly string[];
+  /** True where every key uses its type's default operator class and the column's own collation. */
+  readonly plainKeys: boolean;
+  readonly unique: boolean;
+  readonly primary: boolean;
+  readonly valid: boolean;
+  /** `pg_constraint.conname` where a constraint owns the index. */
+  readonly constraint: string | null;
+  readonly exclusion: boolean;
+  readonly replicaIdentity: boolean;
+  readonly clustered: boolean;
+  readonly extensionOwned: boolean;
+  /** `pg_get_expr(indpred)`. */
+  readonly predicate: string | null;
+  readonly sizeBytes: number;
+  readonly pages: number;
+  readonly tuples: number;
+  readonly scans: number;
+  readonly comment: string | null;
+  /** The parent index of a partition's index. */
+  readonly parentOid: number | null;
+}
+
+export interface ForeignKey {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly referenced: TableName;
+  readonly referencedColumns: readonly string[];
+}
+
+/** Cumulative counters of `pg_stat_user_tables`. */
+export interface TableActivity {
+  readonly inserts: number;
+  readonly updates: number;
+  readonly hotUpdates: number;
+  readonly deletes: number;
+  readonly sequentialScans: number;
+  readonly modificationsSinceAnalyze: number;
+  readonly liveTuples: number;
+}
+
+export interface Table extends TableName {
+  readonly oid: number;
+  readonly kind: "table" | "partitioned" | "materialized view";
+  readonly persistence: "permanent" | "unlogged";
+  readonly owner: string;
+  /** `pg_class.reltuples`, −1 when never analysed. */
+  readonly tuples: number;
+  /** `pg_class.relpages` (what the planner's density is computed from). */
+  readonly pages: number;
+  readonly allVisiblePages: number;
+  /** The file's present length in blocks, which the planner reads from storage. */
+  readonly blocks: number;
+  readonly columns: readonly Column[];
+  readonly indexes: readonly ExistingIndex[];
+  readonly foreignKeys: readonly ForeignKey[];
+  readonly activity: TableActivity | null;
+  readonly storageParameters: readonly string[];
+  /** For partitions and inheritance children. */
+  readonly parents: readonly TableName[];
+  /** `FOR VALUES …` of a partition. */
+  readonly partitionBound: string | null;
+  /** `pg_get_partkeydef` of a partitioned table. */
+  readonly partitionKey: string | null;
+  readonly rowLevelSecurity: boolean;
+}
+
+export interface EnumType extends TableName {
+  readonly labels: readonly string[];
+}
+
+export interface DomainType extends TableName {
+  readonly baseType: string;
+  readonly notNull: boolean;
+}
+
+export interface ExtendedStatistics extends TableName {
+  readonly table: TableName;
+  /** `pg_get_statisticsobjdef`. */
+  readonly definition: string;
+}
+
+export interface View extends TableName {
+  readonly definition: string;
+}
+
+/** One consistent reading of a target's schema, sizes and planner statistics. */
+export interface Catalog {
+  readonly server: ServerIdentity;
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  /** Settings that change plans, by name, as `current_setting` shows them for the observing role. */
+  readonly plannerSettings: Readonly<Record<string, string>>;
+  readonly schemas: readonly string[];
+  readonly extensions: readonly { readonly name: string; readonly schema: string; readonly version: string }[];
+  readonly enums: readonly EnumType[];
+  readonly domains: readonly DomainType[];
+  /** Ordinary, partitioned and materialised relations of user schemas, ours left out. */
+  readonly tables: readonly Table[];
+  readonly views: readonly View[];
+  readonly extendedStatistics: readonly ExtendedStatistics[];
+}

@@ -1,0 +1,61 @@
+import type { TableName } from "./index-definition.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** See `rollout/SPEC.md` for what each state means and which transitions there are. */
+export type DeploymentState =
+  | "proposed"
+  | "approved"
+  | "building"
+  | "verifying"
+  | "settled"
+  | "rolling_back"
+  | "rolled_back"
+  | "failed"
+  | "declined";
+
+/** What a deployment is for. `create` builds an index of ours, `drop` removes one of ours. */
+export type DeploymentKind = "create" | "drop";
+
+export interface Deployment {
+  /** UUID. The index's comment is `indexpilot:<id>`. */
+  readonly id: string;
+  readonly kind: DeploymentKind;
+  readonly state: DeploymentState;
+  readonly table: TableName;
+  readonly tableOid: number;
+  /** `CREATE INDEX …` without CONCURRENTLY, with the final name, as `pg_get_indexdef` would write it where known. */
+  readonly definition: string;
+  /** Unique name the build uses; the index is renamed once it is verified. */
+  readonly temporaryName: string;
+  readonly indexName: string;
+  readonly indexOid: number | null;
+  /** The build's backend, so that a later process can find it: pid and `pg_stat_activity.backend_start`. */
+  readonly backend: { readonly pid: number; readonly startedAt: string } | null;
+  readonly sizeBytes: number | null;
+  readonly predictedBytes: number | null;
+  readonly buildMs: number | null;
+  readonly verdict: Verdict | null;
+  /** What the decision was made from: statements served, costs, rule. */
+  readonly rationale: DeploymentRationale;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** Which statements a deployment is expected to change, and by how much (planner cost, weighted). */
+export interface DeploymentRationale {
+  readonly statementIds: readonly string[];
+  readonly costBefore: number | null;
+  readonly costAfter: number | null;
+  readonly reason: string;
+}
+
+/** One transition; the history is the list of them. */
+export interface DeploymentEvent {
+  readonly deploymentId: string;
+  readonly at: Date;
+  readonly from: DeploymentState | null;
+  readonly to: DeploymentState;
+  readonly event: string;
+  readonly actor: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,41 @@
+export type Outcome = "better" | "worse" | "equivalent" | "undecided";
+
+/** A two-sided interval for a relative change: −0.5 is half the time, +1 is twice. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+  /** Confidence level, e.g. 0.95, already corrected for repeated looks and for the number of statements. */
+  readonly level: number;
+}
+
+export interface StatementVerdict {
+  readonly statementId: string;
+  readonly outcome: Outcome;
+  /** Arithmetic mean per call, milliseconds; null without calls. */
+  readonly meanMsBefore: number | null;
+  readonly meanMsAfter: number | null;
+  /** Relative change after drift was taken out; null when it cannot be computed. */
+  readonly change: number | null;
+  readonly interval: Interval | null;
+  readonly callsBefore: number;
+  readonly callsAfter: number;
+  readonly blocksBefore: number;
+  readonly blocksAfter: number;
+  /** Why the outcome is what it is, in one sentence. */
+  readonly reason: string;
+}
+
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly change: number | null;
+  readonly interval: Interval | null;
+  /** How traffic was split: `time` is before/after with untouched statements as control. */
+  readonly exposure: "time";
+  readonly statements: readonly StatementVerdict[];
+  /** Relative change of the untouched statements, which was taken out; null when there were none. */
+  readonly drift: number | null;
+  readonly controlStatements: number;
+  /** How many times the data has been looked at, this look included. */
+  readonly looks: number;
+  readonly reason: string;
+}

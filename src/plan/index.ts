@@ -1,0 +1,7 @@
+/**
+ * What does a plan say?
+ *
+ * One `EXPLAIN (FORMAT JSON)` as a value: decoded, walked, compared. Pure; no SQL and no connection. The comparison is what calibration
+ * means by "same shape".
+ */
+export * from "./plan.ts";

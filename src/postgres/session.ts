@@ -59,9 +59,14 @@ const connectionFailure = (target: ConnectionTarget, error: unknown): IndexPilot
     return failure("connection_refused", { host: target.host, port: target.port, cause: code }, error);
   }
   if (typeof code === "string") return failure("tls_failed", { cause }, error);
-  // Without any code: the driver's own words. It refuses to send a password it does not have ("SASL: … must be a string").
-  if (target.config.password === undefined && target.config.ssl === false) {
-    return failure("authentication_failed", { user: target.user, cause }, error);
+  // The driver has no code for "the server wants a password and there is none"; its SCRAM errors all begin so.
+  if (cause.startsWith("SASL")) {
+    const missing = target.config.password === undefined;
+    return failure(
+      "authentication_failed",
+      { user: target.user, cause: missing ? "the server asks for a password and none was given" : cause },
+      error,
+    );
   }
   return failure("connection_refused", { host: target.host, port: target.port, cause }, error);
 };

@@ -191,6 +191,12 @@ export const catalogue = {
     message: (p) => `the schema "indexpilot" was written by a newer IndexPilot (migration ${p.version})`,
     remedy: () => "upgrade this IndexPilot",
   }),
+  store_older: entry<{ version: string }>({
+    exitCode: ExitCode.unsuitable,
+    retryable: false,
+    message: (p) => `the schema "indexpilot" was written by an older IndexPilot (migration ${p.version} is missing)`,
+    remedy: () => "`indexpilot apply` upgrades it; commands that only read do not change it",
+  }),
   store_changed: entry<{ migration: string }>({
     exitCode: ExitCode.failed,
     retryable: false,

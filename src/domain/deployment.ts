@@ -1,4 +1,4 @@
-import type { TableName } from "./index-definition.ts";
+import type { IndexDefinition, TableName } from "./index-definition.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** See `rollout/SPEC.md` for what each state means and which transitions there are. */
@@ -25,6 +25,8 @@ export interface Deployment {
   readonly tableOid: number;
   /** `CREATE INDEX …` without CONCURRENTLY, with the final name, as `pg_get_indexdef` would write it where known. */
   readonly definition: string;
+  /** What the index shall be; the catalogue is compared with it before anything is called built. */
+  readonly intended: IndexDefinition;
   /** Unique name the build uses; the index is renamed once it is verified. */
   readonly temporaryName: string;
   readonly indexName: string;

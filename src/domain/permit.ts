@@ -36,3 +36,19 @@ export const permitAllows = (permit: Permit, act: PermittedAct, nowMs: number): 
   permit.deploymentId === act.deploymentId &&
   permit.table.schema === act.table.schema &&
   permit.table.name === act.table.name;
+
+/** What the safeguards answer. A refusal is a value: it is shown, stored as a decision, and may end by itself. */
+export type PermitAnswer =
+  | { readonly kind: "permit"; readonly permit: Permit }
+  | {
+      readonly kind: "refused";
+      /** Stable code, e.g. `storage_budget`; the safeguards' SPEC.md lists them. */
+      readonly code: string;
+      /** One sentence for people, with the numbers. */
+      readonly reason: string;
+      /** When asking again can help; null when a person has to change something first. */
+      readonly retryAt: Date | null;
+    };
+
+/** Asks the safeguards about one act, at the moment it is about to begin. */
+export type PermitSource = (act: PermittedAct) => Promise<PermitAnswer>;

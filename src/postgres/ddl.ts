@@ -1,5 +1,5 @@
-import type { IndexDefinition, IndexKey } from "../domain/index.ts";
-import { quoteIdentifier, quoteName } from "./identifier.ts";
+import type { IndexDefinition, IndexKey, TableName } from "../domain/index.ts";
+import { quoteIdentifier, quoteLiteral, quoteName } from "./identifier.ts";
 
 const key = (value: IndexKey): string => {
   const ordinary = value.direction === "asc" ? "last" : "first";
@@ -23,3 +23,24 @@ export const renderCreateIndex = (
     `on ${quoteName(definition.table)} using ${definition.method} (${definition.keys.map(key).join(", ")})${include}`
   );
 };
+
+/**
+ * Renders `drop index concurrently`: SHARE UPDATE EXCLUSIVE on the table, and a wait for the transactions that use it; reads and writes go on.
+ * Needs ownership of the table. Not allowed in a transaction.
+ */
+export const renderDropIndex = (index: TableName): string => `drop index concurrently if exists ${quoteName(index)}`;
+
+/** Renders the renaming of an index: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership and CREATE on the schema. */
+export const renderRenameIndex = (index: TableName, name: string): string =>
+  `alter index ${quoteName(index)} rename to ${quoteIdentifier(name)}`;
+
+/** Renders an index's comment: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership. */
+export const renderIndexComment = (index: TableName, comment: string): string =>
+  `comment on index ${quoteName(index)} is ${quoteLiteral(comment)}`;
+
+/**
+ * Renders a lock of the mode that every build, vacuum and `alter table` on the table conflicts with, reads and writes do not. With `nowait` it
+ * fails at once instead of queueing: whoever gets it knows that nobody builds an index on this table.
+ */
+export const renderProveIdle = (table: TableName): string =>
+  `lock table only ${quoteName(table)} in share update exclusive mode nowait`;

@@ -4,6 +4,7 @@
  */
 export const SqlState = {
   undefinedTable: "42P01",
+  undefinedObject: "42704",
   undefinedFunction: "42883",
   insufficientPrivilege: "42501",
   duplicateTable: "42P07",

@@ -1,0 +1,67 @@
+import type { CandidateOrigin, IndexDefinition, IndexKey } from "../domain/index.ts";
+import type { KeyDraft } from "./access-rules.ts";
+
+interface Drafted {
+  readonly statementId: string;
+  readonly draft: KeyDraft;
+}
+
+const equalitiesOf = (draft: KeyDraft): readonly IndexKey[] => draft.keys.slice(0, draft.equalities);
+
+/**
+ * Orders that let two statements share one index: where the equality columns of one are among those of the other, they come first. (Among columns
+ * compared with `=`, any order serves the longer one equally.)
+ */
+export const sharedOrders = (
+  drafts: readonly Drafted[],
+  distinct: (column: string) => number,
+): { readonly statementId: string; readonly keys: readonly IndexKey[] }[] => {
+  const sets = new Map<string, readonly string[]>();
+  for (const { draft } of drafts) {
+    const columns = equalitiesOf(draft).map((key) => key.column);
+    if (columns.length > 0) sets.set(columns.toSorted().join("\0"), columns);
+  }
+  const shared: { statementId: string; keys: readonly IndexKey[] }[] = [];
+  for (const { statementId, draft } of drafts) {
+    const equalities = equalitiesOf(draft);
+    if (equalities.length < 2) continue;
+    for (const first of sets.values()) {
+      if (first.length >= equalities.length) continue;
+      if (!first.every((column) => equalities.some((key) => key.column === column))) continue;
+      const leads = (key: IndexKey): number => (first.includes(key.column) ? 0 : 1);
+      const keys = equalities.toSorted(
+        (a, b) => leads(a) - leads(b) || distinct(b.column) - distinct(a.column) || (a.column < b.column ? -1 : 1),
+      );
+      shared.push({ statementId, keys: [...keys, ...draft.keys.slice(draft.equalities)] });
+    }
+  }
+  return shared;
+};
+
+/** One index for all that cover different columns behind the same keys. */
+export const sharedPayloads = (
+  candidates: readonly { readonly definition: IndexDefinition; readonly origins: readonly CandidateOrigin[] }[],
+  maxInclude: number,
+): {
+  readonly keys: readonly IndexKey[];
+  readonly include: readonly string[];
+  readonly origins: readonly CandidateOrigin[];
+}[] => {
+  const groups = new Map<string, (typeof candidates)[number][]>();
+  for (const candidate of candidates) {
+    if (candidate.definition.include.length === 0) continue;
+    const keys = JSON.stringify(candidate.definition.keys);
+    const group = groups.get(keys);
+    if (group === undefined) groups.set(keys, [candidate]);
+    else group.push(candidate);
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.flatMap((one, position) =>
+      group.slice(position + 1).flatMap((other) => {
+        const include = [...new Set([...one.definition.include, ...other.definition.include])];
+        if (include.length > maxInclude) return [];
+        return [{ keys: one.definition.keys, include, origins: [...one.origins, ...other.origins] }];
+      }),
+    ),
+  );
+};

@@ -1,0 +1,106 @@
+import type { Block, StatementCounters } from "../domain/index.ts";
+import { ratioInfluence, welch, type Estimate } from "../statistics/index.ts";
+
+const counters = (block: Block, id: string): StatementCounters | undefined => block.statements.get(id);
+
+export const callsIn = (blocks: readonly Block[], id: string): number =>
+  blocks.reduce((total, block) => total + (counters(block, id)?.calls ?? 0), 0);
+
+/** The blocks in which a statement was called. */
+export const blocksWith = (blocks: readonly Block[], id: string): readonly Block[] =>
+  blocks.filter((block) => (counters(block, id)?.calls ?? 0) > 0);
+
+/** Mean per call of one counter over all the blocks; null without calls. */
+export const perCall = (
+  blocks: readonly Block[],
+  id: string,
+  value: (of: StatementCounters) => number,
+): number | null => {
+  const calls = callsIn(blocks, id);
+  if (calls === 0) return null;
+  return (
+    blocks.reduce((total, block) => {
+      const of = counters(block, id);
+      return of === undefined ? total : total + value(of);
+    }, 0) / calls
+  );
+};
+
+/** How much each statement counts: its calls before the change. Fixed, so that a change of the mix is not taken for a change of speed. */
+export type Mix = ReadonlyMap<string, number>;
+
+export const mixOf = (before: readonly Block[], ids: readonly string[]): Mix =>
+  new Map(ids.map((id) => [id, callsIn(before, id)]));
+
+/** Σ weight × mean time per call (ms), and each block's influence on its logarithm; null when a statement has no measurable time. */
+const fixedMixTime = (
+  blocks: readonly Block[],
+  mix: Mix,
+): { readonly time: number; readonly influence: readonly number[] } | null => {
+  let time = 0;
+  const influence = Array.from<number>({ length: blocks.length }).fill(0);
+  for (const [id, weight] of mix) {
+    const ratio = ratioInfluence(
+      blocks.map((block) => ({ y: counters(block, id)?.totalMs ?? 0, x: counters(block, id)?.calls ?? 0 })),
+    );
+    if (ratio === null) return null;
+    const share = weight * ratio.ratio;
+    time += share;
+    for (const [i, one] of ratio.influence.entries()) influence[i] = (influence[i] ?? 0) + share * one;
+  }
+  if (!(time > 0)) return null;
+  return { time, influence: influence.map((one) => one / time) };
+};
+
+/** The change of a mix of statements against that of the control, on the scale of natural logarithms. */
+export interface Contrast {
+  /** ln(after / before) of the mix minus that of the control. */
+  readonly estimate: Estimate | null;
+  /** ln(after / before) of the control, which was taken out; null when there was no control. */
+  readonly drift: number | null;
+}
+
+/**
+ * Difference in differences. Block by block, the control's deviation is subtracted from that of the mix before the variance
+ * is taken: noise they share (another tenant, a checkpoint) cancels, and the control's own noise is counted.
+ * @returns null when the mix has no measurable time on one side
+ */
+export const contrast = (
+  before: readonly Block[],
+  after: readonly Block[],
+  mix: Mix,
+  controlIds: readonly string[],
+  minimumBlocks: number,
+): Contrast | null => {
+  const first = fixedMixTime(before, mix);
+  const second = fixedMixTime(after, mix);
+  if (first === null || second === null) return null;
+  const change = Math.log(second.time / first.time);
+  const usable = usableIn(before, after, controlIds, minimumBlocks);
+  const controlMix = mixOf(before, usable);
+  const controlFirst = fixedMixTime(before, controlMix);
+  const controlSecond = fixedMixTime(after, controlMix);
+  if (controlFirst === null || controlSecond === null) {
+    return { estimate: welch(change, first.influence, second.influence), drift: null };
+  }
+  const drift = Math.log(controlSecond.time / controlFirst.time);
+  const minus = (values: readonly number[], others: readonly number[]): number[] =>
+    values.map((value, i) => value - (others[i] ?? 0));
+  return {
+    estimate: welch(
+      change - drift,
+      minus(first.influence, controlFirst.influence),
+      minus(second.influence, controlSecond.influence),
+    ),
+    drift,
+  };
+};
+
+/** The statements with calls in enough blocks on both sides. One that ran in a single block shows no variance, and so proves nothing. */
+export const usableIn = (
+  before: readonly Block[],
+  after: readonly Block[],
+  ids: readonly string[],
+  minimumBlocks: number,
+): readonly string[] =>
+  ids.filter((id) => blocksWith(before, id).length >= minimumBlocks && blocksWith(after, id).length >= minimumBlocks);

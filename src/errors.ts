@@ -209,6 +209,12 @@ export const catalogue = {
     message: () => "IndexPilot has not changed anything in this database yet (there is no schema indexpilot)",
     remedy: () => "`indexpilot advise` shows what it would do; `indexpilot apply --yes` does it",
   }),
+  relation_locked: entry<Record<string, never>>({
+    exitCode: ExitCode.failed,
+    retryable: true,
+    message: () => "a table of the target is locked exclusively, and we do not queue behind its lock",
+    remedy: () => "try again when the ALTER TABLE, VACUUM FULL or REINDEX that holds the lock has ended",
+  }),
   interrupted: entry<Record<string, never>>({
     exitCode: ExitCode.interrupted,
     retryable: true,

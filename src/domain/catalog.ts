@@ -78,6 +78,8 @@ export interface ExistingIndex {
   readonly comment: string | null;
   /** The parent index of a partition's index. */
   readonly parentOid: number | null;
+  /** Statistics of the index's own expressions, by the name `pg_attribute` gives each; absent where there are none. */
+  readonly expressionStatistics?: readonly { readonly column: string; readonly statistics: ColumnStatistics }[];
 }
 
 export interface ForeignKey {
@@ -122,6 +124,8 @@ export interface Table extends TableName {
   /** `pg_get_partkeydef` of a partitioned table. */
   readonly partitionKey: string | null;
   readonly rowLevelSecurity: boolean;
+  /** `pg_get_constraintdef` of the table's own CHECK constraints, which the planner uses to leave out inheritance children. */
+  readonly checks?: readonly { readonly name: string; readonly definition: string }[];
 }
 
 export interface EnumType extends TableName {
@@ -137,6 +141,17 @@ export interface ExtendedStatistics extends TableName {
   readonly table: TableName;
   /** `pg_get_statisticsobjdef`. */
   readonly definition: string;
+  /** What ANALYZE found, where the role may read it. Contains real data values. */
+  readonly data?: readonly ExtendedStatisticsData[];
+}
+
+/** One row of `pg_statistic_ext_data`: hexadecimal bytes, which mean the same on every server of one major version. */
+export interface ExtendedStatisticsData {
+  readonly inherited: boolean;
+  readonly distinct: string | null;
+  readonly dependencies: string | null;
+  /** Null also where it holds values of user-defined types, whose OIDs mean nothing elsewhere. */
+  readonly mostCommonValues: string | null;
 }
 
 export interface View extends TableName {
@@ -149,6 +164,8 @@ export interface Catalog {
   readonly encoding: string;
   readonly collate: string;
   readonly ctype: string;
+  /** Who sorts: the C library by `collate`, or another provider by its own locale. Absent means the C library. */
+  readonly localeProvider?: { readonly name: "icu" | "builtin"; readonly locale: string };
   /** Settings that change plans, by name, as `current_setting` shows them for the observing role. */
   readonly plannerSettings: Readonly<Record<string, string>>;
   readonly schemas: readonly string[];

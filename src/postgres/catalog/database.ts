@@ -1,0 +1,104 @@
+import type { Catalog, DomainType, EnumType, View } from "../../domain/index.ts";
+import type { Session } from "../session.ts";
+import { isExtensionMember, isUserSchema } from "./scope.ts";
+
+type Locale = Pick<Catalog, "encoding" | "collate" | "ctype" | "localeProvider">;
+
+const localeColumn = (versionNum: number): string => {
+  if (versionNum >= 170_000) return "datlocale";
+  return versionNum >= 150_000 ? "daticulocale" : "null";
+};
+
+/** Encoding and collation of the session's database. */
+export const readLocale = async (session: Session): Promise<Locale> => {
+  const provider = session.versionNum >= 150_000 ? "datlocprovider" : "'c'";
+  const [row] = await session.query<{
+    encoding: string;
+    collate: string;
+    ctype: string;
+    provider: "c" | "i" | "b";
+    locale: string | null;
+  }>(
+    `select pg_encoding_to_char(encoding) as encoding, datcollate as "collate", datctype as ctype,
+            ${provider} as provider, ${localeColumn(session.versionNum)} as locale
+       from pg_database where datname = current_database()`,
+  );
+  if (row === undefined) throw new Error("the session's database is not in pg_database");
+  const { encoding, collate, ctype, provider: code, locale } = row;
+  return code === "c" || locale === null
+    ? { encoding, collate, ctype }
+    : { encoding, collate, ctype, localeProvider: { name: code === "i" ? "icu" : "builtin", locale } };
+};
+
+/** Outside the planner's own categories, yet they change what it chooses or how a constant in a query is read. */
+const furtherSettings = [
+  "work_mem",
+  "hash_mem_multiplier",
+  "max_parallel_workers",
+  "max_parallel_workers_per_gather",
+  "parallel_leader_participation",
+  "effective_io_concurrency",
+  "TimeZone",
+  "DateStyle",
+  "IntervalStyle",
+  "transform_null_equals",
+  "block_size",
+];
+
+/** Settings that change plans, as they are in this session: the server's, the database's and the role's. */
+export const readPlannerSettings = async (session: Session): Promise<Record<string, string>> => {
+  const rows = await session.query<{ name: string; value: string }>(
+    `select name, current_setting(name) as value
+       from pg_settings
+      where category like 'Query Tuning /%' or name = any ($1)
+      order by name`,
+    [furtherSettings],
+  );
+  return Object.fromEntries(rows.map((row) => [row.name, row.value]));
+};
+
+export const readSchemas = async (session: Session): Promise<string[]> => {
+  const rows = await session.query<{ name: string }>(
+    `select nspname as name from pg_namespace where ${isUserSchema("nspname")} order by oid`,
+  );
+  return rows.map((row) => row.name);
+};
+
+export const readExtensions = (session: Session): Promise<Catalog["extensions"][number][]> =>
+  session.query(
+    `select e.extname as name, n.nspname as schema, e.extversion as version
+       from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+      order by e.oid`,
+  );
+
+export const readEnums = (session: Session): Promise<EnumType[]> =>
+  session.query(
+    `select n.nspname as schema, t.typname as name, array_agg(l.enumlabel::text order by l.enumsortorder) as labels
+       from pg_type t
+       join pg_namespace n on n.oid = t.typnamespace
+       join pg_enum l on l.enumtypid = t.oid
+      where ${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_type", "t.oid")}
+      group by t.oid, n.nspname, t.typname
+      order by t.oid`,
+  );
+
+export const readDomains = (session: Session): Promise<DomainType[]> =>
+  session.query(
+    `select n.nspname as schema, t.typname as name, format_type(t.typbasetype, t.typtypmod) as "baseType",
+            t.typnotnull as "notNull"
+       from pg_type t
+       join pg_namespace n on n.oid = t.typnamespace
+      where t.typtype = 'd' and ${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_type", "t.oid")}
+      order by t.oid`,
+  );
+
+/** Takes ACCESS SHARE for an instant on the relations a view reads. */
+export const readViews = (session: Session): Promise<View[]> =>
+  session.query(
+    `select n.nspname as schema, c.relname as name, pg_get_viewdef(c.oid) as definition
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'v' and c.relpersistence <> 't' and ${isUserSchema("n.nspname")}
+        and not ${isExtensionMember("pg_class", "c.oid")}
+      order by c.oid`,
+  );

@@ -1,0 +1,148 @@
+import {
+  type ColumnType,
+  type Generated,
+  type JSONColumnType,
+  Kysely,
+  PostgresDialect,
+  type PostgresPoolClient,
+} from "kysely";
+import type { Session } from "../postgres/index.ts";
+import type {
+  Decision,
+  DeploymentKind,
+  DeploymentRationale,
+  DeploymentState,
+  IndexDefinition,
+  Verb,
+  Verdict,
+} from "../domain/index.ts";
+
+// The driver returns bigint as text; every number we store stays below 2^53.
+type BigInteger = ColumnType<string, number, number>;
+type NullableBigInteger = ColumnType<string | null, number | null, number | null>;
+
+/** The schema's tables as the query builder sees them. `migrations/` is what makes them. */
+export interface Tables {
+  installation: {
+    id: Generated<number>;
+    system_identifier: string;
+    database_oid: number;
+    database_name: string;
+    host: string;
+    port: number;
+    installed_at: Generated<Date>;
+  };
+  deployment: {
+    id: string;
+    installation_id: number;
+    kind: DeploymentKind;
+    state: DeploymentState;
+    table_schema: string;
+    table_name: string;
+    table_oid: number;
+    definition: string;
+    intended: JSONColumnType<IndexDefinition>;
+    temporary_name: string;
+    index_name: string;
+    index_oid: number | null;
+    backend_pid: number | null;
+    backend_started_at: string | null;
+    size_bytes: NullableBigInteger;
+    predicted_bytes: NullableBigInteger;
+    build_ms: number | null;
+    verdict: ColumnType<Verdict | null, string | null, string | null>;
+    rationale: JSONColumnType<DeploymentRationale>;
+    created_at: Date;
+    updated_at: Date;
+  };
+  deployment_event: {
+    id: Generated<string>;
+    deployment_id: string;
+    at: Date;
+    from_state: DeploymentState | null;
+    to_state: DeploymentState;
+    event: string;
+    actor: string;
+    detail: JSONColumnType<Record<string, unknown>>;
+  };
+  decision: {
+    id: Generated<string>;
+    installation_id: number;
+    at: Date;
+    subject: string;
+    deployment_id: string | null;
+    rule: string;
+    outcome: string;
+    code: string;
+    reason: string;
+    inputs: JSONColumnType<Decision["inputs"]>;
+  };
+  observation_scope: {
+    id: Generated<number>;
+    installation_id: number;
+    role: string;
+    search_path: string[];
+    node: "primary" | "replica";
+  };
+  statement: {
+    scope_id: number;
+    id: string;
+    fingerprint: string;
+    parser_major: number;
+    query_id: string | null;
+    label: string;
+    text: string;
+    verb: Verb;
+    first_seen: Date;
+    last_seen: Date;
+  };
+  block: {
+    id: Generated<string>;
+    installation_id: number;
+    node: "primary" | "replica";
+    started_at: Date;
+    ended_at: Date;
+    void_reason: string | null;
+  };
+  block_statement: {
+    block_id: string;
+    scope_id: number;
+    statement_id: string;
+    calls: BigInteger;
+    total_ms: number;
+    stddev_ms: number | null;
+    rows: BigInteger;
+    shared_blocks_hit: BigInteger;
+    shared_blocks_read: BigInteger;
+    temp_blocks: BigInteger;
+    wal_bytes: BigInteger;
+  };
+  scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
+}
+
+export type Database = Kysely<Tables>;
+
+/**
+ * The query builder over one session. A "pool" of one connection that callers take in turn, so that the statements of a transaction never
+ * mix with others; errors are the session's.
+ */
+export const databaseOver = (session: Session): Database => {
+  let turn: Promise<void> = Promise.resolve();
+  const connect = async (): Promise<PostgresPoolClient> => {
+    const before = turn;
+    let release = (): void => undefined;
+    turn = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    const query = async (sql: unknown, parameters: readonly unknown[] = []) => {
+      if (typeof sql !== "string") throw new TypeError("the store uses no cursors");
+      // Counts of changed rows are read with `returning`, so the command tag is not needed.
+      const rows = await session.query(sql, parameters);
+      return { command: "SELECT", rowCount: rows.length, rows };
+    };
+    return { query: query as PostgresPoolClient["query"], release };
+  };
+  const dialect = new PostgresDialect({ pool: { connect, end: () => Promise.resolve() } });
+  return new Kysely<Tables>({ dialect }).withSchema("indexpilot");
+};

@@ -1,0 +1,205 @@
+import type { Selectable, Updateable } from "kysely";
+import type { Deployment, DeploymentEvent, DeploymentState } from "../domain/index.ts";
+import type { Database, Tables } from "./database.ts";
+
+/** What a step may learn about a deployment. */
+export type DeploymentPatch = Partial<
+  Pick<Deployment, "definition" | "indexName" | "indexOid" | "backend" | "sizeBytes" | "buildMs" | "verdict">
+>;
+
+export interface Transition {
+  readonly from: DeploymentState;
+  readonly to: DeploymentState;
+  readonly event: string;
+  /** Who caused it: a role, a person, `indexpilot`. */
+  readonly actor: string;
+  readonly at: Date;
+  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly patch?: DeploymentPatch;
+}
+
+export interface DeploymentRepository {
+  /** Stores a new deployment and the first row of its history. */
+  insert(deployment: Deployment, origin: { readonly event: string; readonly actor: string }): Promise<void>;
+  get(id: string): Promise<Deployment | null>;
+  /** Oldest first. */
+  list(filter?: { readonly states?: readonly DeploymentState[] }): Promise<readonly Deployment[]>;
+  /** By the index's name, oldest first. Names repeat: over time, and between schemas. */
+  findByIndexName(indexName: string): Promise<readonly Deployment[]>;
+  /**
+   * Compare and set: changes the state only where it still is `from`, and writes the history row in the same transaction.
+   * @returns the deployment as it now is, or null when another process was quicker
+   */
+  transition(id: string, transition: Transition): Promise<Deployment | null>;
+  /** Oldest first. */
+  history(id?: string): Promise<readonly DeploymentEvent[]>;
+  /** When the builds on a table were begun, since a point in time. */
+  buildsBegun(tableOid: number, since: Date): Promise<readonly Date[]>;
+  /** Bytes of the indexes of ours that exist or are being built (measured, else predicted). */
+  ownedBytes(): Promise<number>;
+}
+
+const owningStates = ["building", "verifying", "settled", "rolling_back"] as const;
+
+const fromRow = (row: Selectable<Tables["deployment"]>): Deployment => ({
+  id: row.id,
+  kind: row.kind,
+  state: row.state,
+  table: { schema: row.table_schema, name: row.table_name },
+  tableOid: row.table_oid,
+  definition: row.definition,
+  intended: row.intended,
+  temporaryName: row.temporary_name,
+  indexName: row.index_name,
+  indexOid: row.index_oid,
+  backend:
+    row.backend_pid === null || row.backend_started_at === null
+      ? null
+      : { pid: row.backend_pid, startedAt: row.backend_started_at },
+  sizeBytes: row.size_bytes === null ? null : Number(row.size_bytes),
+  predictedBytes: row.predicted_bytes === null ? null : Number(row.predicted_bytes),
+  buildMs: row.build_ms,
+  verdict: row.verdict,
+  rationale: row.rationale,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+const patchColumns = (patch: DeploymentPatch): Updateable<Tables["deployment"]> => ({
+  ...(patch.definition === undefined ? {} : { definition: patch.definition }),
+  ...(patch.indexName === undefined ? {} : { index_name: patch.indexName }),
+  ...(patch.indexOid === undefined ? {} : { index_oid: patch.indexOid }),
+  ...(patch.backend === undefined
+    ? {}
+    : { backend_pid: patch.backend?.pid ?? null, backend_started_at: patch.backend?.startedAt ?? null }),
+  ...(patch.sizeBytes === undefined ? {} : { size_bytes: patch.sizeBytes }),
+  ...(patch.buildMs === undefined ? {} : { build_ms: patch.buildMs }),
+  ...(patch.verdict === undefined ? {} : { verdict: patch.verdict === null ? null : JSON.stringify(patch.verdict) }),
+});
+
+export const deploymentRepository = (db: Database, installationId: number): DeploymentRepository => {
+  const ours = () => db.selectFrom("deployment").selectAll("deployment").where("installation_id", "=", installationId);
+  return {
+    async insert(deployment, origin) {
+      await db.transaction().execute(async (transaction) => {
+        await transaction
+          .insertInto("deployment")
+          .values({
+            id: deployment.id,
+            installation_id: installationId,
+            kind: deployment.kind,
+            state: deployment.state,
+            table_schema: deployment.table.schema,
+            table_name: deployment.table.name,
+            table_oid: deployment.tableOid,
+            definition: deployment.definition,
+            intended: JSON.stringify(deployment.intended),
+            temporary_name: deployment.temporaryName,
+            index_name: deployment.indexName,
+            index_oid: deployment.indexOid,
+            backend_pid: deployment.backend?.pid ?? null,
+            backend_started_at: deployment.backend?.startedAt ?? null,
+            size_bytes: deployment.sizeBytes,
+            predicted_bytes: deployment.predictedBytes === null ? null : Math.round(deployment.predictedBytes),
+            build_ms: deployment.buildMs,
+            verdict: deployment.verdict === null ? null : JSON.stringify(deployment.verdict),
+            rationale: JSON.stringify(deployment.rationale),
+            created_at: deployment.createdAt,
+            updated_at: deployment.updatedAt,
+          })
+          .execute();
+        await transaction
+          .insertInto("deployment_event")
+          .values({
+            deployment_id: deployment.id,
+            at: deployment.createdAt,
+            from_state: null,
+            to_state: deployment.state,
+            event: origin.event,
+            actor: origin.actor,
+            detail: JSON.stringify({}),
+          })
+          .execute();
+      });
+    },
+    async get(id) {
+      const row = await ours().where("id", "=", id).executeTakeFirst();
+      return row === undefined ? null : fromRow(row);
+    },
+    async list(filter = {}) {
+      let query = ours();
+      if (filter.states !== undefined) query = query.where("state", "in", [...filter.states]);
+      return (await query.orderBy("created_at").orderBy("id").execute()).map(fromRow);
+    },
+    async findByIndexName(indexName) {
+      return (await ours().where("index_name", "=", indexName).orderBy("created_at").execute()).map(fromRow);
+    },
+    transition(id, step) {
+      return db.transaction().execute(async (transaction) => {
+        const row = await transaction
+          .updateTable("deployment")
+          .set({ ...patchColumns(step.patch ?? {}), state: step.to, updated_at: step.at })
+          .where("id", "=", id)
+          .where("installation_id", "=", installationId)
+          .where("state", "=", step.from)
+          .returningAll()
+          .executeTakeFirst();
+        if (row === undefined) return null;
+        await transaction
+          .insertInto("deployment_event")
+          .values({
+            deployment_id: id,
+            at: step.at,
+            from_state: step.from,
+            to_state: step.to,
+            event: step.event,
+            actor: step.actor,
+            detail: JSON.stringify(step.detail ?? {}),
+          })
+          .execute();
+        return fromRow(row);
+      });
+    },
+    async history(id) {
+      let query = db
+        .selectFrom("deployment_event")
+        .innerJoin("deployment", "deployment.id", "deployment_event.deployment_id")
+        .selectAll("deployment_event")
+        .where("deployment.installation_id", "=", installationId);
+      if (id !== undefined) query = query.where("deployment_id", "=", id);
+      const rows = await query.orderBy("deployment_event.id").execute();
+      return rows.map((row) => ({
+        deploymentId: row.deployment_id,
+        at: row.at,
+        from: row.from_state,
+        to: row.to_state,
+        event: row.event,
+        actor: row.actor,
+        detail: row.detail,
+      }));
+    },
+    async buildsBegun(tableOid, since) {
+      const rows = await db
+        .selectFrom("deployment_event")
+        .innerJoin("deployment", "deployment.id", "deployment_event.deployment_id")
+        .select("deployment_event.at")
+        .where("deployment.installation_id", "=", installationId)
+        .where("deployment.table_oid", "=", tableOid)
+        .where("deployment_event.from_state", "!=", "building")
+        .where("deployment_event.to_state", "=", "building")
+        .where("deployment_event.at", ">=", since)
+        .orderBy("deployment_event.at")
+        .execute();
+      return rows.map((row) => row.at);
+    },
+    async ownedBytes() {
+      const row = await db
+        .selectFrom("deployment")
+        .select((of) => of.fn.sum<string | null>(of.fn.coalesce("size_bytes", "predicted_bytes")).as("bytes"))
+        .where("installation_id", "=", installationId)
+        .where("state", "in", [...owningStates])
+        .executeTakeFirst();
+      return Number(row?.bytes ?? 0);
+    },
+  };
+};

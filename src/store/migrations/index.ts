@@ -1,0 +1,7 @@
+/** Which steps lead from nothing to the present schema? In order; each is applied once. */
+import { foundation } from "./0001_foundation.ts";
+import type { Migration } from "./migration.ts";
+
+export type { Migration } from "./migration.ts";
+
+export const migrations: readonly Migration[] = [foundation];

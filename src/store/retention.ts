@@ -1,0 +1,71 @@
+import type { Database } from "./database.ts";
+
+/** Days each kind of row is kept; the tables' own comments say the same. Deployments and their history are kept for ever. */
+export const retentionDays = {
+  /** Five weeks: month on month, with a week to spare. */
+  block: 35,
+  /** After it was last seen. */
+  statement: 90,
+  /** A year and a bit, so that last year's decision can be looked up. */
+  decision: 400,
+  /** After the last scan of ours. */
+  scan_ledger: 400,
+} as const;
+
+export interface Retention {
+  /** Removes what is past its time; answers how many rows of each kind went. */
+  expire(now: Date): Promise<Readonly<Record<keyof typeof retentionDays, number>>>;
+}
+
+export const retention = (db: Database, installationId: number): Retention => ({
+  async expire(now) {
+    const before = (kind: keyof typeof retentionDays): Date =>
+      new Date(now.getTime() - retentionDays[kind] * 86_400_000);
+    const blocks = await db
+      .deleteFrom("block")
+      .where("installation_id", "=", installationId)
+      .where("ended_at", "<", before("block"))
+      .returning("id")
+      .execute();
+    const statements = await db
+      .deleteFrom("statement")
+      .where("last_seen", "<", before("statement"))
+      .where("scope_id", "in", (scopes) =>
+        scopes
+          .selectFrom("observation_scope")
+          .select("observation_scope.id")
+          .where("installation_id", "=", installationId),
+      )
+      .where((on) =>
+        on.not(
+          on.exists(
+            on
+              .selectFrom("block_statement")
+              .select("block_id")
+              .whereRef("block_statement.scope_id", "=", "statement.scope_id")
+              .whereRef("block_statement.statement_id", "=", "statement.id"),
+          ),
+        ),
+      )
+      .returning("id")
+      .execute();
+    const decisions = await db
+      .deleteFrom("decision")
+      .where("installation_id", "=", installationId)
+      .where("at", "<", before("decision"))
+      .returning("id")
+      .execute();
+    const ledger = await db
+      .deleteFrom("scan_ledger")
+      .where("installation_id", "=", installationId)
+      .where("updated_at", "<", before("scan_ledger"))
+      .returning("index_oid")
+      .execute();
+    return {
+      block: blocks.length,
+      statement: statements.length,
+      decision: decisions.length,
+      scan_ledger: ledger.length,
+    };
+  },
+});

@@ -1,0 +1,246 @@
+import { randomUUID } from "node:crypto";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Block, StatementCounters } from "../../src/domain/index.ts";
+import { readServerIdentity } from "../../src/postgres/index.ts";
+import { openStore, type Store, type StoredStatement } from "../../src/store/index.ts";
+import { withTarget } from "../rollout/fixtures/target.ts";
+import { someDeployment } from "../rollout/fixtures/values.ts";
+
+const now = new Date("2026-03-01T00:00:00Z");
+const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_000);
+
+const target = withTarget(18);
+let store: Store;
+let other: Store;
+let sequence = 0;
+
+beforeEach(async () => {
+  sequence += 1;
+  const name = `records${String(sequence)}`;
+  await target().database(name);
+  const open = async (): Promise<Store> => {
+    const session = await target().open(name, "builder");
+    const opened = await openStore(session, { create: true, server: await readServerIdentity(session), now });
+    if (opened === null) throw new Error("not created");
+    return opened;
+  };
+  store = await open();
+  other = await open();
+});
+
+describe("a deployment", () => {
+  test("comes back as it was stored, hostile names included", async () => {
+    const deployment = someDeployment({
+      table: { schema: "public", name: 'we"ird; drop table x' },
+      indexName: "'; drop schema indexpilot cascade; --",
+      backend: { pid: 7, startedAt: "1700000000.123456" },
+      predictedBytes: 5_000_000_000,
+    });
+    await store.deployments.insert(deployment, { event: "propose", actor: "ann" });
+    expect(await other.deployments.get(deployment.id)).toEqual(deployment);
+    expect(await other.deployments.findByIndexName(deployment.indexName)).toEqual([deployment]);
+    expect(await other.deployments.get(randomUUID())).toBeNull();
+  });
+
+  test("changes its state for exactly one of two processes, with one history row", async () => {
+    const deployment = someDeployment({ state: "approved" });
+    await store.deployments.insert(deployment, { event: "propose", actor: "ann" });
+    const step = { from: "approved", to: "building", event: "begin", actor: "indexpilot", at: now } as const;
+    const results = await Promise.all([store, other].map((each) => each.deployments.transition(deployment.id, step)));
+    expect(results.filter((result) => result !== null)).toHaveLength(1);
+    const history = await store.deployments.history(deployment.id);
+    expect(history.map((row) => [row.from, row.to, row.event])).toEqual([
+      [null, "approved", "propose"],
+      ["approved", "building", "begin"],
+    ]);
+  });
+
+  test("learns what a step found out, and keeps the rest", async () => {
+    const deployment = someDeployment({ state: "building", backend: { pid: 7, startedAt: "1.5" } });
+    await store.deployments.insert(deployment, { event: "propose", actor: "ann" });
+    const changed = await store.deployments.transition(deployment.id, {
+      from: "building",
+      to: "verifying",
+      event: "built",
+      actor: "indexpilot",
+      at: now,
+      detail: { buildMs: 12.5 },
+      patch: { indexOid: 4711, sizeBytes: 3_000_000_000, buildMs: 12.5, backend: null },
+    });
+    expect(changed).toEqual({
+      ...deployment,
+      state: "verifying",
+      indexOid: 4711,
+      sizeBytes: 3_000_000_000,
+      buildMs: 12.5,
+      backend: null,
+      updatedAt: now,
+    });
+    expect((await store.deployments.history(deployment.id)).at(-1)?.detail).toEqual({ buildMs: 12.5 });
+  });
+
+  test("counts towards the storage budget from its intention on, measured as soon as it is, until it is gone", async () => {
+    const states = ["approved", "building", "verifying", "settled", "rolled_back", "failed"] as const;
+    for (const state of states) {
+      const sizeBytes = state === "verifying" ? 7 : null;
+      await store.deployments.insert(someDeployment({ state, sizeBytes, predictedBytes: 100 }), {
+        event: "propose",
+        actor: "ann",
+      });
+    }
+    expect(await store.deployments.ownedBytes()).toBe(100 + 7 + 100);
+    expect(await store.deployments.list({ states: ["settled", "failed"] })).toHaveLength(2);
+  });
+
+  test("that was begun counts towards the builds of its table, once per beginning", async () => {
+    const deployment = someDeployment({ state: "approved" });
+    await store.deployments.insert(deployment, { event: "propose", actor: "ann" });
+    const begin = { from: "approved", to: "building", event: "begin", actor: "indexpilot" } as const;
+    await store.deployments.transition(deployment.id, { ...begin, at: daysAgo(2) });
+    await store.deployments.transition(deployment.id, {
+      ...begin,
+      from: "building",
+      event: "postpone",
+      at: daysAgo(1),
+    });
+    await store.deployments.transition(deployment.id, {
+      ...begin,
+      from: "building",
+      to: "approved",
+      event: "yield",
+      at: daysAgo(1),
+    });
+    await store.deployments.transition(deployment.id, { ...begin, at: now });
+    expect(await store.deployments.buildsBegun(deployment.tableOid, daysAgo(3))).toEqual([daysAgo(2), now]);
+    expect(await store.deployments.buildsBegun(deployment.tableOid, daysAgo(1))).toEqual([now]);
+    expect(await store.deployments.buildsBegun(1, daysAgo(3))).toEqual([]);
+  });
+});
+
+test("decisions come back newest first, by deployment", async () => {
+  const id = randomUUID();
+  for (const [code, deploymentId] of [
+    ["a", id],
+    ["b", null],
+    ["c", id],
+  ] as const) {
+    await store.decisions.record({
+      at: now,
+      subject: "refuse",
+      deploymentId,
+      rule: "safeguards.x",
+      outcome: "refused",
+      code,
+      reason: "because",
+      inputs: { bytes: 1, nested: { list: [1, 2] } },
+    });
+  }
+  expect((await store.decisions.list({ deploymentId: id })).map((each) => each.code)).toEqual(["c", "a"]);
+  expect(await store.decisions.list({ limit: 1 })).toMatchObject([
+    { code: "c", inputs: { bytes: 1, nested: { list: [1, 2] } } },
+  ]);
+});
+
+test("the ledger of our own scans adds up, from several processes", async () => {
+  await Promise.all(
+    [store, other].map((each) =>
+      each.scans.add(
+        new Map([
+          [20, 1],
+          [10, 2],
+          [30, 0],
+        ]),
+        now,
+      ),
+    ),
+  );
+  expect(await store.scans.read()).toEqual(
+    new Map([
+      [10, 4],
+      [20, 2],
+    ]),
+  );
+});
+
+const counters = (calls: number): StatementCounters => ({
+  calls,
+  totalMs: calls * 1.5,
+  stddevMs: calls > 1 ? 0.25 : null,
+  rows: calls * 2,
+  sharedBlocksHit: 3,
+  sharedBlocksRead: 4,
+  tempBlocks: 0,
+  walBytes: 9_000_000_000,
+});
+
+const statement = (id: string, role = "app"): StoredStatement => ({
+  id,
+  fingerprint: "0123456789abcdef",
+  queryId: "-42",
+  label: `select ${id}`,
+  text: "select * from orders where customer_id = $1",
+  verb: "select",
+  scope: { role, searchPath: ["app", 'pub"lic'] },
+});
+
+const block = (endedAt: Date, ...calls: readonly (readonly [string, number])[]): Block => ({
+  startedAt: new Date(endedAt.getTime() - 60_000),
+  endedAt,
+  voidReason: null,
+  statements: new Map(calls.map(([id, count]) => [id, counters(count)])),
+});
+
+describe("observed blocks", () => {
+  test("come back with their statements, the void ones with their reason", async () => {
+    const first = block(daysAgo(2), ["s1", 5], ["s2", 1]);
+    const second: Block = { ...block(daysAgo(1), ["s1", 7]), voidReason: "statistics were reset" };
+    await store.observations.saveBlock(first, [statement("s1"), statement("s2", "report")], 17);
+    await other.observations.saveBlock(second, [statement("s1")], 17);
+    const read = await store.observations.readBlocks();
+    expect(read.blocks).toEqual([first, second].map((each) => ({ ...each, node: "primary" })));
+    expect(read.statements).toEqual([statement("s1"), statement("s2", "report")]);
+    const late = await store.observations.readBlocks({ from: daysAgo(1.5) });
+    expect([late.blocks.length, late.statements.map((each) => each.id)]).toEqual([1, ["s1"]]);
+    expect(await store.observations.readBlocks({ to: daysAgo(3) })).toEqual({ blocks: [], statements: [] });
+  });
+
+  test("are stored whole or not at all", async () => {
+    const half = block(now, ["s1", 1], ["unknown", 1]);
+    expect(() => store.observations.saveBlock(half, [statement("s1")], 17)).toThrow("not handed over");
+    const broken = block(now, ["s1", Number.NaN]);
+    await expect(store.observations.saveBlock(broken, [statement("s1")], 17)).rejects.toMatchObject({ code: "22P02" });
+    expect((await store.observations.readBlocks()).blocks).toEqual([]);
+  });
+
+  test("of thousands of statements are stored", async () => {
+    const ids = Array.from({ length: 2500 }, (_, i) => `s${String(i).padStart(5, "0")}`);
+    await store.observations.saveBlock(
+      block(now, ...ids.map((id) => [id, 1] as const)),
+      ids.map((id) => statement(id)),
+      17,
+    );
+    const read = await store.observations.readBlocks();
+    expect([read.blocks[0]?.statements.size, read.statements.length]).toEqual([2500, 2500]);
+  });
+
+  test("never take in statements from files, whose texts hold literals", () => {
+    const fromFile = { ...statement("s1"), queryId: null };
+    expect(() => store.observations.saveBlock(block(now, ["s1", 1]), [fromFile], 17)).toThrow("literals");
+  });
+});
+
+test("what is past its time is removed, the rest is kept", async () => {
+  for (const days of [100, 40, 20]) {
+    await store.observations.saveBlock(
+      block(daysAgo(days), [`s${String(days)}`, 1]),
+      [statement(`s${String(days)}`)],
+      17,
+    );
+  }
+  await store.scans.add(new Map([[1, 1]]), daysAgo(401));
+  await store.scans.add(new Map([[2, 1]]), daysAgo(399));
+  expect(await store.retention.expire(now)).toEqual({ block: 2, statement: 1, decision: 0, scan_ledger: 1 });
+  const left = await store.observations.readBlocks();
+  expect([left.blocks.length, left.statements.map((each) => each.id)]).toEqual([1, ["s20"]]);
+  expect(await store.retention.expire(now)).toEqual({ block: 0, statement: 0, decision: 0, scan_ledger: 0 });
+});

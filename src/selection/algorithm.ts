@@ -1,0 +1,24 @@
+import type { Chosen, Objective } from "./objective.ts";
+import { portfolioWithSwaps } from "./portfolio.ts";
+
+/** What an algorithm searches in. */
+export interface SearchContext {
+  readonly objective: Objective;
+  /** Candidates that may be chosen. */
+  readonly allowed: Chosen;
+  /** Bytes that the chosen indexes may take together. */
+  readonly capacityBytes: number;
+  /** A set to begin with, within capacity; empty at first. */
+  readonly start: Chosen;
+  /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */
+  readonly exhausted: () => boolean;
+  readonly onImprovement: (cost: number) => void;
+}
+
+/** Finds a good set. It must be deterministic, stay within capacity, and return no worse a set than `start`. */
+export type SelectionAlgorithm = (context: SearchContext) => Promise<Chosen>;
+
+/** The algorithms by the name under which a decision records them. */
+export const selectionAlgorithms = {
+  "portfolio+swap": portfolioWithSwaps,
+} as const satisfies Readonly<Record<string, SelectionAlgorithm>>;

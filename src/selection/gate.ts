@@ -1,0 +1,109 @@
+import type { HypotheticalIndex } from "../domain/index.ts";
+import type { CostSource } from "./cost-source.ts";
+import type { Chosen, WeightedStatement } from "./objective.ts";
+
+export interface StatementBefore extends WeightedStatement {
+  /** Planner cost per call, as things are. */
+  readonly costBefore: number;
+}
+
+export interface ExaminedStatement extends StatementBefore {
+  readonly costAfter: number;
+  /** Ids of the new indexes its plans use. */
+  readonly used: readonly string[];
+}
+
+/** What the planner says of a finished set, planned rather than derived. */
+export interface Examination {
+  /** The chosen ones that some plan uses; the others are of no use and left out. */
+  readonly used: Chosen;
+  readonly statements: readonly ExaminedStatement[];
+  /** Per used index: what the statements it serves would cost without it. */
+  readonly indexes: readonly {
+    readonly number: number;
+    /** The largest share by which it alone makes a statement cheaper, given the others. */
+    readonly gain: number;
+    /** Σ weight × cost that it saves, given the others. */
+    readonly saving: number;
+  }[];
+}
+
+interface Examined {
+  readonly candidates: readonly HypotheticalIndex[];
+  readonly costs: CostSource;
+  readonly hidden: ReadonlySet<number>;
+  readonly statements: readonly StatementBefore[];
+  readonly chosen: Chosen;
+}
+
+export const examine = async (input: Examined): Promise<Examination> => {
+  const { candidates, costs, hidden } = input;
+  const idsOf = (set: Iterable<number>): string[] => [...set].flatMap((number) => candidates[number]?.id ?? []);
+  let used = input.chosen;
+  let statements: ExaminedStatement[];
+  for (;;) {
+    const visible = new Set(idsOf(used));
+    const answers = await costs.costs(
+      input.statements.map(({ statementId }) => ({ statementId, visible, hidden })),
+      "planned",
+    );
+    statements = input.statements.map((statement, position) => {
+      const answer = answers[position];
+      return answer?.kind === "costed"
+        ? { ...statement, costAfter: answer.cost, used: answer.used }
+        : // Not plannable with these indexes though it was without: as bad as can be, so the gate takes them away.
+          { ...statement, costAfter: Number.POSITIVE_INFINITY, used: [...visible] };
+    });
+    const needed = new Set(statements.flatMap((statement) => statement.used));
+    const remaining = new Set([...used].filter((number) => needed.has(candidates[number]?.id ?? "")));
+    if (remaining.size === used.size) break;
+    used = remaining;
+  }
+
+  const questions = [...used].flatMap((number) => {
+    const id = candidates[number]?.id ?? "";
+    const visible = new Set(idsOf(used).filter((other) => other !== id));
+    return statements
+      .filter((statement) => statement.used.includes(id))
+      .map((statement) => ({ number, statement, query: { statementId: statement.statementId, visible, hidden } }));
+  });
+  const answers = await costs.costs(questions.map(({ query }) => query));
+  const found = new Map([...used].map((number) => [number, { gain: 0, saving: 0 }]));
+  for (const [position, { number, statement }] of questions.entries()) {
+    const answer = answers[position];
+    const entry = found.get(number);
+    if (answer?.kind !== "costed" || entry === undefined || answer.cost <= 0) continue;
+    entry.gain = Math.max(entry.gain, 1 - statement.costAfter / answer.cost);
+    entry.saving += statement.weight * (answer.cost - statement.costAfter);
+  }
+  return { used, statements, indexes: [...found].map(([number, entry]) => ({ number, ...entry })) };
+};
+
+/** The index that must go first for the set to pass the gate, or null when it passes. */
+export const weakestLink = (
+  { statements, indexes }: Examination,
+  limits: { readonly minimumGain: number; readonly maximumHarm: number },
+  idOf: (number: number) => string,
+): { readonly number: number; readonly code: string; readonly reason: string } | null => {
+  const bySaving = indexes.toSorted((a, b) => a.saving - b.saving || a.number - b.number);
+  const harmed = statements.find(({ costBefore, costAfter }) => costAfter > costBefore * (1 + limits.maximumHarm));
+  if (harmed !== undefined) {
+    const culprit = bySaving.find(({ number }) => harmed.used.includes(idOf(number)));
+    if (culprit !== undefined) {
+      return {
+        number: culprit.number,
+        code: "harms_statement",
+        reason: `a statement that uses it would cost ${harmed.costAfter.toFixed(0)} instead of ${harmed.costBefore.toFixed(0)}`,
+      };
+    }
+  }
+  const weak = bySaving.find(({ gain }) => gain < limits.minimumGain);
+  if (weak === undefined) return null;
+  return {
+    number: weak.number,
+    code: "gain_too_small",
+    reason: `beside the other indexes it makes no statement cheaper by more than ${percent(weak.gain)} (${percent(limits.minimumGain)} are asked for)`,
+  };
+};
+
+export const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;

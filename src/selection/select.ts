@@ -1,0 +1,184 @@
+import type { ChosenIndex, Configuration, HypotheticalIndex, ProposedDrop, StatementCost } from "../domain/index.ts";
+import type { Clock } from "../runtime/index.ts";
+import { type SelectionAlgorithm, selectionAlgorithms } from "./algorithm.ts";
+import type { CostQuery, CostSource } from "./cost-source.ts";
+import { harmlessDrops } from "./drops.ts";
+import { explainDeclined } from "./explain.ts";
+import { examine, type Examination, weakestLink } from "./gate.ts";
+import { Objective } from "./objective.ts";
+import { type WeightUnit, workloadWeights } from "./weights.ts";
+
+export interface SelectionInput {
+  readonly statements: readonly {
+    readonly id: string;
+    readonly calls: number;
+    /** Measured milliseconds in the observed period; null when not measured. */
+    readonly totalMs: number | null;
+  }[];
+  readonly candidates: readonly HypotheticalIndex[];
+  readonly costs: CostSource;
+  /** Bytes created minus bytes dropped may not exceed it. */
+  readonly budgetBytes: number;
+  /** Existing indexes that could go; each goes only if no statement is harmed. */
+  readonly drops?: readonly ProposedDrop[];
+  /** An index must make one statement it serves cheaper by this share, compared with the configuration without it. Default 0.2. */
+  readonly minimumGain?: number;
+  /** No statement may become dearer than its present cost by more than this share. Default 0.1. */
+  readonly maximumHarm?: number;
+  /**
+   * What an index costs by being there (entries per write, lost HOT updates), in units of weight × cost; 0 by default. Planner cost knows
+   * nothing of it, and only a figure calibrated on the target belongs here.
+   */
+  readonly upkeep?: (index: HypotheticalIndex) => number;
+  readonly algorithm?: keyof typeof selectionAlgorithms | SelectionAlgorithm;
+  readonly clock: Clock;
+  /** Bounds of the search: it ends with the best found so far. Default 20,000 EXPLAINs and 60 seconds. */
+  readonly maxWhatIfCalls?: number;
+  readonly maxMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: {
+    readonly cost: number;
+    readonly costBefore: number;
+    readonly whatIfCalls: number;
+  }) => void;
+}
+
+export interface SelectionResult extends Configuration {
+  readonly unit: WeightUnit;
+  /** Statements that could not be planned, and so took no part. */
+  readonly unplanned: readonly { readonly statementId: string; readonly reason: string }[];
+  /** False when a bound on calls or time ended the search. */
+  readonly complete: boolean;
+}
+
+/** Rounds of the survey: how many alternatives per text are looked for; the twelfth best plan of a statement no longer matters. */
+const surveyRounds = 12;
+
+const nothing: ReadonlySet<never> = new Set<never>();
+
+/**
+ * The best configuration that the named algorithm finds, with a reason for every candidate left out.
+ * Declined codes: `budget`, `gain_too_small`, `harms_statement`, `redundant`, `not_used`, `search_limit`.
+ * @throws the signal's reason when cancelled
+ */
+export const selectConfiguration = async (input: SelectionInput): Promise<SelectionResult> => {
+  const { candidates, costs, clock, signal } = input;
+  const startedMs = clock.monotonicMs();
+  const exhausted = (): boolean =>
+    signal?.aborted === true ||
+    costs.whatIfCalls >= (input.maxWhatIfCalls ?? 20_000) ||
+    clock.monotonicMs() - startedMs >= (input.maxMs ?? 60_000);
+
+  const { planned, unplanned } = await baseline(input);
+  const { unit, weights } = workloadWeights(planned);
+  const statements = planned.map((one, position) => ({ ...one, weight: weights[position] ?? 0 }));
+  const drops = await harmlessDrops(costs, statements, input.drops ?? [], input.maximumHarm ?? 0.1);
+  const hidden = new Set(drops.accepted.map((drop) => drop.index.oid));
+  const freedBytes = drops.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0);
+  const capacityBytes = input.budgetBytes + freedBytes;
+
+  const upkeep = input.upkeep ?? (() => 0);
+  const objective = new Objective({ candidates, costs, hidden, statements, upkeep });
+  const fitting = new Set(
+    candidates.flatMap((candidate, number) => (candidate.estimatedBytes <= capacityBytes ? [number] : [])),
+  );
+  await objective.survey(fitting, surveyRounds);
+  const search =
+    typeof input.algorithm === "function" ? input.algorithm : selectionAlgorithms[input.algorithm ?? "portfolio+swap"];
+
+  const banned = new Map<number, { readonly code: string; readonly reason: string }>();
+  const costBefore = statements.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0);
+  let chosen: ReadonlySet<number> = new Set();
+  let examination: Examination;
+  for (;;) {
+    signal?.throwIfAborted();
+    const allowed = new Set([...fitting].filter((number) => !banned.has(number)));
+    const start = new Set([...chosen].filter((number) => allowed.has(number)));
+    const found = await search({
+      objective,
+      allowed,
+      capacityBytes,
+      start,
+      exhausted,
+      onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
+    });
+    signal?.throwIfAborted();
+    examination = await examine({ candidates, costs, hidden, statements, chosen: found });
+    chosen = examination.used;
+    const limits = { minimumGain: input.minimumGain ?? 0.2, maximumHarm: input.maximumHarm ?? 0.1 };
+    const weakest = weakestLink(examination, limits, (number) => candidates[number]?.id ?? "");
+    if (weakest === null) break;
+    banned.set(weakest.number, weakest);
+  }
+
+  const complete = !exhausted();
+  const declined = await explainDeclined({
+    objective,
+    costs,
+    hidden,
+    statements,
+    chosen,
+    banned,
+    capacityBytes,
+    examination,
+    minimumGain: input.minimumGain ?? 0.2,
+    complete,
+  });
+  const after = new Map(examination.statements.map((statement) => [statement.statementId, statement]));
+  return {
+    create: chosenIndexes(candidates, chosen, examination),
+    drop: drops.accepted,
+    declined: [...declined, ...drops.declined],
+    statements: examination.statements.map(({ statementId, costBefore, costAfter, used }): StatementCost => {
+      return { statementId, costBefore, costAfter, usedIndexes: used };
+    }),
+    totals: {
+      costBefore,
+      costAfter: statements.reduce(
+        (sum, { statementId, weight, costBefore }) => sum + weight * (after.get(statementId)?.costAfter ?? costBefore),
+        0,
+      ),
+      sizeBytes: objective.sizeOf(chosen) - freedBytes,
+      whatIfCalls: costs.whatIfCalls,
+    },
+    unit,
+    unplanned,
+    complete,
+  };
+};
+
+const baseline = async ({ statements, costs }: SelectionInput) => {
+  const queries = statements.map(({ id }): CostQuery => ({ statementId: id, visible: nothing, hidden: nothing }));
+  const answers = await costs.costs(queries);
+  const planned: { statementId: string; calls: number; totalMs: number | null; costBefore: number }[] = [];
+  const unplanned: { statementId: string; reason: string }[] = [];
+  for (const [position, { id, calls, totalMs }] of statements.entries()) {
+    const answer = answers[position];
+    if (answer?.kind === "costed") planned.push({ statementId: id, calls, totalMs, costBefore: answer.cost });
+    else unplanned.push({ statementId: id, reason: answer?.reason ?? "the cost source gave no answer" });
+  }
+  return { planned, unplanned };
+};
+
+const chosenIndexes = (
+  candidates: readonly HypotheticalIndex[],
+  chosen: ReadonlySet<number>,
+  { statements }: Examination,
+): ChosenIndex[] =>
+  [...chosen]
+    .flatMap((number): ChosenIndex[] => {
+      const index = candidates[number];
+      if (index === undefined) return [];
+      const served = statements.filter((statement) => statement.used.includes(index.id));
+      return [
+        {
+          index,
+          statementIds: served.map((statement) => statement.statementId),
+          costBefore: served.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0),
+          costAfter: served.reduce((sum, { weight, costAfter }) => sum + weight * costAfter, 0),
+        },
+      ];
+    })
+    .toSorted(
+      (a, b) => b.costBefore - b.costAfter - (a.costBefore - a.costAfter) || (a.index.id < b.index.id ? -1 : 1),
+    );

@@ -5,10 +5,10 @@
  * looks. Nothing here knows of databases; what a result means for an index is `verification/`'s business.
  */
 export { effectiveSize, lagOneAutocorrelation } from "./autocorrelation.ts";
+export { difference, type Estimate } from "./difference.ts";
 export { holmLevels } from "./holm.ts";
 export { levelAtLook } from "./looks.ts";
 export { normalQuantile } from "./normal.ts";
 export { ratioInfluence } from "./ratio.ts";
 export { logGamma, regularizedIncompleteBeta } from "./special.ts";
 export { studentCdf, studentQuantile, studentTwoSided } from "./student.ts";
-export { welch, type Estimate } from "./welch.ts";

@@ -1,5 +1,5 @@
 import type { Block, StatementCounters } from "../domain/index.ts";
-import { ratioInfluence, welch, type Estimate } from "../statistics/index.ts";
+import { ratioInfluence, difference, type Estimate } from "../statistics/index.ts";
 
 const counters = (block: Block, id: string): StatementCounters | undefined => block.statements.get(id);
 
@@ -81,13 +81,13 @@ export const contrast = (
   const controlFirst = fixedMixTime(before, controlMix);
   const controlSecond = fixedMixTime(after, controlMix);
   if (controlFirst === null || controlSecond === null) {
-    return { estimate: welch(change, first.influence, second.influence), drift: null };
+    return { estimate: difference(change, first.influence, second.influence), drift: null };
   }
   const drift = Math.log(controlSecond.time / controlFirst.time);
   const minus = (values: readonly number[], others: readonly number[]): number[] =>
     values.map((value, i) => value - (others[i] ?? 0));
   return {
-    estimate: welch(
+    estimate: difference(
       change - drift,
       minus(first.influence, controlFirst.influence),
       minus(second.influence, controlSecond.influence),

@@ -19,18 +19,25 @@ const minimumDegreesOfFreedom = 0.2;
  * (values around zero, relative to the part; see {@link ratioInfluence}). The blocks of a part may be autocorrelated.
  *
  * The variance of an autocorrelated mean is s²/(m − 1), s² with divisor n and m the effective size: in an AR(1) series the
- * sample variance itself is too small by the factor 1 − 1/m, and this puts both right. Degrees of freedom by Welch (1947,
- * Biometrika 34) and Satterthwaite (1946, Biometrics Bulletin 2), with m in place of n.
+ * sample variance itself is too small by the factor 1 − 1/m, and this puts both right. No part counts as calmer than the two
+ * together: a short stretch of a wandering series looks calm. Degrees of freedom by Welch (1947, Biometrika 34) and
+ * Satterthwaite (1946, Biometrics Bulletin 2), with m in place of n.
  *
  * Null when the series are too short or too autocorrelated to say anything.
  */
-export const welch = (value: number, first: readonly number[], second: readonly number[]): Estimate | null => {
+export const difference = (value: number, first: readonly number[], second: readonly number[]): Estimate | null => {
   const phi = lagOneAutocorrelation([first, second]);
-  const parts = [first, second].map((influence) => {
-    const degrees = effectiveSize(influence.length, phi) - 1;
-    const square = influence.reduce((total, one) => total + one * one, 0) / influence.length;
-    return { degrees, variance: square / degrees };
-  });
+  const raw = [first, second].map((influence) => ({
+    effective: effectiveSize(influence.length, phi),
+    square: influence.reduce((total, one) => total + one * one, 0) / influence.length,
+  }));
+  const pooled =
+    raw.reduce((total, part) => total + part.square * part.effective, 0) /
+    raw.reduce((total, part) => total + part.effective, 0);
+  const parts = raw.map(({ effective, square }) => ({
+    degrees: effective - 1,
+    variance: Math.max(square, pooled) / (effective - 1),
+  }));
   if (parts.some(({ degrees }) => !(degrees > 0))) return null;
   const variance = parts.reduce((total, part) => total + part.variance, 0);
   const denominator = parts.reduce((total, part) => total + part.variance ** 2 / part.degrees, 0);

@@ -1,0 +1,180 @@
+import { describe, expect, it } from "vitest";
+import type { Block } from "../../src/domain/index.ts";
+import { seededRandom } from "../../src/runtime/index.ts";
+import { blocksForLook, isDecided, judge, type Evidence } from "../../src/verification/index.ts";
+import { block, counters } from "./traffic.ts";
+
+/** Blocks with one per cent of noise; `means` in ms by statement, 100 calls each. */
+const period = (means: Readonly<Record<string, number>>, seed = 1, blocks = 12): Block[] => {
+  const random = seededRandom(seed);
+  return Array.from({ length: blocks }, () =>
+    block(
+      Object.fromEntries(
+        Object.entries(means).map(([id, mean]) => [id, counters(100, 100 * mean * (0.98 + 0.04 * random()))]),
+      ),
+    ),
+  );
+};
+
+const evidence = (over: Partial<Evidence>): Evidence => ({
+  before: period({ read: 40, write: 1, other: 2 }),
+  after: period({ read: 40, write: 1, other: 2 }, 5),
+  affected: ["read"],
+  writes: ["write"],
+  control: ["other"],
+  look: 1,
+  ...over,
+});
+
+describe("a verdict", () => {
+  it("is better when the statements concerned became faster, and says by how much", () => {
+    const verdict = judge(evidence({ after: period({ read: 4, write: 1, other: 2 }, 5) }));
+    expect(verdict.outcome).toBe("better");
+    expect(verdict.change).toBeCloseTo((100 * 4 + 100) / (100 * 40 + 100) - 1, 1);
+    expect(verdict.interval?.high).toBeLessThan(-0.8);
+    expect(verdict.interval?.level).toBeCloseTo(0.975, 10);
+    expect(verdict.statements[0]).toMatchObject({
+      statementId: "read",
+      outcome: "better",
+      callsBefore: 1200,
+      blocksAfter: 12,
+    });
+    expect(verdict.statements[1]).toMatchObject({ statementId: "write", outcome: "equivalent" });
+    expect(isDecided(verdict)).toBe(true);
+  });
+
+  it("is worse when they became slower", () => {
+    expect(judge(evidence({ after: period({ read: 60, write: 1, other: 2 }, 5) })).outcome).toBe("worse");
+  });
+
+  it("is equivalent when the whole interval lies within the margin", () => {
+    const verdict = judge(evidence({}));
+    expect(verdict.outcome).toBe("equivalent");
+    expect(verdict.reason).toContain("within ±5.0 %");
+  });
+
+  it("is equivalent, not better, for a certain but tiny gain", () => {
+    const verdict = judge(evidence({ after: period({ read: 38.8, write: 0.97, other: 2 }, 5), margin: 0.1 }));
+    expect(verdict.interval?.high).toBeLessThan(0);
+    expect(verdict.outcome).toBe("equivalent");
+  });
+
+  it("is undecided when the interval reaches both beyond the margin and across zero", () => {
+    const noisy = (seed: number): Block[] =>
+      Array.from({ length: 10 }, (_, i) =>
+        block({ read: counters(10, 400 * (1 + ((i * seed) % 7) / 3)), other: counters(10, 20) }),
+      );
+    const verdict = judge(evidence({ before: noisy(3), after: noisy(5), writes: [] }));
+    expect(verdict.outcome).toBe("undecided");
+    expect(verdict.reason).toContain("more blocks are needed");
+    expect(isDecided(verdict)).toBe(false);
+  });
+
+  it("names a statement that got worse while the index is better overall", () => {
+    const verdict = judge(evidence({ after: period({ read: 4, write: 2, other: 2 }, 5) }));
+    expect(verdict.outcome).toBe("better");
+    expect(verdict.reason).toMatch(/worse on one statement while better overall: write \+\d+ %/);
+  });
+
+  it("takes out the drift of untouched statements", () => {
+    const slowed = judge(evidence({ after: period({ read: 80, write: 2, other: 4 }, 5) }));
+    expect(slowed.outcome).toBe("equivalent");
+    expect(slowed.drift).toBeCloseTo(1, 1);
+    expect(slowed.controlStatements).toBe(1);
+    const without = judge(evidence({ after: period({ read: 80, write: 2, other: 4 }, 5), control: [] }));
+    expect(without).toMatchObject({ outcome: "worse", drift: null, controlStatements: 0 });
+    expect(without.reason).toContain("no untouched statements");
+  });
+
+  it("does not count a change of the mix as a change of speed", () => {
+    const fewerReads = period({ read: 40, write: 1, other: 2 }, 5).map((one) =>
+      block({ ...Object.fromEntries(one.statements), read: counters(5, 200), write: counters(5000, 5000) }),
+    );
+    const verdict = judge(evidence({ after: fewerReads }));
+    expect(verdict.outcome).toBe("equivalent");
+  });
+
+  it("counts mean time by calls, so that one slow block of few calls does not outweigh the rest", () => {
+    const after = period({ read: 40, write: 1, other: 2 }, 5);
+    after[3] = block({ read: counters(1, 400), write: counters(100, 100), other: counters(100, 200) });
+    const verdict = judge(evidence({ after }));
+    expect(verdict.statements[0]?.meanMsAfter).toBeLessThan(41);
+  });
+});
+
+describe("missing data", () => {
+  it.each<[string, Partial<Evidence>, RegExp]>([
+    ["no blocks after", { after: [] }, /too few blocks: 12 before and 0 after/],
+    [
+      "four blocks after",
+      { after: period({ read: 1, write: 1, other: 2 }).slice(0, 4) },
+      /4 after the change, 5 are needed/,
+    ],
+    [
+      "a lower minimum than five asked for",
+      { after: period({ read: 1, write: 1, other: 2 }).slice(0, 4), minimumBlocks: 2 },
+      /5 are needed/,
+    ],
+    ["no calls before", { before: period({ other: 2 }) }, /no calls before the change/],
+    ["no calls after", { after: period({ write: 1, other: 2 }) }, /1 of 1 not at all since the change/],
+    [
+      "calls in one block only",
+      {
+        after: period({ write: 1, other: 2 }).map((one, i) =>
+          i === 0 ? block({ ...Object.fromEntries(one.statements), read: counters(1000, 1000) }) : one,
+        ),
+      },
+      /called in fewer than 5 blocks/,
+    ],
+    ["no statement at all", { affected: [], writes: [] }, /no calls before/],
+  ])("is never a success: %s", (_, over, reason) => {
+    const verdict = judge(evidence(over));
+    expect(verdict).toMatchObject({ outcome: "undecided", change: null, interval: null });
+    expect(verdict.reason).toMatch(reason);
+  });
+
+  it("leaves void blocks out and says why they are void", () => {
+    const after = period({ read: 4, write: 1, other: 2 }, 5).map((one, i) =>
+      i < 8 ? { ...one, voidReason: i < 5 ? "statistics were reset" : "server restarted" } : one,
+    );
+    const verdict = judge(evidence({ after }));
+    expect(verdict.outcome).toBe("undecided");
+    expect(verdict.reason).toContain(
+      "8 void blocks after the change (5 × statistics were reset, 3 × server restarted)",
+    );
+    expect(verdict.statements.every((one) => one.outcome === "undecided")).toBe(true);
+  });
+
+  it("of a statement that hardly mattered does not stop the verdict over the rest", () => {
+    const before = period({ read: 40, write: 1, rare: 0.1, other: 2 });
+    const verdict = judge(
+      evidence({ before, after: period({ read: 4, write: 1, other: 2 }, 5), affected: ["read", "rare"] }),
+    );
+    expect(verdict.outcome).toBe("better");
+    expect(verdict.statements.find((one) => one.statementId === "rare")).toMatchObject({
+      outcome: "undecided",
+      meanMsAfter: null,
+      change: null,
+    });
+  });
+});
+
+describe("repeated looks", () => {
+  it("widen the interval, so that looking more often is paid for", () => {
+    const over = { after: period({ read: 30, write: 1, other: 2 }, 5) };
+    const width = (look: number): number => {
+      const { interval } = judge(evidence({ ...over, look }));
+      return (interval?.high ?? 0) - (interval?.low ?? 0);
+    };
+    expect(width(4)).toBeGreaterThan(width(1));
+    expect(judge(evidence({ ...over, look: 4 })).interval?.level).toBeCloseTo(1 - 0.05 / 20, 12);
+  });
+
+  it("are counted from one", () => {
+    expect(() => judge(evidence({ look: 0 }))).toThrow(/counted from 1/);
+  });
+
+  it("are due ever more rarely", () => {
+    expect([1, 2, 3, 4, 5].map((look) => blocksForLook(look))).toEqual([5, 8, 12, 17, 26]);
+  });
+});

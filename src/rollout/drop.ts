@@ -1,0 +1,94 @@
+import { failure } from "../errors.ts";
+import type { Deployment } from "../domain/index.ts";
+import { askConsent, type RolloutContext, YIELD_MS } from "./context.ts";
+import { ownershipComment } from "./names.ts";
+import { describeSqlState } from "./reasons.ts";
+import { removeIndex } from "./remove.ts";
+import { type CatalogIndex, readIndex } from "./statements.ts";
+import { advance } from "./transitions.ts";
+
+/** How a rollback ended. In `deferred` and `failed` the deployment stays `rolling_back`, and the next start goes on with it. */
+export type DropOutcome =
+  /** `wasThere`: false when somebody else had dropped it before. */
+  | { readonly kind: "dropped"; readonly deployment: Deployment; readonly wasThere: boolean }
+  | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly retryAt: Date | null }
+  | { readonly kind: "deferred"; readonly deployment: Deployment; readonly reason: string; readonly retryAt: Date }
+  | { readonly kind: "interrupted"; readonly deployment: Deployment }
+  | {
+      readonly kind: "failed";
+      readonly deployment: Deployment;
+      readonly sqlState: string | null;
+      readonly reason: string;
+    };
+
+export interface DropOptions extends RolloutContext {
+  /** In state `verifying`, `settled`, `rolling_back` or `rolled_back`. */
+  readonly deployment: Deployment;
+  /** Why, for the history. */
+  readonly reason: string;
+}
+
+/** Ours: the store says so, on this table, with this OID, and the index carries our comment. */
+export const isOurs = (deployment: Deployment, index: CatalogIndex): boolean =>
+  index.oid === deployment.indexOid && index.comment === ownershipComment(deployment.id);
+
+/**
+ * Drops an index of ours with `drop index concurrently`. Idempotent: dropped already is dropped.
+ *
+ * Locks: SHARE UPDATE EXCLUSIVE on the table; waits for the transactions that use it; reads and writes go on. Needs the table's owner role.
+ * @throws IndexPilotError `index_not_ours` when it cannot be proved ours; `connection_lost`
+ */
+export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
+  const { build, actor, signal, clock } = options;
+  let { deployment } = options;
+  if (deployment.state === "rolled_back") return { kind: "dropped", deployment, wasThere: false };
+  if (deployment.state !== "rolling_back" && deployment.state !== "verifying" && deployment.state !== "settled") {
+    const reason = `the deployment is ${deployment.state}: there is no finished index to drop`;
+    return { kind: "refused", code: "nothing_built", reason, retryAt: null };
+  }
+  const index = await readIndex(build, deployment);
+  if (index !== null && !isOurs(deployment, index)) throw failure("index_not_ours", { index: index.name });
+  const answer = await askConsent(options, "drop index", deployment);
+  if (answer.kind === "refused") return answer;
+  if (deployment.state !== "rolling_back") {
+    const begun = await advance(options, deployment, "roll_back", { actor, detail: { reason: options.reason } });
+    if (begun === null) {
+      return {
+        kind: "refused",
+        code: "state_changed",
+        reason: "another process took this deployment up",
+        retryAt: null,
+      };
+    }
+    deployment = begun;
+  }
+  const removal = await removeIndex(options, answer.consent, deployment, {
+    prove: (found) => isOurs(options.deployment, found),
+    signal,
+  });
+  if (removal.kind === "gone") {
+    const wasThere = index !== null;
+    const dropped = await advance(options, deployment, "drop", { actor, detail: { wasThere } });
+    return { kind: "dropped", deployment: dropped ?? { ...deployment, state: "rolled_back" }, wasThere };
+  }
+  const { ended } = removal;
+  if (ended.kind === "failed" && ended.sqlState === null) throw ended.error;
+  const postpone = async (detail: Readonly<Record<string, unknown>>): Promise<Deployment> =>
+    (await advance(options, deployment, "postpone", { actor, detail })) ?? deployment;
+  if (ended.kind === "cancelled" && ended.because === "lock_budget") {
+    const { pid, waitedMs } = ended.victim;
+    const waited = Math.round(waitedMs);
+    return {
+      kind: "deferred",
+      deployment: await postpone({ because: "yield", victimPid: pid, waitedMs: waited }),
+      reason: `backend ${String(pid)} had waited ${String(waited)} ms for the drop; it was cancelled`,
+      retryAt: new Date(clock.now().getTime() + YIELD_MS),
+    };
+  }
+  if (ended.kind === "failed") {
+    const { sqlState } = ended;
+    const reason = describeSqlState(sqlState);
+    return { kind: "failed", deployment: await postpone({ because: "fail", sqlState, reason }), sqlState, reason };
+  }
+  return { kind: "interrupted", deployment: await postpone({ because: "interrupt" }) };
+};

@@ -1,0 +1,17 @@
+/**
+ * How does an approved index come to be, and how is it taken back?
+ *
+ * The deployment's state machine (`SPEC.md`) and the acts that move it: build concurrently under a temporary name, check, name; drop what is ours;
+ * take up what a killed process left. Invariants: the intention is in the store before the DDL; the catalogue, not a statement's success, says what
+ * exists; nothing is dropped that is not proved ours; nobody waits for us longer than the lock budget; no DDL without a permit.
+ *
+ * Left to others: what to build and whether it may (`selection/`, `safeguards/`), and whether it helped (`verification/`).
+ */
+export type { RolloutContext } from "./context.ts";
+export { type BuildOutcome, createIndex, type CreateOptions } from "./create.ts";
+export { type DropOptions, type DropOutcome, dropOurs } from "./drop.ts";
+export { findOurs } from "./ownership.ts";
+export { type Proposal, proposeIndex } from "./propose.ts";
+export { reconcile, type Reconciliation, type ReconcileOptions } from "./reconcile.ts";
+export type { BuildProgress } from "./statements.ts";
+export { advance, type DeploymentEventName, type Step, transitions } from "./transitions.ts";

@@ -1,0 +1,19 @@
+import type { Deployment } from "../domain/index.ts";
+import type { Store } from "../store/index.ts";
+
+const existing: ReadonlySet<Deployment["state"]> = new Set(["verifying", "settled", "rolling_back"]);
+
+/**
+ * Deployments whose finished index has this name, as a person would type it (`name` or `schema.name`, unquoted). Usually one; several when two schemas use
+ * the name. From the store alone: whether the index in the catalogue is still ours is proved by {@link dropOurs}.
+ */
+export const findOurs = async (store: Store, name: string): Promise<readonly Deployment[]> => {
+  const present = (found: readonly Deployment[]): readonly Deployment[] =>
+    found.filter((deployment) => existing.has(deployment.state));
+  const plain = present(await store.deployments.findByIndexName(name));
+  const dot = name.indexOf(".");
+  if (plain.length > 0 || dot === -1) return plain;
+  const schema = name.slice(0, dot);
+  const inSchema = present(await store.deployments.findByIndexName(name.slice(dot + 1)));
+  return inSchema.filter((deployment) => deployment.table.schema === schema);
+};

@@ -1,0 +1,55 @@
+import type { Deployment } from "../domain/index.ts";
+import { renderDropIndex } from "../postgres/index.ts";
+import { type Consent, lockBudgetOf, type RolloutContext } from "./context.ts";
+import { type CatalogIndex, readIndex } from "./statements.ts";
+import { type Ended, runWatched } from "./watched.ts";
+
+/** How the removal of an index ended. */
+export type Removal =
+  | { readonly kind: "gone" }
+  /** It is still there, perhaps invalid now; trying again later is safe. */
+  | { readonly kind: "left"; readonly ended: Ended };
+
+/** After making others wait, how long they get before we try again. */
+const PAUSE_MS = 500;
+
+/**
+ * Drops the index of a deployment, concurrently and watched. `prove` decides from the catalogue, anew before each attempt, whether what is
+ * there is ours. Ends when it is gone, when patience runs out, or with an error. Idempotent.
+ * Locks: SHARE UPDATE EXCLUSIVE on the table while waiting for the transactions that use it. Needs ownership of the table.
+ * @throws Error when the index turns out not to be ours
+ */
+export const removeIndex = async (
+  context: RolloutContext,
+  consent: Consent,
+  deployment: Deployment,
+  options: {
+    readonly prove: (index: CatalogIndex) => boolean;
+    readonly patienceMs?: number;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Removal> => {
+  if (consent.deploymentId !== deployment.id) throw new Error("the consent is for another deployment");
+  const { build, clock } = context;
+  const started = clock.monotonicMs();
+  for (;;) {
+    const index = await readIndex(build, deployment);
+    if (index === null) return { kind: "gone" };
+    if (!options.prove(index)) throw new Error(`index ${index.name} (OID ${String(index.oid)}) is not ours to drop`);
+    const left = options.patienceMs === undefined ? undefined : options.patienceMs - (clock.monotonicMs() - started);
+    const ended = await runWatched({
+      sql: renderDropIndex(index),
+      build,
+      watch: context.watch,
+      clock,
+      lockBudgetMs: lockBudgetOf(context),
+      signal: options.signal,
+      ...(left === undefined ? {} : { patienceMs: left }),
+    });
+    if (ended.kind === "done") continue;
+    const mayGoOn =
+      left !== undefined && left > PAUSE_MS && ended.kind === "cancelled" && ended.because === "lock_budget";
+    if (!mayGoOn) return { kind: "left", ended };
+    await clock.sleep(PAUSE_MS);
+  }
+};

@@ -1,0 +1,83 @@
+import type { Deployment, DeploymentState } from "../domain/index.ts";
+import type { Clock } from "../runtime/index.ts";
+import type { DeploymentPatch, Store } from "../store/index.ts";
+
+/** What can happen to a deployment. `SPEC.md` says when each does. */
+export type DeploymentEventName =
+  | "approve"
+  | "decline"
+  | "begin"
+  | "check"
+  | "build"
+  | "adopt"
+  | "yield"
+  | "interrupt"
+  | "fail"
+  | "postpone"
+  | "look"
+  | "settle"
+  | "roll_back"
+  | "drop";
+
+const nothing = {
+  approve: null,
+  decline: null,
+  begin: null,
+  check: null,
+  build: null,
+  adopt: null,
+  yield: null,
+  interrupt: null,
+  fail: null,
+  postpone: null,
+  look: null,
+  settle: null,
+  roll_back: null,
+  drop: null,
+} as const satisfies Record<DeploymentEventName, null>;
+
+/** Every state with every event; null: it cannot happen. */
+export const transitions: Readonly<
+  Record<DeploymentState, Readonly<Record<DeploymentEventName, DeploymentState | null>>>
+> = {
+  proposed: { ...nothing, approve: "approved", decline: "declined" },
+  approved: { ...nothing, begin: "building", decline: "declined" },
+  building: {
+    ...nothing,
+    check: "building",
+    postpone: "building",
+    build: "verifying",
+    adopt: "verifying",
+    yield: "approved",
+    interrupt: "approved",
+    fail: "failed",
+  },
+  verifying: { ...nothing, look: "verifying", settle: "settled", roll_back: "rolling_back" },
+  settled: { ...nothing, roll_back: "rolling_back" },
+  rolling_back: { ...nothing, postpone: "rolling_back", drop: "rolled_back" },
+  rolled_back: nothing,
+  failed: nothing,
+  declined: nothing,
+};
+
+export interface Step {
+  readonly actor: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+  readonly patch?: DeploymentPatch;
+}
+
+/**
+ * Takes one step of a deployment: state and history row together, only where the state still is the one we know.
+ * @returns the deployment after the step, or null when another process was quicker
+ * @throws Error when the table has no such transition (a fault of the program)
+ */
+export const advance = (
+  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  deployment: Deployment,
+  event: DeploymentEventName,
+  step: Step,
+): Promise<Deployment | null> => {
+  const to = transitions[deployment.state][event];
+  if (to === null) throw new Error(`a deployment that is ${deployment.state} cannot ${event}`);
+  return store.deployments.transition(deployment.id, { from: deployment.state, to, event, at: clock.now(), ...step });
+};

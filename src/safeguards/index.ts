@@ -1,0 +1,11 @@
+/**
+ * What stops IndexPilot itself?
+ *
+ * Decides from values whether one act on one table may begin now, and mints the permit without which no DDL runs. Invariants: this folder alone
+ * mints permits; a refusal says why and, where it passes by itself, when to ask again; deciding reads nothing (`SPEC.md` lists the rules).
+ * Left to others: what to do with a refusal (`pilot/`), and stopping a build that has begun to make others wait (`rollout/`).
+ */
+export { acquireBuildLock, type BuildLock } from "./build-lock.ts";
+export { readServerCondition, type ServerCondition } from "./condition.ts";
+export { defaultLimits, type SafeguardLimits } from "./limits.ts";
+export { permitDecision, type PermitRequest, type RefusalCode, refusalCodes, requestPermit } from "./permits.ts";

@@ -1,0 +1,141 @@
+import type { Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
+import { mintPermit } from "../domain/permit.ts";
+import type { ServerCondition } from "./condition.ts";
+import type { SafeguardLimits } from "./limits.ts";
+
+/** Everything a decision is made from; store it with the decision and it can be recomputed. */
+export interface PermitRequest {
+  readonly act: PermittedAct;
+  /** The person, or the standing consent (`--yes`), that approved the act; null when nobody has. */
+  readonly approvedBy: string | null;
+  /** Whether the store's installation lease covers this server. */
+  readonly leaseHeld: boolean;
+  /** Whether this process holds the build lock. */
+  readonly buildLockHeld: boolean;
+  readonly condition: ServerCondition;
+  /** Bytes of the indexes of ours, without this one. */
+  readonly ownedBytes: number;
+  /** Expected size of this one; null when nothing is known about it. Not looked at for drops. */
+  readonly addedBytes: number | null;
+  /** When builds on this table were begun. */
+  readonly buildsBegun: readonly Date[];
+  readonly limits: SafeguardLimits;
+  readonly now: Date;
+}
+
+interface Objection {
+  readonly code: RefusalCode;
+  readonly reason: string;
+  readonly retryAt: Date | null;
+}
+
+const HOUR_MS = 3_600_000;
+/** When to ask again about something whose end cannot be known. */
+const SOON_MS = 30_000;
+
+const later = (now: Date, ms: number): Date => new Date(now.getTime() + ms);
+
+/**
+ * The rules in the order they are asked. First those that only a person can change, then those that pass by themselves: a refusal with
+ * a `retryAt` therefore means that nothing else stands in the way for good.
+ */
+const rules = {
+  not_approved: (request) =>
+    request.approvedBy === null ? { reason: "nobody has approved it yet", retryAt: null } : null,
+  installation_lease: (request) =>
+    request.leaseHeld ? null : { reason: "the store was installed for another database", retryAt: null },
+  read_only_server: ({ condition }) =>
+    condition.readOnly
+      ? { reason: "the server is a replica or read-only; DDL needs the primary", retryAt: null }
+      : null,
+  unsafe_version: ({ act, condition }) =>
+    act.act === "create index" && condition.versionNum >= 140_000 && condition.versionNum < 140_004
+      ? {
+          reason: `PostgreSQL 14.${String(condition.versionNum % 10_000)} can build corrupt indexes with CONCURRENTLY; 14.4 mends it`,
+          retryAt: null,
+        }
+      : null,
+  table_missing: ({ condition }) =>
+    condition.indexesOnTable === null ? { reason: "the table does not exist any more", retryAt: null } : null,
+  indexes_per_table: ({ act, condition, limits }) =>
+    act.act === "create index" && (condition.indexesOnTable ?? 0) + 1 > limits.indexesPerTable
+      ? {
+          reason: `the table has ${String(condition.indexesOnTable)} indexes; at most ${String(limits.indexesPerTable)} are allowed`,
+          retryAt: null,
+        }
+      : null,
+  size_unknown: ({ act, addedBytes }) =>
+    act.act === "create index" && addedBytes === null
+      ? { reason: "its size was not estimated, so the storage budget cannot be checked", retryAt: null }
+      : null,
+  storage_budget: ({ act, ownedBytes, addedBytes, limits }) =>
+    act.act === "create index" && ownedBytes + (addedBytes ?? 0) > limits.budgetBytes
+      ? {
+          reason:
+            `${String(ownedBytes)} bytes of ours and ${String(addedBytes)} for this one` +
+            ` exceed the storage budget of ${String(limits.budgetBytes)}`,
+          retryAt: null,
+        }
+      : null,
+  build_rate: ({ act, buildsBegun, limits, now }) => {
+    if (act.act !== "create index") return null;
+    const recent = buildsBegun
+      .map((begun) => begun.getTime())
+      .filter((begun) => begun > now.getTime() - HOUR_MS)
+      .sort((a, b) => a - b);
+    if (recent.length < limits.buildsPerTablePerHour) return null;
+    const reason = `${String(recent.length)} builds on this table within an hour; at most ${String(limits.buildsPerTablePerHour)} are allowed`;
+    // Once this one has left the hour, one place is free. With a limit of 0 none ever is.
+    const leaving = recent[recent.length - limits.buildsPerTablePerHour];
+    return { reason, retryAt: leaving === undefined ? null : new Date(leaving + HOUR_MS) };
+  },
+  build_running: ({ condition, buildLockHeld, now }) => {
+    const [pid] = condition.buildingPids;
+    if (pid !== undefined) {
+      return { reason: `backend ${String(pid)} is building an index on this server`, retryAt: later(now, SOON_MS) };
+    }
+    return buildLockHeld
+      ? null
+      : { reason: "another IndexPilot is changing indexes of this database", retryAt: later(now, SOON_MS) };
+  },
+  old_transaction: ({ condition: { oldestTransaction }, limits, now }) =>
+    oldestTransaction !== null && oldestTransaction.ageMs > limits.oldestTransactionMs
+      ? {
+          reason:
+            (oldestTransaction.pid === null
+              ? "a prepared transaction"
+              : `the transaction of backend ${String(oldestTransaction.pid)}`) +
+            ` has been open for ${String(Math.round(oldestTransaction.ageMs / 1000))} s, and it would have to be waited for`,
+          retryAt: later(now, SOON_MS),
+        }
+      : null,
+} as const satisfies Record<string, (request: PermitRequest) => Omit<Objection, "code"> | null>;
+
+/** Why the safeguards can say no; `SPEC.md` explains each. */
+export type RefusalCode = keyof typeof rules;
+
+export const refusalCodes = Object.keys(rules) as readonly RefusalCode[];
+
+/** Mints a permit when no rule objects; otherwise the first objection. Pure but for the minting. */
+export const requestPermit = (request: PermitRequest): PermitAnswer => {
+  for (const code of refusalCodes) {
+    const objection: Omit<Objection, "code"> | null = rules[code](request);
+    if (objection !== null) return { kind: "refused", code, ...objection };
+  }
+  return { kind: "permit", permit: mintPermit(request.act, request.now.getTime() + request.limits.permitMs) };
+};
+
+/** The record of one answer, with everything it can be recomputed from. */
+export const permitDecision = (request: PermitRequest, answer: PermitAnswer): Decision => ({
+  at: request.now,
+  subject: answer.kind === "permit" ? "permit" : "refuse",
+  deploymentId: request.act.deploymentId,
+  rule: answer.kind === "permit" ? "safeguards" : `safeguards.${answer.code}`,
+  outcome: answer.kind === "permit" ? "permitted" : "refused",
+  code: answer.kind === "permit" ? "permitted" : answer.code,
+  reason: answer.kind === "permit" ? "no safeguard objects" : answer.reason,
+  inputs: {
+    ...request,
+    retryAt: answer.kind === "refused" ? answer.retryAt : null,
+  },
+});

@@ -4,7 +4,9 @@
  */
 export const SqlState = {
   undefinedTable: "42P01",
+  undefinedColumn: "42703",
   undefinedObject: "42704",
+  undefinedSchema: "3F000",
   undefinedFunction: "42883",
   insufficientPrivilege: "42501",
   duplicateTable: "42P07",

@@ -1,0 +1,254 @@
+import type { Column, ColumnStatistics, ExistingIndex, IndexDefinition, Table } from "../domain/index.ts";
+import { PAGE_BYTES } from "./btree-pages.ts";
+
+/** A B-tree as CREATE INDEX would leave it. */
+export interface BtreeSize {
+  /** The table's rows as the planner counts them now: `reltuples` scaled to the file's present length. */
+  readonly rows: number;
+  /** All pages, metapage included. */
+  readonly pages: number;
+  readonly bytes: number;
+  /** Levels above the leaves. */
+  readonly height: number;
+}
+
+const ITEM_POINTER_BYTES = 6;
+const LINE_POINTER_BYTES = 4;
+const TUPLE_HEADER_BYTES = 8;
+/** Header plus null bitmap, aligned. */
+const NULL_TUPLE_HEADER_BYTES = 16;
+
+// What nbtsort.c puts on a page: 8144 bytes are free on a new one, and it is full when less than (100 − fillfactor) % of 8192 are left.
+const LEAF_BYTES = 8144 - 819;
+const INNER_BYTES = 8144 - 2457;
+/** nbtsort.c: MAXALIGN_DOWN(10 % of a page) − line pointer; a posting list is itself aligned down from that. */
+const POSTING_BYTES = 808;
+
+const UNKNOWN_WIDTH = 32;
+
+const align = (offset: number, boundary: number): number => Math.ceil(offset / boundary) * boundary;
+
+const doubleAligned = new Set([
+  "int8",
+  "float8",
+  "timestamp",
+  "timestamptz",
+  "time",
+  "timetz",
+  "interval",
+  "money",
+  "xid8",
+  "pg_lsn",
+]);
+const byteAligned = new Set(["bool", "char", "uuid", "name"]);
+const variableLength = new Set(["varchar", "bpchar", "bit", "varbit", "numeric", "inet", "cidr"]);
+
+/** Types whose equal values may differ in their bytes, so that their operator class forbids posting lists (`equalimage`). */
+const neverDeduplicated = new Set(["numeric", "float4", "float8", "jsonb", "interval", "citext", "ltree", "hstore"]);
+
+const deduplicates = (column: Column): boolean =>
+  !neverDeduplicated.has(column.baseType) && !column.baseType.startsWith("_") && !column.baseType.endsWith("range");
+
+const isVariable = (column: Column): boolean => column.maxBytes === null || variableLength.has(column.baseType);
+
+const statisticsOf = (column: Column): ColumnStatistics | null => column.statistics ?? column.inheritedStatistics;
+
+const widthOf = (column: Column): number => {
+  const average = statisticsOf(column)?.averageWidth;
+  if (average !== undefined && average > 0) return average;
+  return isVariable(column) ? Math.min(column.maxBytes ?? UNKNOWN_WIDTH, UNKNOWN_WIDTH) : (column.maxBytes ?? 4);
+};
+
+const boundaryOf = (column: Column, width: number): number => {
+  // Values up to 126 bytes are packed with a one-byte length word, which needs no alignment.
+  if (isVariable(column)) return width <= 127 ? 1 : 4;
+  if (doubleAligned.has(column.baseType)) return 8;
+  if (byteAligned.has(column.baseType)) return 1;
+  return width % 4 === 0 ? 4 : width % 2 === 0 ? 2 : 1;
+};
+
+/** `char(n)` is padded: its width does not vary. */
+const varies = (column: Column): boolean => isVariable(column) && column.baseType !== "bpchar";
+
+/** Mean bytes of an index tuple without its line pointer: columns aligned in turn, variable widths averaged over ±2 bytes of padding. */
+const tupleBytes = (columns: readonly Column[], header: number): number => {
+  const jitters = columns.some(varies) ? [-2, -1, 0, 1, 2] : [0];
+  let sum = 0;
+  for (const jitter of jitters) {
+    let offset = 0;
+    let pending = jitter;
+    for (const column of columns) {
+      const width = widthOf(column);
+      offset = align(offset, boundaryOf(column, width)) + Math.max(1, width + (varies(column) ? pending : 0));
+      if (varies(column)) pending = 0;
+    }
+    sum += align(header + offset, 8);
+  }
+  return sum / jitters.length;
+};
+
+/** Values that occur about equally often: how many, and each one's share of the rows. */
+interface FrequencyClass {
+  readonly values: number;
+  readonly share: number;
+}
+
+/** More classes than this per column are merged with their neighbours, so that the product over three columns stays small. */
+const CLASSES = 12;
+
+const frequencyClasses = (column: Column, rows: number): FrequencyClass[] => {
+  const statistics = statisticsOf(column);
+  // Nothing known: every row its own value, the estimate that promises least.
+  if (statistics === null || statistics.distinct === 0) return [{ values: rows, share: 1 / rows }];
+  const present = 1 - statistics.nullFraction;
+  if (present <= 0) return [];
+  const distinct = Math.max(1, statistics.distinct > 0 ? statistics.distinct : -statistics.distinct * rows);
+  const common = (statistics.mostCommonFrequencies ?? []).map((frequency) => frequency / present);
+  const rest = Math.max(0, 1 - common.reduce((sum, share) => sum + share, 0));
+  const others = distinct - common.length;
+  const classes: FrequencyClass[] = [];
+  const step = Math.ceil(common.length / CLASSES);
+  for (let from = 0; from < common.length; from += step) {
+    const part = common.slice(from, from + step);
+    classes.push({ values: part.length, share: part.reduce((sum, share) => sum + share, 0) / part.length });
+  }
+  if (others >= 1 && rest > 0) classes.push({ values: others, share: rest / others });
+  return classes;
+};
+
+const crossed = (left: readonly FrequencyClass[], right: readonly FrequencyClass[]): FrequencyClass[] =>
+  left.flatMap((one) => right.map((other) => ({ values: one.values * other.values, share: one.share * other.share })));
+
+/** Bytes, line pointers included, and number of index tuples for `count` equal keys. */
+const postingBytes = (tuple: number, count: number): { bytes: number; items: number } => {
+  const most = Math.floor((POSTING_BYTES - tuple) / ITEM_POINTER_BYTES);
+  if (most < 2 || count <= 1) return { bytes: count * (tuple + LINE_POINTER_BYTES), items: count };
+  const whole = (n: number): { bytes: number; items: number } => {
+    const full = Math.floor(n / most);
+    const left = n - full * most;
+    const last = left === 0 ? 0 : left === 1 ? tuple : align(tuple + left * ITEM_POINTER_BYTES, 8);
+    const items = full + (left > 0 ? 1 : 0);
+    return { bytes: full * align(tuple + most * ITEM_POINTER_BYTES, 8) + last + items * LINE_POINTER_BYTES, items };
+  };
+  const below = whole(Math.floor(count));
+  const above = whole(Math.ceil(count));
+  const weight = count - Math.floor(count);
+  return {
+    bytes: below.bytes + (above.bytes - below.bytes) * weight,
+    items: below.items + (above.items - below.items) * weight,
+  };
+};
+
+/** Which of the columns are null together, each with its probability (independent columns). */
+const nullPatterns = (columns: readonly Column[]): { readonly probability: number; readonly nulls: Set<Column> }[] => {
+  let patterns = [{ probability: 1, nulls: new Set<Column>() }];
+  for (const column of columns) {
+    const fraction = statisticsOf(column)?.nullFraction ?? 0;
+    if (fraction === 0) continue;
+    patterns = patterns
+      .flatMap((pattern) => [
+        { probability: pattern.probability * (1 - fraction), nulls: pattern.nulls },
+        { probability: pattern.probability * fraction, nulls: new Set([...pattern.nulls, column]) },
+      ])
+      .filter((pattern) => pattern.probability > 1e-4);
+  }
+  return patterns;
+};
+
+const heightAbove = (leafPages: number, fanOut: number): { readonly height: number; readonly innerPages: number } => {
+  let height = 0;
+  let innerPages = 0;
+  for (let pages = leafPages; pages > 1; height += 1) {
+    pages = Math.ceil(pages / fanOut);
+    innerPages += pages;
+  }
+  return { height, innerPages };
+};
+
+const fanOutOf = (pivotBytes: number): number =>
+  Math.max(2, Math.floor(INNER_BYTES / (pivotBytes + LINE_POINTER_BYTES)));
+
+/** The planner's row count (`estimate_rel_size`): the density of the last ANALYZE over the present length. */
+export const currentRows = (table: Table): number => {
+  if (table.blocks === 0) return 0;
+  if (table.tuples >= 0 && table.pages > 0) return Math.round((table.tuples / table.pages) * table.blocks);
+  const width = table.columns.reduce((sum, column) => sum + widthOf(column), 0);
+  return Math.round((table.blocks * (PAGE_BYTES - 24)) / (align(width, 8) + 28));
+};
+
+const columnOf = (table: Table, name: string): Column => {
+  const column = table.columns.find((one) => one.name === name);
+  if (column === undefined) throw new Error(`an index definition names a column that ${table.name} does not have`);
+  return column;
+};
+
+const isUnique = (table: Table, keys: readonly string[]): boolean =>
+  table.indexes.some(
+    (index) =>
+      index.unique &&
+      index.valid &&
+      index.predicate === null &&
+      index.keys.every((key) => key !== null && keys.includes(key)),
+  );
+
+/**
+ * The size of a B-tree that CREATE INDEX would make: rows × tuple width, less what deduplication saves (PostgreSQL 13 and later; nbtdedup.c,
+ * nbtsort.c). Columns count as independent of each other. Measured 0.97–1.11 of the truth for plain keys; INCLUDE of numeric comes out low.
+ * A partitioned table has no rows of its own: ask for each partition.
+ */
+export const estimateBtreeSize = (table: Table, definition: IndexDefinition): BtreeSize => {
+  const rows = currentRows(table);
+  if (rows === 0) return { rows, pages: 1, bytes: PAGE_BYTES, height: 0 };
+  const keys = definition.keys.map((key) => columnOf(table, key.column));
+  const stored = [...keys, ...definition.include.map((name) => columnOf(table, name))];
+  const grouped =
+    definition.include.length === 0 &&
+    keys.every(deduplicates) &&
+    !isUnique(
+      table,
+      keys.map((key) => key.name),
+    );
+
+  let bytes = 0;
+  let items = 0;
+  for (const { probability, nulls } of nullPatterns(stored)) {
+    const present = stored.filter((column) => !nulls.has(column));
+    const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
+    const part = rows * probability;
+    const groups = grouped
+      ? present.map((column) => frequencyClasses(column, rows)).reduce(crossed, [{ values: 1, share: 1 }])
+      : [{ values: rows, share: 1 / rows }];
+    for (const { values, share } of groups) {
+      const expected = part * share;
+      // Of several columns' combinations many do not occur: Poisson, P(a combination occurs) = 1 − e^−expected.
+      const occurring = present.length > 1 || expected < 1 ? values * -Math.expm1(-expected) : values;
+      if (occurring === 0) continue;
+      const group = grouped
+        ? postingBytes(tuple, (values * expected) / occurring)
+        : { bytes: tuple + LINE_POINTER_BYTES, items: 1 };
+      const times = grouped ? occurring : values * expected;
+      bytes += times * group.bytes;
+      items += times * group.items;
+    }
+  }
+  const average = bytes / items;
+  const uniform = !grouped && !stored.some(varies) && stored.every((column) => !statisticsOf(column)?.nullFraction);
+  const leafPages = Math.max(
+    1,
+    Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / Math.max(average, LEAF_BYTES - average / 2)),
+  );
+  const { height, innerPages } = heightAbove(leafPages, fanOutOf(tupleBytes(keys, TUPLE_HEADER_BYTES)));
+  const pages = 1 + leafPages + innerPages;
+  return { rows, pages, bytes: pages * PAGE_BYTES, height };
+};
+
+/** Levels above the leaves of an existing B-tree, from its length and the width of its keys. */
+export const estimateBtreeHeight = (table: Table, index: ExistingIndex, pages: number): number => {
+  const expressions = index.expressionStatistics ?? [];
+  const keys = index.keys.flatMap((key) => (key === null ? [] : [columnOf(table, key)]));
+  const expressionBytes = index.keys
+    .filter((key) => key === null)
+    .reduce((sum, _, i) => sum + (expressions[i]?.statistics.averageWidth ?? UNKNOWN_WIDTH), 0);
+  const fanOut = fanOutOf(align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8));
+  return heightAbove(Math.max(1, Math.round((pages - 1) * (1 - 1 / fanOut))), fanOut).height;
+};

@@ -1,0 +1,123 @@
+import { join } from "node:path";
+import { definitionId, type HypotheticalIndex, type IndexDefinition, type Table } from "../domain/index.ts";
+import { renderCreateIndex, type Session } from "../postgres/index.ts";
+import { attempt } from "./attempt.ts";
+import { estimateBtreeSize } from "./btree-size.ts";
+import type { ShadowRelation } from "./relations.ts";
+import { type RelationSize, writeRelationSizes } from "./statistics.ts";
+import { setLength, writeTree } from "./storage.ts";
+
+/** A candidate built in the shadow. */
+export interface BuiltCandidate extends HypotheticalIndex {
+  /** Its own index and, on a partitioned table, those of the partitions; OIDs and names in the shadow. */
+  readonly parts: readonly { readonly oid: number; readonly name: string }[];
+}
+
+/** A table with storage, where it is in the shadow, and how `pg_class` must describe it. */
+export interface StoredTable {
+  readonly table: Table;
+  readonly relation: ShadowRelation & { readonly file: string };
+}
+
+export interface CandidateOrder {
+  readonly definition: IndexDefinition;
+  /** Unique in the shadow. */
+  readonly planName: string;
+  /** The table itself, or a partitioned table's partitions that have storage. */
+  readonly tables: readonly StoredTable[];
+}
+
+export const tableSize = ({ table, relation }: StoredTable): RelationSize => ({
+  oid: relation.oid,
+  pages: table.pages,
+  tuples: table.tuples,
+  allVisiblePages: table.allVisiblePages,
+});
+
+interface PartRow {
+  readonly root: string;
+  readonly oid: number;
+  readonly name: string;
+  readonly table_oid: number;
+  readonly path: string | null;
+}
+
+const partStatement = `
+with recursive part (root, oid) as (
+  select c.relname, c.oid from pg_class c join pg_index x on x.indexrelid = c.oid where c.relname = any ($1)
+  union all
+  select p.root, h.inhrelid from part p join pg_inherits h on h.inhparent = p.oid
+)
+select p.root, c.oid, c.relname as name, x.indrelid as table_oid, pg_relation_filepath(c.oid) as path
+  from part p join pg_class c on c.oid = p.oid join pg_index x on x.indexrelid = p.oid
+ order by c.oid`;
+
+// PostgreSQL names a partition's index after its columns, as it may have named another one elsewhere.
+const hideStatement = `
+with hidden as (update pg_index set indisvalid = false where indexrelid = any ($1))
+update pg_class set relname = $2 || oid where oid = any ($1) and relname <> all ($3)
+returning oid, relname as name`;
+
+/**
+ * Builds candidates on empty tables, then gives each the size and height that it would have, and hides it. Those that cannot be built are left
+ * out of the answer. Nothing may plan meanwhile: the tables are cut to no length, so that the build reads nothing.
+ * @param session one that never sees these tables at their full length, for it would remember their segments
+ * @param known OIDs of indexes that are there already: PostgreSQL takes a partition's matching index in instead of building one
+ */
+export const buildCandidates = async (
+  session: Session,
+  dataDirectory: string,
+  orders: readonly CandidateOrder[],
+  known: { readonly existing: ReadonlySet<number>; readonly candidates: ReadonlySet<number> },
+): Promise<BuiltCandidate[]> => {
+  const tables = new Map(orders.flatMap((order) => order.tables.map((one) => [one.relation.oid, one] as const)));
+  for (const { relation } of tables.values()) setLength(relation.file, 0);
+  try {
+    await attempt(
+      session,
+      orders.map(({ definition, planName }) => ({
+        object: planName,
+        sql: renderCreateIndex(definition, planName, { concurrently: false }),
+      })),
+    );
+    const names = orders.map((order) => order.planName);
+    const parts = (await session.query<PartRow>(partStatement, [names])).filter(
+      (part) => !known.existing.has(part.oid),
+    );
+    const fresh = parts.filter((part) => !known.candidates.has(part.oid)).map((part) => part.oid);
+    const renamed = new Map(
+      (
+        await session.query<{ oid: number; name: string }>(hideStatement, [fresh, `${names[0] ?? ""}_part_`, names])
+      ).map((row) => [row.oid, row.name]),
+    );
+    const sizes: RelationSize[] = [];
+    const built = orders.flatMap(({ definition, planName }): BuiltCandidate[] => {
+      const own = parts.filter((part) => part.root === planName);
+      if (own.length === 0) return [];
+      let estimatedBytes = 0;
+      for (const part of own) {
+        const stored = tables.get(part.table_oid);
+        if (stored === undefined || part.path === null) continue;
+        const size = estimateBtreeSize(stored.table, definition);
+        estimatedBytes += size.bytes;
+        if (known.candidates.has(part.oid)) continue;
+        writeTree(join(dataDirectory, part.path), size.pages, size.height);
+        sizes.push({ oid: part.oid, pages: size.pages, tuples: size.rows, allVisiblePages: 0 });
+      }
+      return [
+        {
+          id: definitionId(definition),
+          definition,
+          estimatedBytes,
+          planName,
+          parts: own.map(({ oid, name }) => ({ oid, name: renamed.get(oid) ?? name })),
+        },
+      ];
+    });
+    // Before 18, CREATE INDEX has noted the tables as empty.
+    await writeRelationSizes(session, [...sizes, ...[...tables.values()].map(tableSize)]);
+    return built;
+  } finally {
+    for (const { table, relation } of tables.values()) setLength(relation.file, table.blocks);
+  }
+};

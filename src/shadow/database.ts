@@ -1,0 +1,83 @@
+import type { Catalog } from "../domain/index.ts";
+import { quoteIdentifier, quoteLiteral, type Session, sqlStateOf } from "../postgres/index.ts";
+import type { Step } from "./attempt.ts";
+
+export const SHADOW_DATABASE = "shadow";
+
+/** One way to sort, as options of CREATE DATABASE, and what differs from the target by it. */
+interface LocaleChoice {
+  readonly options: string;
+  readonly differs: boolean;
+}
+
+const localeChoices = (catalog: Catalog, major: number): LocaleChoice[] => {
+  const library = (collate: string, ctype: string): string =>
+    `lc_collate ${quoteLiteral(collate)} lc_ctype ${quoteLiteral(ctype)}` +
+    (major >= 15 ? " locale_provider libc" : "");
+  const provider = catalog.localeProvider;
+  const exact =
+    provider === undefined
+      ? library(catalog.collate, catalog.ctype)
+      : `lc_collate 'C' lc_ctype 'C' locale_provider ${provider.name} ${provider.name}_locale ${quoteLiteral(provider.locale)}`;
+  return [
+    { options: exact, differs: false },
+    // Not "C" for the planner: LIKE 'a%' on a plain index is as impossible as with any language's order.
+    { options: library("C.UTF-8", "C.UTF-8"), differs: true },
+    { options: library("en_US.UTF-8", "en_US.UTF-8"), differs: true },
+    { options: library("C", "C"), differs: true },
+  ];
+};
+
+/** Makes the shadow's database with the target's encoding, and with its collation where this machine has it (else the answer says so). */
+export const createShadowDatabase = async (
+  session: Session,
+  catalog: Catalog,
+  major: number,
+): Promise<string | null> => {
+  let cause: unknown;
+  for (const { options, differs } of localeChoices(catalog, major)) {
+    try {
+      await session.query(
+        `create database ${quoteIdentifier(SHADOW_DATABASE)} template template0 encoding ${quoteLiteral(catalog.encoding)} ${options}`,
+      );
+      return differs ? (catalog.localeProvider?.locale ?? catalog.collate) : null;
+    } catch (error) {
+      if (sqlStateOf(error) === null) throw error;
+      cause = error;
+    }
+  }
+  throw cause;
+};
+
+/** Not for a session to set, or without effect on costs. */
+const notCopied = new Set(["block_size", "jit"]);
+
+/** The target's settings, for the session that plans. */
+export const settingSteps = (catalog: Catalog): Step[] =>
+  Object.entries(catalog.plannerSettings)
+    .filter(([name]) => !notCopied.has(name))
+    .map(([name, value]) => ({
+      object: `setting ${name}`,
+      sql: `select set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`,
+    }));
+
+/** Which of the catalogue's column types the server can resolve, and how its collations are written. */
+export const readAvailable = async (
+  session: Session,
+  catalog: Catalog,
+): Promise<{ types: Set<string>; collations: Map<string, string> }> => {
+  const wanted = [...new Set(catalog.tables.flatMap((table) => table.columns.map((column) => column.type)))];
+  const types = await session.query<{ type: string }>(
+    "select type from unnest($1::text[]) as type where to_regtype(type) is not null",
+    [wanted],
+  );
+  const collations = await session.query<{ name: string; quoted: string }>(
+    `select n.nspname || '.' || c.collname as name, format('%I.%I', n.nspname, c.collname) as quoted
+       from pg_collation c join pg_namespace n on n.oid = c.collnamespace
+      where c.collencoding in (-1, (select encoding from pg_database where datname = current_database()))`,
+  );
+  return {
+    types: new Set(types.map((row) => row.type)),
+    collations: new Map(collations.map((row) => [row.name, row.quoted])),
+  };
+};

@@ -1,0 +1,192 @@
+import {
+  type Catalog,
+  definitionId,
+  type HypotheticalIndex,
+  type IndexDefinition,
+  majorVersion,
+  tableId,
+  type WhatIfPlanner,
+  type WhatIfRequest,
+  type WhatIfResult,
+} from "../domain/index.ts";
+import { type EmbeddedServer, startEmbedded } from "../embedded/index.ts";
+import { openSession, resolveConnection, type Session } from "../postgres/index.ts";
+import { attempt, installAttempt } from "./attempt.ts";
+import { buildSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";
+import { buildCandidates, type BuiltCandidate } from "./candidates.ts";
+import { createShadowDatabase, settingSteps, SHADOW_DATABASE } from "./database.ts";
+import type { ShadowRelations } from "./relations.ts";
+import { explainRequests, type IndexDirectory, installWhatIf } from "./what-if.ts";
+
+export interface ShadowOptions {
+  /** Server settings on top of the shadow's own; for tests. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A target's planner without the target. */
+export interface ShadowPlanner extends WhatIfPlanner {
+  readonly name: "shadow";
+  /** What could not be rebuilt, for people. Statements that need it come back as `failed`, or are planned a little differently. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+const serverSettings = {
+  // Either would count the missing rows.
+  autovacuum: "off",
+  wal_level: "replica",
+  jit: "off",
+  shared_preload_libraries: "",
+  // One planning transaction may lock every candidate of every table.
+  max_locks_per_transaction: "1024",
+  max_connections: "10",
+  // Error messages quote values of the user's.
+  log_min_messages: "fatal",
+};
+
+/** PostgreSQL's own settled time-outs for long work; the shadow serves nobody else. */
+const open = (server: EmbeddedServer, database: string): Promise<Session> =>
+  openSession(resolveConnection(server.url(database), {}), "build");
+
+/**
+ * Starts an embedded server of the target's major version and rebuilds the target in it: schema, statistics, sizes, settings; no rows. About a
+ * second, more with thousands of columns. The shadow holds values from the target's statistics: it is as sensitive as the data, and open to
+ * this process only.
+ * @throws IndexPilotError `embedded_missing` and the others of `startEmbedded`
+ */
+export const startShadow = async (catalog: Catalog, options: ShadowOptions = {}): Promise<ShadowPlanner> => {
+  const major = majorVersion(catalog.server.versionNum);
+  const server = await startEmbedded({
+    major,
+    settings: { ...serverSettings, ...options.settings },
+    access: "owner",
+    // A page that was never written would have a wrong checksum; before 18, none is the default.
+    ...(major >= 18 ? { initdbArguments: ["--no-data-checksums"] } : {}),
+  });
+  try {
+    return await rebuild(server, catalog);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};
+
+const rebuild = async (server: EmbeddedServer, catalog: Catalog): Promise<ShadowPlanner> => {
+  const leftOut: LeftOut[] = [];
+  const administrator = await open(server, "postgres");
+  const collation = await createShadowDatabase(administrator, catalog, server.major);
+  await administrator.close();
+  if (collation !== null) {
+    leftOut.push({
+      object: `collation ${collation}`,
+      reason: "this machine does not have it, so texts sort differently",
+    });
+  }
+
+  const builder = await open(server, SHADOW_DATABASE);
+  await builder.script("set search_path = pg_catalog; set client_min_messages = error");
+  await installAttempt(builder);
+  leftOut.push(...(await buildSchema(builder, catalog)));
+  const { relations, leftOut: unread } = await importSizesAndStatistics(builder, catalog, server.dataDirectory);
+  leftOut.push(...unread);
+
+  const planner = await open(server, SHADOW_DATABASE);
+  await installAttempt(planner);
+  await installWhatIf(planner);
+  for (const { step, reason } of await attempt(planner, settingSteps(catalog))) {
+    leftOut.push({ object: step.object, reason });
+  }
+  return new Shadow(server, builder, planner, catalog, relations, leftOut);
+};
+
+class Shadow implements ShadowPlanner {
+  readonly name = "shadow";
+  readonly canHide = true;
+  readonly leftOut: readonly LeftOut[];
+  readonly #server: EmbeddedServer;
+  readonly #builder: Session;
+  readonly #planner: Session;
+  readonly #catalog: Catalog;
+  readonly #relations: ShadowRelations;
+  readonly #directory: IndexDirectory;
+  readonly #existing: ReadonlySet<number>;
+  readonly #candidates = new Map<string, BuiltCandidate>();
+  #registered = 0;
+  // Building and planning exclude each other, and a session does one thing at a time.
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    server: EmbeddedServer,
+    builder: Session,
+    planner: Session,
+    catalog: Catalog,
+    relations: ShadowRelations,
+    leftOut: readonly LeftOut[],
+  ) {
+    this.#server = server;
+    this.#builder = builder;
+    this.#planner = planner;
+    this.#catalog = catalog;
+    this.#relations = relations;
+    this.leftOut = leftOut;
+    this.#existing = new Set([...relations.values()].map((relation) => relation.oid));
+    this.#directory = this.#makeDirectory();
+  }
+
+  register(definitions: readonly IndexDefinition[]): Promise<readonly HypotheticalIndex[]> {
+    return this.#inTurn(async () => {
+      const unknown = new Map(
+        definitions.map((one) => [definitionId(one), one] as const).filter(([id]) => !this.#candidates.has(id)),
+      );
+      const orders = [...unknown.values()].flatMap((definition) => {
+        const table = this.#catalog.tables.find((one) => tableId(one) === tableId(definition.table));
+        if (table === undefined || !this.#relations.has(tableId(table))) return [];
+        this.#registered += 1;
+        const planName = `indexpilot_candidate_${String(this.#registered)}`;
+        return [{ definition, planName, tables: storedTables(this.#catalog, table, this.#relations) }];
+      });
+      const candidates = new Set([...this.#candidates.values()].flatMap((one) => one.parts.map((part) => part.oid)));
+      const known = { existing: this.#existing, candidates };
+      for (const candidate of await buildCandidates(this.#builder, this.#server.dataDirectory, orders, known)) {
+        this.#candidates.set(candidate.id, candidate);
+      }
+      return definitions.flatMap((definition) => this.#candidates.get(definitionId(definition)) ?? []);
+    });
+  }
+
+  plan(requests: readonly WhatIfRequest[]): Promise<readonly WhatIfResult[]> {
+    return this.#inTurn(() => explainRequests(this.#planner, this.#directory, requests));
+  }
+
+  async close(): Promise<void> {
+    await this.#last.catch(() => undefined);
+    await Promise.all([this.#builder.close(), this.#planner.close()]);
+    await this.#server.stop();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #makeDirectory(): IndexDirectory {
+    const indexes = this.#catalog.tables.flatMap((table) => table.indexes);
+    const withParts = (oid: number): number[] => [
+      oid,
+      ...indexes.filter((index) => index.parentOid === oid).flatMap((index) => withParts(index.oid)),
+    ];
+    const inShadow = (oid: number): number[] => {
+      const index = indexes.find((one) => one.oid === oid);
+      const relation = index === undefined ? undefined : this.#relations.get(tableId(index));
+      return relation === undefined ? [] : [relation.oid];
+    };
+    return {
+      shownFor: (id) => this.#candidates.get(id)?.parts.map((part) => part.oid) ?? [],
+      hiddenFor: (oid) => withParts(oid).flatMap(inShadow),
+      candidatesNamed: (name) =>
+        [...this.#candidates.values()]
+          .filter((candidate) => candidate.parts.some((part) => part.name === name))
+          .map((candidate) => candidate.id),
+    };
+  }
+}

@@ -1,0 +1,206 @@
+import type { Catalog, ColumnStatistics, ExtendedStatisticsData, TableName } from "../domain/index.ts";
+import { quoteLiteral, type Session } from "../postgres/index.ts";
+import { attempt, type FailedStep, reasonOf, type Step } from "./attempt.ts";
+
+// Rows go straight into pg_statistic, on every major alike (18 has functions for it, which come to the same). The operators are those that
+// ANALYZE would note: of the type's default B-tree operator class, found by GetDefaultOpClass's rules.
+const install = `
+create function pg_temp.base_type(type oid) returns oid language sql as $function$
+  with recursive base (oid, typtype, typbasetype) as (
+    select oid, typtype, typbasetype from pg_type where oid = type
+    union all
+    select t.oid, t.typtype, t.typbasetype from pg_type t join base b on b.typtype = 'd' and t.oid = b.typbasetype
+  ) select oid from base where typtype <> 'd'
+$function$;
+
+create function pg_temp.comparison(type oid, out equal oid, out less oid) language sql as $function$
+  with class as (
+    select k.opcfamily, k.opcintype
+      from pg_type t
+      join pg_opclass k on k.opcdefault
+      join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
+     where t.oid = pg_temp.base_type(type)
+       and (k.opcintype = t.oid
+            or k.opcintype = case when t.typcategory = 'A' then 'anyarray'::regtype
+                                  when t.typtype = 'e' then 'anyenum'::regtype
+                                  when t.typtype = 'r' then 'anyrange'::regtype
+                                  when t.typtype = 'm' then 'anymultirange'::regtype
+                                  when t.typtype = 'c' then 'record'::regtype end
+            or exists (select from pg_cast c
+                        where c.castsource = t.oid and c.casttarget = k.opcintype and c.castmethod = 'b' and c.castcontext = 'i'))
+     order by k.opcintype = t.oid desc, (select typispreferred from pg_type where oid = k.opcintype) desc
+     limit 1
+  )
+  select max(o.amopopr) filter (where o.amopstrategy = 3), max(o.amopopr) filter (where o.amopstrategy = 1)
+    from class join pg_amop o on o.amopfamily = class.opcfamily
+     and o.amoplefttype = class.opcintype and o.amoprighttype = class.opcintype
+$function$;
+
+create function pg_temp.import_statistics(given jsonb) returns table (place bigint, state text, message text)
+language plpgsql as $function$
+declare
+  s record; col record; op record; element record;
+  mcv boolean; hist boolean; corr boolean; elements boolean; counts boolean;
+begin
+  for s in
+    select g.*, r.n
+      from jsonb_array_elements(given) with ordinality as r (value, n),
+           jsonb_to_record(r.value) as g (schema text, relation text, "column" text, inherited boolean,
+             null_fraction real, average_width integer, distinct_values real, common_values text, common_frequencies real[],
+             bounds text, correlation real, elements text, element_frequencies real[], element_counts real[])
+  loop
+    select a.attrelid, a.attnum, a.atttypid, a.attcollation, e.oid as element, e.typcollation as element_collation into col
+      from pg_attribute a
+      join pg_class c on c.oid = a.attrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_type t on t.oid = pg_temp.base_type(a.atttypid)
+      left join pg_type e on e.oid = case when t.typname = 'tsvector' then 'text'::regtype else t.typelem end
+     where n.nspname = s.schema and c.relname = s.relation and a.attname = s."column" and not a.attisdropped;
+    continue when not found;
+    select * into op from pg_temp.comparison(col.atttypid);
+    select * into element from pg_temp.comparison(col.element);
+    mcv := s.common_values is not null and op.equal is not null;
+    hist := s.bounds is not null and op.less is not null;
+    corr := s.correlation is not null and op.less is not null;
+    elements := s.elements is not null and element.equal is not null;
+    counts := s.element_counts is not null and element.equal is not null;
+    loop
+      begin
+        insert into pg_statistic values (
+          col.attrelid, col.attnum, s.inherited, s.null_fraction, s.average_width, s.distinct_values,
+          case when mcv then 1 else 0 end, case when hist then 2 else 0 end, case when corr then 3 else 0 end,
+          case when elements then 4 else 0 end, case when counts then 5 else 0 end,
+          case when mcv then op.equal else 0 end, case when hist then op.less else 0 end, case when corr then op.less else 0 end,
+          case when elements then element.equal else 0 end, case when counts then element.equal else 0 end,
+          case when mcv then col.attcollation else 0 end, case when hist then col.attcollation else 0 end,
+          case when corr then col.attcollation else 0 end,
+          case when elements then col.element_collation else 0 end, case when counts then col.element_collation else 0 end,
+          case when mcv then s.common_frequencies end, null, case when corr then array[s.correlation] end,
+          case when elements then s.element_frequencies end, case when counts then s.element_counts end,
+          case when mcv then array_in(s.common_values::cstring, col.atttypid, -1) end,
+          case when hist then array_in(s.bounds::cstring, col.atttypid, -1) end,
+          null,
+          case when elements then array_in(s.elements::cstring, col.element, -1) end,
+          null);
+        exit;
+      exception when others then
+        exit when not (mcv or hist or elements);
+        get stacked diagnostics state = returned_sqlstate, message = message_text;
+        place := s.n;
+        return next;
+        -- The values cannot be read here: keep what needs none of them.
+        mcv := false; hist := false; elements := false; counts := false;
+      end;
+    end loop;
+  end loop;
+end $function$`;
+
+interface ColumnRow {
+  readonly relation: TableName;
+  readonly column: string;
+  readonly statistics: ColumnStatistics;
+}
+
+const toJson = ({ relation, column, statistics }: ColumnRow): Record<string, unknown> => ({
+  schema: relation.schema,
+  relation: relation.name,
+  column,
+  inherited: statistics.inherited,
+  null_fraction: statistics.nullFraction,
+  average_width: statistics.averageWidth,
+  distinct_values: statistics.distinct,
+  common_values: statistics.mostCommonValues,
+  common_frequencies: statistics.mostCommonFrequencies,
+  bounds: statistics.histogramBounds,
+  correlation: statistics.correlation,
+  elements: statistics.mostCommonElements,
+  element_frequencies: statistics.mostCommonElementFrequencies,
+  element_counts: statistics.elementCountHistogram,
+});
+
+const columnRows = (catalog: Catalog): ColumnRow[] =>
+  catalog.tables.flatMap((table) => [
+    ...table.columns.flatMap((column) =>
+      [column.statistics, column.inheritedStatistics].flatMap((statistics) =>
+        statistics === null ? [] : [{ relation: table, column: column.name, statistics }],
+      ),
+    ),
+    ...table.indexes.flatMap((index) =>
+      (index.expressionStatistics ?? []).map(({ column, statistics }) => ({ relation: index, column, statistics })),
+    ),
+  ]);
+
+/** So many columns go in one message; a column's statistics take up to some 100 kB. */
+const BATCH = 250;
+
+/** What ANALYZE knew of every column, into `pg_statistic`; answers the columns whose values could not be read. */
+export const importColumnStatistics = async (session: Session, catalog: Catalog): Promise<FailedStep[]> => {
+  await session.script(install);
+  const rows = columnRows(catalog);
+  const failed: FailedStep[] = [];
+  for (let from = 0; from < rows.length; from += BATCH) {
+    const batch = rows.slice(from, from + BATCH);
+    for (const { place, state, message } of await session.query<{ place: string; state: string; message: string }>(
+      "select place, state, message from pg_temp.import_statistics($1)",
+      [JSON.stringify(batch.map(toJson))],
+    )) {
+      const row = batch[Number(place) - 1];
+      if (row === undefined) throw new Error("the shadow reported statistics that it was not given");
+      const object = `values in the statistics of ${row.relation.schema}.${row.relation.name}.${row.column}`;
+      failed.push({ step: { object, sql: "" }, state, reason: reasonOf(state, message) });
+    }
+  }
+  return failed;
+};
+
+const relationStatement = `
+update pg_class c
+   set relpages = g.pages, reltuples = g.tuples, relallvisible = g."allVisiblePages"
+  from jsonb_to_recordset($1) as g (oid oid, pages integer, tuples real, "allVisiblePages" integer)
+ where c.oid = g.oid`;
+
+/** How `pg_class` describes a relation of the shadow, by its OID there. */
+export interface RelationSize {
+  readonly oid: number;
+  readonly pages: number;
+  readonly tuples: number;
+  readonly allVisiblePages: number;
+}
+
+export const writeRelationSizes = async (session: Session, sizes: readonly RelationSize[]): Promise<void> => {
+  await session.query(relationStatement, [JSON.stringify(sizes)]);
+};
+
+const bytes = (hexadecimal: string | null, type: string): string =>
+  hexadecimal === null ? "null" : `decode('${hexadecimal}', 'hex')::${type}`;
+
+const dataValues = (data: ExtendedStatisticsData, versionNum: number): string =>
+  [
+    ...(versionNum >= 150_000 ? [String(data.inherited)] : []),
+    bytes(data.distinct, "pg_ndistinct"),
+    bytes(data.dependencies, "pg_dependencies"),
+    bytes(data.mostCommonValues, "pg_mcv_list"),
+    "null",
+  ].join(", ");
+
+// The types refuse input, so their bytes go in by a cast that leaves them as they are; it exists in the shadow only. 14 has made an empty row
+// with each object.
+const prepareExtended = `
+${["pg_ndistinct", "pg_dependencies", "pg_mcv_list"].map((type) => `create cast (bytea as ${type}) without function;`).join("\n")}
+delete from pg_statistic_ext_data`;
+
+/** What ANALYZE found for CREATE STATISTICS objects; answers those that could not be written. */
+export const importExtendedStatistics = async (session: Session, catalog: Catalog): Promise<FailedStep[]> => {
+  const steps = catalog.extendedStatistics.flatMap((object): Step[] =>
+    (object.data ?? []).map((data) => ({
+      object: `data of statistics ${object.schema}.${object.name}`,
+      sql:
+        `insert into pg_statistic_ext_data select s.oid, ${dataValues(data, catalog.server.versionNum)}` +
+        ` from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace` +
+        ` where n.nspname = ${quoteLiteral(object.schema)} and s.stxname = ${quoteLiteral(object.name)}`,
+    })),
+  );
+  if (steps.length === 0) return [];
+  await session.script(prepareExtended);
+  return attempt(session, steps);
+};

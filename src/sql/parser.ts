@@ -1,0 +1,144 @@
+import type { Node } from "@pgsql/types";
+import { fingerprintSync, hasSqlDetails, loadModule, normalizeSync, parseSync } from "libpg-query";
+import type { Verb } from "../domain/index.ts";
+import { unitsFromBytes, unitsFromCharacters } from "./offsets.ts";
+import { scan } from "./tokens.ts";
+
+/** One statement that PostgreSQL's own grammar accepts. */
+export interface ParsedStatement {
+  readonly text: string;
+  /** `utility` is all that is not planned: DDL, SET, COPY, SELECT INTO, EXPLAIN… */
+  readonly verb: Verb | "utility";
+  readonly tree: Node;
+}
+
+export interface Unparsable {
+  readonly kind: "unparsable";
+  readonly message: string;
+  /** Offset of the offending character in UTF-16 units, from 0. */
+  readonly cursor: number;
+}
+
+export type ParseOutcome = { readonly kind: "parsed"; readonly statement: ParsedStatement } | Unparsable;
+
+/**
+ * Bytes. pg_stat_statements keeps texts of any length; beyond this, an analysis would cost seconds and megabytes per snapshot, and such texts
+ * are bulk inserts.
+ */
+export const maximumStatementBytes = 1_000_000;
+
+/** The parser runs out of stack at about 2,500 levels of its own and our walks at more; no query of a person comes near. */
+const maximumDepth = 1_500;
+
+/** Readies the parser (WebAssembly). Must have resolved once before any other function of this folder is called. */
+export const loadParser = (): Promise<void> => loadModule();
+
+const unparsable = (message: string, cursor = 0): Unparsable => ({ kind: "unparsable", message, cursor });
+
+type Tree = { readonly kind: "tree"; readonly statements: readonly { tree: Node; start: number; length: number }[] };
+
+const parseText = (text: string): Tree | Unparsable => {
+  if (text.includes("\0")) return unparsable("a NUL character in the text", text.indexOf("\0"));
+  if (Buffer.byteLength(text) > maximumStatementBytes) {
+    return unparsable(`longer than ${maximumStatementBytes} bytes`, maximumStatementBytes);
+  }
+  if (text.trim() === "") return { kind: "tree", statements: [] };
+  try {
+    const statements = (parseSync(text).stmts ?? []).flatMap(({ stmt, stmt_location, stmt_len }) =>
+      stmt === undefined ? [] : [{ tree: stmt, start: stmt_location ?? 0, length: stmt_len ?? 0 }],
+    );
+    if (statements.some(({ tree }) => deeperThan(tree, maximumDepth))) return unparsable("nested too deeply");
+    return { kind: "tree", statements };
+  } catch (error) {
+    if (hasSqlDetails(error)) {
+      return unparsable(error.message, unitsFromCharacters(text, error.sqlDetails?.cursorPosition ?? 0));
+    }
+    // The stack of the WebAssembly module; it recovers.
+    if (error instanceof RangeError) return unparsable("nested too deeply");
+    throw error;
+  }
+};
+
+const deeperThan = (root: object, limit: number): boolean => {
+  let level: object[] = [root];
+  // Each node of the grammar is two or three levels of JSON.
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > limit * 3) return true;
+    level = level.flatMap((value) =>
+      Object.values(value).filter((inner): inner is object => typeof inner === "object" && inner !== null),
+    );
+  }
+  return false;
+};
+
+const verbOf = (tree: Node): ParsedStatement["verb"] => {
+  if ("SelectStmt" in tree) return tree.SelectStmt.intoClause === undefined ? "select" : "utility";
+  if ("InsertStmt" in tree) return "insert";
+  if ("UpdateStmt" in tree) return "update";
+  if ("DeleteStmt" in tree) return "delete";
+  if ("MergeStmt" in tree) return "merge";
+  return "utility";
+};
+
+/** Parses exactly one statement. Never throws for any text: what the grammar refuses is `unparsable`. */
+export const parseStatement = (text: string): ParseOutcome => {
+  const outcome = parseText(text);
+  if (outcome.kind === "unparsable") return outcome;
+  const [first, second] = outcome.statements;
+  if (first === undefined) return unparsable("no statement in the text");
+  if (second !== undefined)
+    return unparsable("more than one statement in the text", unitsFromBytes(text)(second.start));
+  return { kind: "parsed", statement: { text, verb: verbOf(first.tree), tree: first.tree } };
+};
+
+/** One statement of a longer text. */
+export interface StatementPart {
+  /** Without the comments and white space around it, and without its semicolon. */
+  readonly text: string;
+  /** Line of its first token, from 1. */
+  readonly line: number;
+  /** The comments between the statement before and this one, and those inside of it. */
+  readonly comments: readonly string[];
+}
+
+/** Takes a text of several statements apart at the parser's own positions. */
+export const splitStatements = (
+  text: string,
+): { readonly kind: "parsed"; readonly parts: readonly StatementPart[] } | Unparsable => {
+  const outcome = parseText(text);
+  if (outcome.kind === "unparsable") return outcome;
+  const unit = unitsFromBytes(text);
+  const tokens = scan(text);
+  const parts = outcome.statements.map(({ start, length }) => {
+    const from = unit(start);
+    const to = length === 0 ? text.length : unit(start + length);
+    const own = tokens.filter((token) => token.start >= from && token.end <= to && token.text !== ";");
+    const code = own.filter((token) => !token.comment);
+    const begin = code[0]?.start ?? from;
+    const end = code.at(-1)?.end ?? to;
+    return {
+      text: text.slice(begin, end),
+      line: lineAt(text, begin),
+      comments: own.filter((token) => token.comment).map((token) => token.text),
+    };
+  });
+  return { kind: "parsed", parts };
+};
+
+/** The line, from 1, of an offset in UTF-16 units. */
+export const lineAt = (text: string, offset: number): number => text.slice(0, offset).split("\n").length;
+
+// On errors of the lexer the library hands the message back as if it were the result, or throws it.
+const guarded = (call: (text: string) => string, text: string): string | null => {
+  if (text.trim() === "" || parseText(text).kind === "unparsable") return null;
+  return call(text);
+};
+
+/** libpg_query's fingerprint, 16 hex digits: the same for texts that differ in literals, spelling, or length of lists only; null when unparsable. */
+export const fingerprintOf = (text: string): string | null => {
+  const result = guarded(fingerprintSync, text);
+  return result !== null && /^[0-9a-f]{16}$/.test(result) ? result : null;
+};
+
+/** The text with `$n` in place of its literals; null when unparsable. */
+export const normalise = (text: string): string | null => guarded(normalizeSync, text);

@@ -1,0 +1,55 @@
+import { scanSync } from "libpg-query";
+import { unitsFromBytes } from "./offsets.ts";
+
+/** One lexical token; offsets in UTF-16 units. */
+export interface Token {
+  readonly start: number;
+  readonly end: number;
+  /** As written. */
+  readonly text: string;
+  /** In lower case where the grammar knows the word (reserved or not), else null. */
+  readonly keyword: string | null;
+  /** The n of `$n`, else null. */
+  readonly parameter: number | null;
+  readonly comment: boolean;
+  /** How many parentheses, brackets and CASEs enclose it; an opening one has the depth outside of it. */
+  readonly depth: number;
+}
+
+/** The tokens of a text that is known to parse, comments included. */
+export const scan = (text: string): readonly Token[] => {
+  const unit = unitsFromBytes(text);
+  const tokens: Token[] = [];
+  let depth = 0;
+  for (const raw of scanSync(text).tokens) {
+    const start = unit(raw.start);
+    const end = unit(raw.end);
+    const written = text.slice(start, end);
+    // The library names every keyword UNKNOWN; what kind of keyword it is tells them from operators.
+    const keyword = raw.keywordName === "NO_KEYWORD" ? null : written.toLowerCase();
+    if (written === ")" || written === "]" || keyword === "end") depth -= 1;
+    tokens.push({
+      start,
+      end,
+      text: written,
+      keyword,
+      parameter: raw.tokenName === "PARAM" ? Number(written.slice(1)) : null,
+      comment: raw.tokenName === "SQL_COMMENT" || raw.tokenName === "C_COMMENT",
+      depth,
+    });
+    if (written === "(" || written === "[" || keyword === "case") depth += 1;
+  }
+  return tokens;
+};
+
+/** Puts texts in place of the parameters `$n` of a statement. */
+export const substituteParameters = (text: string, replacement: (parameter: number) => string): string => {
+  let result = "";
+  let done = 0;
+  for (const token of scan(text)) {
+    if (token.parameter === null) continue;
+    result += text.slice(done, token.start) + replacement(token.parameter);
+    done = token.end;
+  }
+  return result + text.slice(done);
+};

@@ -9,6 +9,8 @@ import { simulate, type Shape } from "../test/verification/traffic.ts";
 
 export interface Scenario {
   readonly phi: number;
+  /** Standard deviation of the logarithm of a statement's level from block to block, apart from the noise of its calls. */
+  readonly noise: number;
   readonly before: number;
   /** Blocks after the change until we give up. */
   readonly after: number;
@@ -17,9 +19,9 @@ export interface Scenario {
   readonly schedule: "every block" | "recommended";
 }
 
-const shapes = (phi: number): Readonly<Record<string, Shape>> => ({
-  read: { meanMs: 40, calls: 20, noise: 0.15, phi },
-  write: { meanMs: 1, calls: 40, noise: 0.15, phi },
+const shapes = (phi: number, noise: number): Readonly<Record<string, Shape>> => ({
+  read: { meanMs: 40, calls: 20, noise, phi },
+  write: { meanMs: 1, calls: 40, noise, phi },
   "control-1": { meanMs: 5, calls: 20, noise: 0.1, phi },
   "control-2": { meanMs: 0.5, calls: 60, noise: 0.1, phi },
 });
@@ -34,12 +36,12 @@ export interface Rates {
 
 /** Runs one scenario, stopping each run at its first decision. */
 export const measure = (scenario: Scenario, runs: number, seed = 1): Rates => {
-  const { phi, before, after, factor, schedule } = scenario;
+  const { phi, noise, before, after, factor, schedule } = scenario;
   let winners = 0;
   let equivalent = 0;
   let waited = 0;
   for (let run = 0; run < runs; run += 1) {
-    const blocks = simulate(seed * 1_000_003 + run, before + after, shapes(phi), (id, i) =>
+    const blocks = simulate(seed * 1_000_003 + run, before + after, shapes(phi, noise), (id, i) =>
       id === "read" && i >= before ? factor : 1,
     );
     let look = 0;
@@ -81,14 +83,16 @@ const main = (): void => {
     for (const phi of [0, 0.5, 0.8]) {
       for (const before of [8, 20]) {
         for (const schedule of ["every block", "recommended"] as const) {
-          const scenario: Scenario = { phi, before, after: factor === 1 ? 60 : 20, factor, schedule };
-          const rates = measure(scenario, runs);
-          results.push({ ...scenario, ...rates, winnersAtMost: upperBound(rates.winners, runs) });
-          const blocks = rates.blocks === null ? "" : `, after ${rates.blocks.toFixed(1)} blocks`;
-          process.stdout.write(
-            `time × ${factor}, φ ${phi}, ${before} blocks before, up to ${scenario.after} after, looking ${schedule}: ` +
-              `winner ${(100 * rates.winners).toFixed(1)} %, equivalent ${(100 * rates.equivalent).toFixed(1)} %${blocks}\n`,
-          );
+          for (const noise of [0.15, 0.4]) {
+            const scenario: Scenario = { phi, noise, before, after: factor === 1 ? 60 : 20, factor, schedule };
+            const rates = measure(scenario, runs);
+            results.push({ ...scenario, ...rates, winnersAtMost: upperBound(rates.winners, runs) });
+            const blocks = rates.blocks === null ? "" : `, after ${rates.blocks.toFixed(1)} blocks`;
+            process.stdout.write(
+              `time × ${factor}, φ ${phi}, noise ${noise}, ${before} blocks before, up to ${scenario.after} after, looking ${schedule}: ` +
+                `winner ${(100 * rates.winners).toFixed(1)} %, equivalent ${(100 * rates.equivalent).toFixed(1)} %${blocks}\n`,
+            );
+          }
         }
       }
     }

@@ -58,6 +58,7 @@ export interface Contrast {
   readonly estimate: Estimate | null;
   /** ln(after / before) of the control, which was taken out; null when there was no control. */
   readonly drift: number | null;
+  readonly controlStatements: number;
 }
 
 /**
@@ -76,24 +77,37 @@ export const contrast = (
   const second = fixedMixTime(after, mix);
   if (first === null || second === null) return null;
   const change = Math.log(second.time / first.time);
-  const usable = usableIn(before, after, controlIds, minimumBlocks);
-  const controlMix = mixOf(before, usable);
-  const controlFirst = fixedMixTime(before, controlMix);
-  const controlSecond = fixedMixTime(after, controlMix);
-  if (controlFirst === null || controlSecond === null) {
-    return { estimate: difference(change, first.influence, second.influence), drift: null };
+  const calls = [...mix.values()].reduce((total, weight) => total + weight, 0);
+  const control = alike(before, usableIn(before, after, controlIds, minimumBlocks), first.time / calls)
+    .map((id) => [fixedMixTime(before, mixOf(before, [id])), fixedMixTime(after, mixOf(before, [id]))] as const)
+    .flatMap(([one, two]) => (one === null || two === null ? [] : [{ one, two }]));
+  if (control.length === 0) {
+    return { estimate: difference(change, first.influence, second.influence), drift: null, controlStatements: 0 };
   }
-  const drift = Math.log(controlSecond.time / controlFirst.time);
-  const minus = (values: readonly number[], others: readonly number[]): number[] =>
-    values.map((value, i) => value - (others[i] ?? 0));
+  // Each statement of the control counts the same: by time, one slow report would be the whole control.
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / control.length;
+  const drift = mean(control.map(({ one, two }) => Math.log(two.time / one.time)));
   return {
     estimate: difference(
       change - drift,
-      minus(first.influence, controlFirst.influence),
-      minus(second.influence, controlSecond.influence),
+      first.influence.map((value, i) => value - mean(control.map(({ one }) => one.influence[i] ?? 0))),
+      second.influence.map((value, i) => value - mean(control.map(({ two }) => two.influence[i] ?? 0))),
     ),
     drift,
+    controlStatements: control.length,
   };
+};
+
+/**
+ * Of the control, the statements about as long (within a factor of ten) as what they are compared with, or all if there are
+ * none. A server relieved of load makes long statements faster and, its caches and cores gone cold, very short ones slower.
+ */
+const alike = (before: readonly Block[], ids: readonly string[], meanMs: number): readonly string[] => {
+  const near = ids.filter((id) => {
+    const ratio = (perCall(before, id, (of) => of.totalMs) ?? 0) / meanMs;
+    return ratio >= 0.1 && ratio <= 10;
+  });
+  return near.length > 0 ? near : ids;
 };
 
 /** The statements with calls in enough blocks on both sides. One that ran in a single block shows no variance, and so proves nothing. */

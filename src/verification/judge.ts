@@ -43,7 +43,6 @@ export const judge = (evidence: Evidence): Verdict => {
   const settled = settle(evidence);
   const ids = [...new Set([...settled.affected, ...settled.writes])];
   const statements = judgeStatements(settled, ids);
-  const control = usableIn(settled.soundBefore, settled.soundAfter, settled.control, settled.minimumBlocks);
   const { result, missing } = overall(settled, ids);
   const interval = intervalOf(result?.estimate ?? null, settled.level);
   const outcome = missing === null ? outcomeOf(interval, settled.margin) : "undecided";
@@ -57,7 +56,7 @@ export const judge = (evidence: Evidence): Verdict => {
     exposure: "time",
     statements,
     drift: drift === null ? null : Math.expm1(drift),
-    controlStatements: drift === null ? 0 : control.length,
+    controlStatements: result?.controlStatements ?? 0,
     looks: settled.look,
     reason: sentence([
       missing ?? describeOverall(outcome, change, interval, settled),

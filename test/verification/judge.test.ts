@@ -86,6 +86,14 @@ describe("a verdict", () => {
     expect(without.reason).toContain("no untouched statements");
   });
 
+  it("compares short statements with short ones, and long with long", () => {
+    const before = period({ read: 40, write: 0.1, short: 0.05, long: 90 });
+    const after = period({ read: 20, write: 0.15, short: 0.075, long: 45 }, 5);
+    const verdict = judge(evidence({ before, after, control: ["short", "long"] }));
+    expect(verdict).toMatchObject({ outcome: "equivalent", controlStatements: 1 });
+    expect(verdict.statements.map((one) => one.outcome)).toEqual(["equivalent", "equivalent"]);
+  });
+
   it("does not count a change of the mix as a change of speed", () => {
     const fewerReads = period({ read: 40, write: 1, other: 2 }, 5).map((one) =>
       block({ ...Object.fromEntries(one.statements), read: counters(5, 200), write: counters(5000, 5000) }),

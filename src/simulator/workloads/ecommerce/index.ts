@@ -1,0 +1,4 @@
+/** The shop: its tables, its rows and what its application asks. */
+export { loadSteps } from "./data.ts";
+export { ecommerceMix } from "./mix.ts";
+export { constraints, tables } from "./schema.ts";

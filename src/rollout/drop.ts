@@ -4,7 +4,7 @@ import { askConsent, type RolloutContext, YIELD_MS } from "./context.ts";
 import { ownershipComment } from "./names.ts";
 import { describeSqlState } from "./reasons.ts";
 import { removeIndex } from "./remove.ts";
-import { type CatalogIndex, readIndex } from "./statements.ts";
+import { type CatalogIndex, readIndex, readNamesake } from "./statements.ts";
 import { advance } from "./transitions.ts";
 
 /** How a rollback ended. In `deferred` and `failed` the deployment stays `rolling_back`, and the next start goes on with it. */
@@ -47,7 +47,9 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
     return { kind: "refused", code: "nothing_built", reason, retryAt: null };
   }
   const index = await readIndex(build, deployment);
-  if (index !== null && !isOurs(deployment, index)) throw failure("index_not_ours", { index: index.name });
+  // By OID ours is gone. An index of its name on its table is another one, even if REINDEX CONCURRENTLY made it of ours.
+  const namesake = index ?? (await readNamesake(build, deployment));
+  if (namesake !== null && !isOurs(deployment, namesake)) throw failure("index_not_ours", { index: namesake.name });
   const answer = await askConsent(options, "drop index", deployment);
   if (answer.kind === "refused") return answer;
   if (deployment.state !== "rolling_back") {

@@ -36,10 +36,20 @@ interface IndexRow extends Omit<CatalogIndex, "sizeBytes"> {
  * Anything else, whatever its name or comment, is not found.
  */
 export const readIndex = async (session: Session, deployment: Deployment): Promise<CatalogIndex | null> => {
-  const [row] =
+  const rows =
     deployment.indexOid === null
       ? await session.query<IndexRow>(`${indexSql} and c.relname = $2`, [deployment.tableOid, deployment.temporaryName])
       : await session.query<IndexRow>(`${indexSql} and i.indexrelid = $2`, [deployment.tableOid, deployment.indexOid]);
+  return fromRows(rows);
+};
+
+/** Whatever index of the deployment's table has its final name now. */
+export const readNamesake = async (session: Session, deployment: Deployment): Promise<CatalogIndex | null> =>
+  fromRows(
+    await session.query<IndexRow>(`${indexSql} and c.relname = $2`, [deployment.tableOid, deployment.indexName]),
+  );
+
+const fromRows = ([row]: readonly IndexRow[]): CatalogIndex | null => {
   if (row === undefined) return null;
   const { size, ...rest } = row;
   return { ...rest, sizeBytes: Number(size) };

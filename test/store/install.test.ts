@@ -42,10 +42,7 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
 
 describe("the schema indexpilot", () => {
   const target = withTarget(18);
-  let sequence = 0;
-  const fresh = async () => {
-    sequence += 1;
-    const name = `store${String(sequence)}`;
+  const fresh = async (name = "store") => {
     await target().database(name);
     const session = await target().open(name, "builder");
     return { name, session, server: await readServerIdentity(session) };
@@ -186,7 +183,7 @@ describe("the schema indexpilot", () => {
 
     test("but a control database steers as many as it likes, each with its own records", async () => {
       const control = await fresh();
-      const [first, second] = [await fresh(), await fresh()];
+      const [first, second] = [await fresh("first"), await fresh("second")];
       const one = await openStore(control.session, { create: true, server: first.server, now });
       const two = await openStore(control.session, { create: true, server: second.server, now });
       await one?.scans.add(new Map([[1, 5]]), now);

@@ -12,11 +12,9 @@ const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_0
 const target = withTarget(18);
 let store: Store;
 let other: Store;
-let sequence = 0;
 
 beforeEach(async () => {
-  sequence += 1;
-  const name = `records${String(sequence)}`;
+  const name = "records";
   await target().database(name);
   const open = async (): Promise<Store> => {
     const session = await target().open(name, "builder");

@@ -8,6 +8,8 @@ export interface SearchContext {
   readonly allowed: Chosen;
   /** Bytes that the chosen indexes may take together. */
   readonly capacityBytes: number;
+  /** An index must make one statement cheaper by this share, beside the others (by what is known). */
+  readonly minimumGain: number;
   /** A set to begin with, within capacity; empty at first. */
   readonly start: Chosen;
   /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */

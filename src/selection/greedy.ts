@@ -2,54 +2,56 @@ import type { SearchContext } from "./algorithm.ts";
 import type { Chosen } from "./objective.ts";
 
 /** How good an addition is. */
-export type Preference = (benefit: number, bytes: number) => number;
+export type Preference = (saving: number, bytes: number) => number;
 
-export const byBenefit: Preference = (benefit) => benefit;
-export const byBenefitPerByte: Preference = (benefit, bytes) => benefit / Math.max(bytes, 1);
+export const bySaving: Preference = (saving) => saving;
+export const bySavingPerByte: Preference = (saving, bytes) => saving / Math.max(bytes, 1);
 
-type Space = Pick<SearchContext, "objective" | "allowed" | "capacityBytes">;
+type Space = Pick<SearchContext, "objective" | "allowed" | "capacityBytes" | "minimumGain">;
 
-/** Adds the preferred candidate that fits and helps, until none does. */
+/** Adds the preferred candidate that fits, saves and passes the gate, until none does; `except` are not added. */
 export const fill = (
-  { objective, allowed, capacityBytes }: Space,
+  { objective, allowed, capacityBytes, minimumGain }: Space,
   start: Chosen,
   preference: Preference,
-): Set<number> => {
-  const chosen = new Set(start);
-  let free = capacityBytes - objective.sizeOf(chosen);
+  except: readonly number[] = [],
+): Chosen => {
+  const trial = objective.trial(start);
+  let free = capacityBytes - objective.sizeOf(start);
   for (;;) {
-    let best: { readonly number: number; readonly score: number; readonly bytes: number } | null = null;
+    let best: { readonly number: number; readonly score: number } | null = null;
     for (const number of allowed) {
-      if (chosen.has(number) || !objective.isUsable(number)) continue;
-      const bytes = objective.sizeOf([number]);
-      if (bytes > free) continue;
-      const benefit = objective.benefit(chosen, number);
-      if (benefit <= 0) continue;
-      const score = preference(benefit, bytes);
-      if (best === null || score > best.score) best = { number, score, bytes };
+      const bytes = objective.bytesOf(number);
+      if (bytes > free || trial.members.has(number) || !objective.isUsable(number) || except.includes(number)) continue;
+      const { saving, gain } = trial.effect(number);
+      if (saving <= 0 || gain < minimumGain) continue;
+      const score = preference(saving, bytes);
+      if (best === null || score > best.score) best = { number, score };
     }
-    if (best === null) return chosen;
-    chosen.add(best.number);
-    free -= best.bytes;
+    if (best === null) return trial.members;
+    trial.add(best.number);
+    free -= objective.bytesOf(best.number);
   }
 };
 
-/** Takes the candidate away that is missed least per byte, until the rest fits (relaxation; Bruno and Chaudhuri, SIGMOD 2005). */
-export const relax = ({ objective, capacityBytes }: Space, start: Chosen): Set<number> => {
-  const chosen = new Set([...start].filter((number) => objective.isUsable(number)));
-  let size = objective.sizeOf(chosen);
-  while (chosen.size > 0) {
-    let least: { readonly number: number; readonly loss: number; readonly score: number } | null = null;
-    for (const number of chosen) {
-      chosen.delete(number);
-      const loss = objective.benefit(chosen, number);
-      chosen.add(number);
-      const score = loss / Math.max(objective.sizeOf([number]), 1);
-      if (least === null || score < least.score) least = { number, loss, score };
+/**
+ * Takes away what is missed least per byte until the rest fits (relaxation; Bruno and Chaudhuri, SIGMOD 2005), and then what does not pass the gate
+ * beside the others.
+ */
+export const relax = ({ objective, capacityBytes, minimumGain }: Space, start: Chosen): Chosen => {
+  const trial = objective.trial([...start].filter((number) => objective.isUsable(number)));
+  let size = objective.sizeOf(trial.members);
+  for (;;) {
+    const fits = size <= capacityBytes;
+    let least: { readonly number: number; readonly score: number } | null = null;
+    for (const number of trial.members) {
+      const { saving, gain } = trial.effect(number);
+      if (fits && saving > 0 && gain >= minimumGain) continue;
+      const score = saving / Math.max(objective.bytesOf(number), 1);
+      if (least === null || score < least.score) least = { number, score };
     }
-    if (least === null || (size <= capacityBytes && least.loss > 0)) return chosen;
-    chosen.delete(least.number);
-    size -= objective.sizeOf([least.number]);
+    if (least === null) return trial.members;
+    trial.remove(least.number);
+    size -= objective.bytesOf(least.number);
   }
-  return chosen;
 };

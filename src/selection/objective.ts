@@ -1,5 +1,5 @@
 import type { HypotheticalIndex } from "../domain/index.ts";
-import type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
+import type { CostQuery, CostSource } from "./cost-source.ts";
 
 /** A set of candidates, by number. */
 export type Chosen = ReadonlySet<number>;
@@ -9,51 +9,59 @@ export interface WeightedStatement {
   readonly weight: number;
 }
 
+interface Bounds {
+  readonly lower: number;
+  readonly upper: number;
+}
+
 interface Subject extends WeightedStatement {
-  /** Candidates that some plan of the statement has used; ascending. */
-  usable: number[];
-  readonly bounds: Map<string, { readonly lower: number; readonly upper: number }>;
+  /** Candidates that some plan of the statement has used, each with its bit in the masks of this statement. */
+  readonly bits: Map<number, bigint>;
+  /** By mask. */
+  readonly bounds: Map<bigint, Bounds>;
+}
+
+export interface ObjectiveInput {
+  readonly candidates: readonly HypotheticalIndex[];
+  readonly costs: CostSource;
+  readonly hidden: ReadonlySet<number>;
+  readonly statements: readonly WeightedStatement[];
+  /** What an index costs by being there, in units of weight × cost. */
+  readonly upkeep: (index: HypotheticalIndex) => number;
 }
 
 /**
- * The workload's weighted cost as a function of the chosen set, as far as it is known. `upper` never understates, so whatever the search finds to be an
- * improvement by `upper` is one; `lower` tells what cannot be ruled out; `learn` asks the planner.
+ * The workload's weighted cost as a function of the chosen set, as far as it is known. The upper bound never understates, so whatever a search finds to be
+ * an improvement by it is one; the lower bound tells what cannot be ruled out; `learn` asks the planner.
  */
 export class Objective {
   readonly candidates: readonly HypotheticalIndex[];
   readonly #costs: CostSource;
   readonly #hidden: ReadonlySet<number>;
   readonly #subjects: readonly Subject[];
+  /** By candidate: positions of the statements that may use it. */
   readonly #affected: number[][];
   readonly #number: ReadonlyMap<string, number>;
   readonly #upkeep: readonly number[];
 
-  constructor(input: {
-    readonly candidates: readonly HypotheticalIndex[];
-    readonly costs: CostSource;
-    readonly hidden: ReadonlySet<number>;
-    readonly statements: readonly WeightedStatement[];
-    /** What an index costs by being there, in units of weight × cost. */
-    readonly upkeep: (index: HypotheticalIndex) => number;
-  }) {
-    this.candidates = input.candidates;
-    this.#costs = input.costs;
-    this.#hidden = input.hidden;
-    this.#subjects = input.statements.map((statement) => ({ ...statement, usable: [], bounds: new Map() }));
-    this.#affected = input.candidates.map(() => []);
-    this.#number = new Map(input.candidates.map((candidate, number) => [candidate.id, number]));
-    this.#upkeep = input.candidates.map(input.upkeep);
+  constructor({ candidates, costs, hidden, statements, upkeep }: ObjectiveInput) {
+    this.candidates = candidates;
+    this.#costs = costs;
+    this.#hidden = hidden;
+    this.#subjects = statements.map((statement) => ({ ...statement, bits: new Map(), bounds: new Map() }));
+    this.#affected = candidates.map(() => []);
+    this.#number = new Map(candidates.map((candidate, number) => [candidate.id, number]));
+    this.#upkeep = candidates.map(upkeep);
+  }
+
+  bytesOf(number: number): number {
+    return this.candidates[number]?.estimatedBytes ?? 0;
   }
 
   sizeOf(chosen: Iterable<number>): number {
     let bytes = 0;
-    for (const number of chosen) bytes += this.candidates[number]?.estimatedBytes ?? 0;
+    for (const number of chosen) bytes += this.bytesOf(number);
     return bytes;
-  }
-
-  /** Whether any plan seen used the candidate. */
-  isUsable(number: number): boolean {
-    return (this.#affected[number]?.length ?? 0) > 0;
   }
 
   /** Statements of which some plan seen used the candidate. */
@@ -61,22 +69,23 @@ export class Objective {
     return (this.#affected[number] ?? []).flatMap((position) => this.#subjects[position]?.statementId ?? []);
   }
 
+  /** Whether any plan seen used the candidate. */
+  isUsable(number: number): boolean {
+    return (this.#affected[number]?.length ?? 0) > 0;
+  }
+
   /**
-   * Finds the candidates that each statement's plans would use: plans with all candidates visible, takes away those used, and plans again, until none is
-   * used. The candidates never used so are not looked at again for this statement. At most `rounds` EXPLAINs per text.
+   * Finds the candidates that each statement's plans would use: plans with all of them visible, takes away those used, and plans again, until none is
+   * used or `rounds` is reached; then plans with each of them alone. A candidate never used so is not looked at again for this statement.
    */
   async survey(allowed: Chosen, rounds: number): Promise<void> {
-    let open = this.#subjects.map((subject, position) => ({
-      position,
-      subject,
-      visible: new Set(
-        this.#costs.relevant(subject.statementId).filter((id) => allowed.has(this.#number.get(id) ?? -1)),
-      ),
-    }));
+    const isAllowed = (id: string): boolean => allowed.has(this.#number.get(id) ?? -1);
+    let open = this.#subjects.map((subject, position) => {
+      return { position, subject, visible: new Set(this.#costs.relevant(subject.statementId).filter(isAllowed)) };
+    });
     for (let round = 0; round < rounds && open.length > 0; round += 1) {
-      const answers = await this.#costs.costs(
-        open.map(({ subject, visible }) => ({ statementId: subject.statementId, visible, hidden: this.#hidden })),
-      );
+      const queries = open.map(({ subject, visible }) => this.#queryFor(subject, visible));
+      const answers = await this.#costs.costs(queries);
       open = open.flatMap((one, index) => {
         const answer = answers[index];
         if (answer?.kind !== "costed" || answer.used.length === 0) return [];
@@ -84,85 +93,131 @@ export class Objective {
         return [{ ...one, visible: new Set([...one.visible].filter((id) => !answer.used.includes(id))) }];
       });
     }
-    const alone = this.#subjects.flatMap((subject) =>
-      subject.usable.map((number) => this.#query(subject, new Set([number]))),
+    await this.#costs.costs(
+      this.#subjects.flatMap((subject) => [...subject.bits.values()].map((mask) => this.#query(subject, mask))),
     );
-    await this.#ask(alone);
+    for (const subject of this.#subjects) subject.bounds.clear();
   }
 
   #markUsable(position: number, id: string): void {
     const number = this.#number.get(id);
     const subject = this.#subjects[position];
-    if (number === undefined || subject === undefined || subject.usable.includes(number)) return;
-    subject.usable = [...subject.usable, number].toSorted((a, b) => a - b);
-    subject.bounds.clear();
+    if (number === undefined || subject === undefined || subject.bits.has(number)) return;
+    subject.bits.set(number, 1n << BigInt(subject.bits.size));
     this.#affected[number]?.push(position);
   }
 
-  #query(subject: Subject, chosen: Chosen): CostQuery {
-    const visible = subject.usable
-      .filter((number) => chosen.has(number))
-      .map((number) => this.candidates[number]?.id ?? "");
-    return { statementId: subject.statementId, visible: new Set(visible), hidden: this.#hidden };
+  #queryFor(subject: Subject, visible: ReadonlySet<string>): CostQuery {
+    return { statementId: subject.statementId, visible, hidden: this.#hidden };
   }
 
-  async #ask(queries: readonly CostQuery[]): Promise<readonly CostAnswer[]> {
-    const answers = await this.#costs.costs(queries);
-    const asked = new Set(queries.map((query) => query.statementId));
-    for (const subject of this.#subjects) if (asked.has(subject.statementId)) subject.bounds.clear();
-    return answers;
-  }
-
-  /** Asks for the exact cost of every statement under each of these sets. */
-  async learn(sets: readonly Chosen[]): Promise<void> {
-    const queries = new Map<string, CostQuery>();
-    for (const set of sets) {
-      for (const subject of this.#subjects) {
-        const bounds = this.#bounds(subject, set);
-        if (bounds.lower < bounds.upper) queries.set(this.#key(subject, set), this.#query(subject, set));
-      }
+  #query(subject: Subject, mask: bigint): CostQuery {
+    const visible = new Set<string>();
+    for (const [number, bit] of subject.bits) {
+      const id = this.candidates[number]?.id;
+      if ((mask & bit) !== 0n && id !== undefined) visible.add(id);
     }
-    if (queries.size > 0) await this.#ask([...queries.values()]);
+    return this.#queryFor(subject, visible);
   }
 
-  #key(subject: Subject, chosen: Chosen): string {
-    let key = `${subject.statementId}\0`;
-    for (const number of subject.usable) if (chosen.has(number)) key += `${String(number)},`;
-    return key;
-  }
-
-  #bounds(subject: Subject, chosen: Chosen): { readonly lower: number; readonly upper: number } {
-    const key = this.#key(subject, chosen);
-    let bounds = subject.bounds.get(key);
+  #bounds(subject: Subject, mask: bigint): Bounds {
+    let bounds = subject.bounds.get(mask);
     if (bounds === undefined) {
-      bounds = this.#costs.bounds(this.#query(subject, chosen));
-      subject.bounds.set(key, bounds);
+      bounds = this.#costs.bounds(this.#query(subject, mask));
+      subject.bounds.set(mask, bounds);
     }
     return bounds;
   }
 
+  #masks(chosen: Iterable<number>): bigint[] {
+    const masks = this.#subjects.map(() => 0n);
+    for (const number of chosen) {
+      for (const position of this.#affected[number] ?? []) {
+        masks[position] = (masks[position] ?? 0n) | (this.#subjects[position]?.bits.get(number) ?? 0n);
+      }
+    }
+    return masks;
+  }
+
+  /** Asks for the exact cost of every statement under each of these sets, all in one batch. */
+  async learn(sets: readonly Chosen[]): Promise<void> {
+    const wanted = new Map<Subject, Map<bigint, CostQuery>>();
+    for (const set of sets) {
+      for (const [position, mask] of this.#masks(set).entries()) {
+        const subject = this.#subjects[position];
+        if (subject === undefined) continue;
+        const { lower, upper } = this.#bounds(subject, mask);
+        if (lower >= upper) continue;
+        const queries = wanted.get(subject) ?? new Map<bigint, CostQuery>();
+        wanted.set(subject, queries.set(mask, this.#query(subject, mask)));
+      }
+    }
+    const queries = [...wanted.values()].flatMap((one) => [...one.values()]);
+    if (queries.length > 0) await this.#costs.costs(queries);
+    for (const subject of wanted.keys()) subject.bounds.clear();
+  }
+
   /** The lowest and the highest the weighted cost of this set can be, by what is known. */
-  value(chosen: Chosen): { readonly lower: number; readonly upper: number } {
+  value(chosen: Chosen): Bounds {
     let lower = 0;
     for (const number of chosen) lower += this.#upkeep[number] ?? 0;
     let upper = lower;
-    for (const subject of this.#subjects) {
-      const bounds = this.#bounds(subject, chosen);
+    for (const [position, mask] of this.#masks(chosen).entries()) {
+      const subject = this.#subjects[position];
+      if (subject === undefined) continue;
+      const bounds = this.#bounds(subject, mask);
       lower += subject.weight * bounds.lower;
       upper += subject.weight * bounds.upper;
     }
     return { lower, upper };
   }
 
-  /** By how much adding `number` is known to lower the cost of `chosen` (an under-estimate of the upper bound's fall). */
-  benefit(chosen: Chosen, number: number): number {
-    const larger = new Set(chosen).add(number);
-    let benefit = -(this.#upkeep[number] ?? 0);
-    for (const position of this.#affected[number] ?? []) {
-      const subject = this.#subjects[position];
-      if (subject === undefined) continue;
-      benefit += subject.weight * (this.#bounds(subject, chosen).upper - this.#bounds(subject, larger).upper);
-    }
-    return benefit;
+  /** A set to try changes on, without asking anybody. */
+  trial(chosen: Iterable<number>): Trial {
+    const members = new Set(chosen);
+    const masks = this.#masks(members);
+    const toggle = (number: number): void => {
+      for (const position of this.#affected[number] ?? []) {
+        masks[position] = (masks[position] ?? 0n) ^ (this.#subjects[position]?.bits.get(number) ?? 0n);
+      }
+    };
+    return {
+      members,
+      add: (number) => {
+        if (!members.has(number)) toggle(number);
+        members.add(number);
+      },
+      remove: (number) => {
+        if (members.delete(number)) toggle(number);
+      },
+      effect: (number) => {
+        let saving = -(this.#upkeep[number] ?? 0);
+        let gain = 0;
+        for (const position of this.#affected[number] ?? []) {
+          const subject = this.#subjects[position];
+          const mask = masks[position];
+          const bit = subject?.bits.get(number);
+          if (subject === undefined || mask === undefined || bit === undefined) continue;
+          const without = this.#bounds(subject, mask & ~bit).upper;
+          const withIt = this.#bounds(subject, mask | bit).upper;
+          saving += subject.weight * (without - withIt);
+          if (without > 0) gain = Math.max(gain, 1 - withIt / without);
+        }
+        return { saving, gain };
+      },
+    };
   }
+}
+
+export interface Trial {
+  readonly members: Chosen;
+  add(number: number): void;
+  remove(number: number): void;
+  /** What the candidate brings beside the other members, by the known upper bounds. */
+  effect(number: number): {
+    /** Σ weight × cost saved, upkeep deducted. */
+    readonly saving: number;
+    /** The largest share by which it makes one statement cheaper. */
+    readonly gain: number;
+  };
 }

@@ -63,6 +63,7 @@ const nothing: ReadonlySet<never> = new Set<never>();
  */
 export const selectConfiguration = async (input: SelectionInput): Promise<SelectionResult> => {
   const { candidates, costs, clock, signal } = input;
+  const limits = { minimumGain: input.minimumGain ?? 0.2, maximumHarm: input.maximumHarm ?? 0.1 };
   const startedMs = clock.monotonicMs();
   const exhausted = (): boolean =>
     signal?.aborted === true ||
@@ -72,7 +73,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const { planned, unplanned } = await baseline(input);
   const { unit, weights } = workloadWeights(planned);
   const statements = planned.map((one, position) => ({ ...one, weight: weights[position] ?? 0 }));
-  const drops = await harmlessDrops(costs, statements, input.drops ?? [], input.maximumHarm ?? 0.1);
+  const drops = await harmlessDrops(costs, statements, input.drops ?? [], limits.maximumHarm);
   const hidden = new Set(drops.accepted.map((drop) => drop.index.oid));
   const freedBytes = drops.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0);
   const capacityBytes = input.budgetBytes + freedBytes;
@@ -98,6 +99,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
       objective,
       allowed,
       capacityBytes,
+      minimumGain: limits.minimumGain,
       start,
       exhausted,
       onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
@@ -105,7 +107,6 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     signal?.throwIfAborted();
     examination = await examine({ candidates, costs, hidden, statements, chosen: found });
     chosen = examination.used;
-    const limits = { minimumGain: input.minimumGain ?? 0.2, maximumHarm: input.maximumHarm ?? 0.1 };
     const weakest = weakestLink(examination, limits, (number) => candidates[number]?.id ?? "");
     if (weakest === null) break;
     banned.set(weakest.number, weakest);
@@ -121,7 +122,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     banned,
     capacityBytes,
     examination,
-    minimumGain: input.minimumGain ?? 0.2,
+    minimumGain: limits.minimumGain,
     complete,
   });
   const after = new Map(examination.statements.map((statement) => [statement.statementId, statement]));

@@ -150,7 +150,6 @@ const initialise = async (
         ...locale,
         ...authentication,
         "--no-sync",
-        "--no-instructions",
         ...(options.initdbArguments ?? []),
       ],
       { cwd: base, ...owner },

@@ -72,7 +72,7 @@ test("a setting the server does not accept is reported in the server's own words
 });
 
 test("a major that is not installed names the command that installs it", () => {
-  expect(() => findBinaries(13)).toThrow(expect.objectContaining({ code: "embedded_missing" }));
+  expect(() => findBinaries(12)).toThrow(expect.objectContaining({ code: "embedded_missing" }));
 });
 
 test("library links that were never made are recognised, with the command that makes them", () => {

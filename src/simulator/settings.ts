@@ -14,3 +14,9 @@ export const demoSettings: Readonly<Record<string, string>> = {
   jit: "off",
   autovacuum_naptime: "15s",
 };
+
+/**
+ * The pace of the demo's traffic: without indexes it keeps two current cores about two thirds busy, so that statements wait for a core only now
+ * and then; and every statement of the mix comes about once a second, before and after alike.
+ */
+export const demoPace = { connections: 8, callsPerSecond: 120 } as const;

@@ -9,7 +9,7 @@ export interface Evidence {
   readonly affected: readonly string[];
   /** Statements that write the index's table, and so pay for it. */
   readonly writes: readonly string[];
-  /** Statements that neither read nor write the table: what changes in them is drift. */
+  /** Statements that neither read nor write the table, and that nothing else was done for between the two periods: what changes in them is drift. */
   readonly control: readonly string[];
   /** How many times this experiment has been judged, this time included (1, 2, …). Every judgement counts, also undecided ones. */
   readonly look: number;

@@ -3,7 +3,7 @@ import { holmLevels, levelAtLook } from "../statistics/index.ts";
 import { blocksWith, callsIn, contrast, mixOf, perCall, usableIn, type Contrast } from "./contrast.ts";
 import type { Evidence } from "./evidence.ts";
 import { intervalOf, outcomeOf } from "./outcome.ts";
-import { between, milliseconds, percent, sentence, voidBlocks } from "./wording.ts";
+import { between, milliseconds, percent, sentence, share, voidBlocks } from "./wording.ts";
 
 /** Fewer blocks cannot tell noise from a change whatever the caller says. */
 const fewestBlocks = 5;
@@ -88,7 +88,7 @@ const overall = (
   if (absentShare > margin) {
     const silent = absent.filter((id) => callsIn(soundAfter, id) === 0).length;
     return nothing(
-      `statements with ${percent(absentShare).slice(1)} of the time before were called in fewer than ${minimumBlocks} blocks on one side (${silent} of ${absent.length} not at all since the change)`,
+      `statements with ${share(absentShare)} of the time before were called in fewer than ${minimumBlocks} blocks on one side (${silent} of ${absent.length} not at all since the change)`,
     );
   }
   const result = contrast(soundBefore, soundAfter, mixOf(soundBefore, usable), settled.control, minimumBlocks);
@@ -167,7 +167,7 @@ const describeChange = (
   }
   const shown = `${percent(change)} (${between(interval)})`;
   if (outcome === "undecided") return `${shown}: the interval is too wide to tell, more blocks are needed`;
-  return outcome === "equivalent" ? `${shown}, within ±${percent(margin).slice(1)}` : shown;
+  return outcome === "equivalent" ? `${shown}, within ±${share(margin)}` : shown;
 };
 
 const describeOverall = (

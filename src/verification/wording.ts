@@ -1,10 +1,16 @@
 import type { Block, Interval } from "../domain/index.ts";
 
+/** `−99.6 %`, `+12 %`; beyond a tenfold `×37`. Never rounds a rest away: −99.97 % is `−99.9 %`, not all of it. */
 export const percent = (fraction: number): string => {
-  const value = fraction * 100;
-  const digits = Math.abs(value) < 10 ? 1 : 0;
-  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)} %`;
+  if (fraction > 9) return fraction < 999 ? `×${(fraction + 1).toFixed(0)}` : "more than ×1000";
+  const size = Math.abs(fraction * 100);
+  const sign = fraction < 0 ? "−" : "+";
+  if (size > 99 && fraction < 0) return `${sign}${(Math.floor(size * 10) / 10).toFixed(1)} %`;
+  return `${size === 0 ? "" : sign}${size.toFixed(size < 10 ? 1 : 0)} %`;
 };
+
+/** A share of a whole, without a sign. */
+export const share = (fraction: number): string => `${(fraction * 100).toFixed(fraction < 0.1 ? 1 : 0)} %`;
 
 export const milliseconds = (ms: number): string => `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;
 

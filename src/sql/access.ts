@@ -1,8 +1,10 @@
+import type { Node } from "@pgsql/types";
 import { type TableAccess, tableId, type TableName } from "../domain/index.ts";
+import { nodesIn } from "./expressions.ts";
 import type { ParameterUse } from "./parameter-use.ts";
 import type { ParsedStatement } from "./parser.ts";
 import { readStatement } from "./reading.ts";
-import type { TableLookup } from "./scope.ts";
+import { namesOf, type TableLookup } from "./scope.ts";
 
 export interface StatementAccess {
   /** One per occurrence of a table: a table joined with itself comes twice. */
@@ -37,3 +39,14 @@ export const analyseAccess = (statement: ParsedStatement, lookup: TableLookup): 
 /** Where each parameter `$n` stands; by n. */
 export const parameterUses = (statement: ParsedStatement, lookup: TableLookup): ReadonlyMap<number, ParameterUse> =>
   readStatement(statement, lookup).parameters;
+
+/** The names of the functions it calls anywhere, without schema. */
+export const functionsOf = (statement: ParsedStatement): readonly string[] => {
+  const found = new Set<string>();
+  const pending: Node[] = [statement.tree];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if ("FuncCall" in node) found.add(namesOf(node.FuncCall.funcname).at(-1) ?? "");
+    pending.push(...nodesIn(node));
+  }
+  return [...found];
+};

@@ -312,8 +312,8 @@ const argumentUse = (name: string, position: number, incoming: ParameterUse): Pa
 export const listOf = (node: Node | undefined): readonly Node[] =>
   node !== undefined && "List" in node ? (node.List.items ?? []) : [];
 
-// The nodes directly inside of a node, also those that the library gives without their tag's wrapper in between.
-const nodesIn = (value: object): Node[] =>
+/** The nodes directly inside of a node; what the library gives without a tag around it is looked through. */
+export const nodesIn = (value: object): Node[] =>
   Object.values(value).flatMap((inner: unknown): Node[] => {
     if (Array.isArray(inner)) return inner.flatMap((item: object) => (isNode(item) ? [item] : nodesIn(item)));
     if (typeof inner !== "object" || inner === null) return [];

@@ -6,7 +6,7 @@
  * Invariants: no text makes it throw; texts are changed by splicing at token positions, never by printing a tree, and are parsed again.
  * Left to others: which values stand for parameters (workload), which indexes follow (candidates).
  */
-export { analyseAccess, parameterUses, type StatementAccess } from "./access.ts";
+export { analyseAccess, functionsOf, parameterUses, type StatementAccess } from "./access.ts";
 export type { ParameterOperator, ParameterUse } from "./parameter-use.ts";
 export {
   fingerprintOf,

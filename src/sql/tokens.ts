@@ -42,14 +42,22 @@ export const scan = (text: string): readonly Token[] => {
   return tokens;
 };
 
-/** Puts texts in place of the parameters `$n` of a statement. */
-export const substituteParameters = (text: string, replacement: (parameter: number) => string): string => {
+/**
+ * Puts texts in place of the parameters `$n` of a statement. `squashed` says that the one parameter stands for a whole list, which
+ * PostgreSQL 18 shows as `in ($1 ...)` with a comment inside.
+ */
+export const substituteParameters = (
+  text: string,
+  replacement: (parameter: number, squashed: boolean) => string,
+): string => {
   let result = "";
   let done = 0;
-  for (const token of scan(text)) {
-    if (token.parameter === null) continue;
-    result += text.slice(done, token.start) + replacement(token.parameter);
+  const tokens = scan(text);
+  tokens.forEach((token, i) => {
+    if (token.parameter === null) return;
+    const squashed = tokens[i + 1]?.text === "/*, ... */";
+    result += text.slice(done, token.start) + replacement(token.parameter, squashed);
     done = token.end;
-  }
+  });
   return result + text.slice(done);
 };

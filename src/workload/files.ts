@@ -1,0 +1,72 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import picomatch from "picomatch";
+import { failure } from "../errors.ts";
+
+export interface QueryFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+const absent = new Set(["ENOENT", "ENOTDIR"]);
+
+const exists = async (file: string): Promise<boolean> => {
+  try {
+    return (await stat(file)).isFile();
+  } catch (error) {
+    if (absent.has((error as { code?: string }).code ?? "")) return false;
+    throw error;
+  }
+};
+
+const expand = async (pattern: string): Promise<string[]> => {
+  // A name is a name, even if it has brackets in it.
+  if (await exists(pattern)) return [pattern];
+  const { base, glob, isGlob } = picomatch.scan(pattern);
+  if (!isGlob) return [];
+  const matches = picomatch(path.normalize(pattern));
+  try {
+    const found = await readdir(base === "" ? "." : base, {
+      recursive: glob.includes("/"),
+      withFileTypes: true,
+    });
+    return found
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => path.join(entry.parentPath, entry.name))
+      .filter((file) => matches(file))
+      .sort();
+  } catch (error) {
+    if (absent.has((error as { code?: string }).code ?? "")) return [];
+    throw error;
+  }
+};
+
+/**
+ * Reads the files that shell-like patterns name (`*`, `?`, `[…]`, `{a,b}`, `**`), each once, in the order of the patterns and then of the names.
+ * `exclude` are patterns of the same kind; one without a slash is compared with the file's name only.
+ * @throws IndexPilotError `workload_empty` when nothing is left
+ */
+export const readQueryFiles = async (
+  patterns: readonly string[],
+  exclude: readonly string[],
+): Promise<readonly QueryFile[]> => {
+  const expanded = await Promise.all(patterns.map(expand));
+  const unmatched = patterns.filter((_, i) => expanded[i]?.length === 0);
+  if (unmatched.length > 0) {
+    throw failure("workload_empty", {
+      detail: `no file matches ${unmatched.join(", ")}`,
+      hint: "check the path; quote the pattern so that the shell leaves it alone: --queries 'dir/*.sql'",
+    });
+  }
+  const excluded = exclude.map((pattern) => {
+    const matches = picomatch(pattern.includes("/") ? path.normalize(pattern) : pattern);
+    return (file: string): boolean => matches(pattern.includes("/") ? file : path.basename(file));
+  });
+  const files = [...new Set(expanded.flat().map((file) => path.normalize(file)))].filter(
+    (file) => !excluded.some((matches) => matches(file)),
+  );
+  if (files.length === 0) {
+    throw failure("workload_empty", { detail: "--exclude leaves no file", hint: "exclude fewer files" });
+  }
+  return Promise.all(files.map(async (file) => ({ path: file, text: await readFile(file, "utf8") })));
+};

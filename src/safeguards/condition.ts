@@ -30,8 +30,8 @@ const conditionSql = `
     select null, p.prepared
       from pg_catalog.pg_prepared_xacts p
      where p.database = current_database()
-       and exists (select from pg_catalog.pg_locks l
-                    where l.pid is null and l.relation = $1 and l.virtualtransaction = '-1/' || p.transaction::text)
+       and exists (select from pg_catalog.pg_locks own join pg_catalog.pg_locks l using (virtualtransaction)
+                    where own.pid is null and own.transactionid = p.transaction and l.pid is null and l.relation = $1)
   )
   select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
          (select count(*)::int from pg_catalog.pg_index i where i.indrelid = c.oid) as indexes,

@@ -1,0 +1,185 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { permitAllows } from "../../src/domain/index.ts";
+import {
+  defaultLimits,
+  permitDecision,
+  type PermitRequest,
+  type RefusalCode,
+  refusalCodes,
+  requestPermit,
+} from "../../src/safeguards/index.ts";
+
+const now = new Date("2026-01-02T12:00:00Z");
+const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
+
+const good: PermitRequest = {
+  act: { act: "create index", table: { schema: "public", name: "orders" }, deploymentId: "d1" },
+  approvedBy: "ann",
+  leaseHeld: true,
+  buildLockHeld: true,
+  condition: {
+    versionNum: 140_004,
+    readOnly: false,
+    indexesOnTable: 9,
+    oldestTransaction: { pid: 5, ageMs: 60_000 },
+    hiddenTransactions: 3,
+    buildingPids: [],
+  },
+  ownedBytes: 9_000_000_000,
+  addedBytes: 1_000_000_000,
+  buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
+  limits: defaultLimits,
+  now,
+};
+const drop: PermitRequest = { ...good, act: { ...good.act, act: "drop index" } };
+
+/** One fault each, just beyond the limit. */
+const faults: Record<RefusalCode, Partial<PermitRequest>> = {
+  not_approved: { approvedBy: null },
+  installation_lease: { leaseHeld: false },
+  read_only_server: { condition: { ...good.condition, readOnly: true } },
+  unsafe_version: { condition: { ...good.condition, versionNum: 140_003 } },
+  table_missing: { condition: { ...good.condition, indexesOnTable: null } },
+  indexes_per_table: { condition: { ...good.condition, indexesOnTable: 10 } },
+  size_unknown: { addedBytes: null },
+  storage_budget: { ownedBytes: 9_000_000_001 },
+  build_rate: { buildsBegun: [...good.buildsBegun, minutesAgo(59)] },
+  build_running: { buildLockHeld: false },
+  old_transaction: { condition: { ...good.condition, oldestTransaction: { pid: 5, ageMs: 60_001 } } },
+};
+
+const merge = (codes: readonly RefusalCode[], base = good): PermitRequest => {
+  let condition = base.condition;
+  let request = base;
+  for (const code of codes) {
+    const { condition: changed, ...rest } = faults[code];
+    if (changed !== undefined) {
+      const differing = Object.entries(changed).filter(
+        ([name, value]) => value !== good.condition[name as keyof typeof changed],
+      );
+      condition = { ...condition, ...Object.fromEntries(differing) };
+    }
+    request = { ...request, ...rest };
+  }
+  return { ...request, condition };
+};
+
+describe("the safeguards", () => {
+  test("permit an act that is within every limit, for this act and a minute only", () => {
+    const answer = requestPermit(good);
+    if (answer.kind !== "permit") throw new Error(answer.reason);
+    expect(permitAllows(answer.permit, good.act, now.getTime() + 60_000)).toBe(true);
+    expect(permitAllows(answer.permit, good.act, now.getTime() + 60_001)).toBe(false);
+    expect(permitAllows(answer.permit, drop.act, now.getTime())).toBe(false);
+  });
+
+  test.each(refusalCodes)("refuse with %s just beyond its limit, with a reason", (code) => {
+    const answer = requestPermit(merge([code]));
+    expect(answer).toMatchObject({ kind: "refused", code });
+    expect(answer.kind === "refused" && answer.reason.length > 10).toBe(true);
+  });
+
+  test("name the first objection in the documented order, whatever else stands against it", () => {
+    fc.assert(
+      fc.property(fc.subarray([...refusalCodes], { minLength: 1 }), (chosen) => {
+        // A table that is gone does not have too many indexes.
+        const codes = chosen.filter((code) => code !== "indexes_per_table" || !chosen.includes("table_missing"));
+        expect(requestPermit(merge(codes))).toMatchObject({
+          kind: "refused",
+          code: refusalCodes.find((code) => codes.includes(code)),
+        });
+      }),
+    );
+  });
+
+  test("never permit more bytes, indexes or builds than the limits say", () => {
+    const request = fc.record({
+      ownedBytes: fc.nat(2000),
+      addedBytes: fc.nat(2000),
+      indexesOnTable: fc.nat(20),
+      builds: fc.array(fc.integer({ min: -120, max: 0 }), { maxLength: 20 }),
+      budgetBytes: fc.nat(2000),
+      indexesPerTable: fc.nat(20),
+      buildsPerTablePerHour: fc.nat(10),
+    });
+    fc.assert(
+      fc.property(request, (values) => {
+        const answer = requestPermit({
+          ...good,
+          ownedBytes: values.ownedBytes,
+          addedBytes: values.addedBytes,
+          condition: { ...good.condition, indexesOnTable: values.indexesOnTable },
+          buildsBegun: values.builds.map((minutes) => minutesAgo(-minutes)),
+          limits: { ...defaultLimits, ...values },
+        });
+        const recent = values.builds.filter((minutes) => minutes > -60).length;
+        expect(answer.kind).toBe(
+          values.ownedBytes + values.addedBytes <= values.budgetBytes &&
+            values.indexesOnTable + 1 <= values.indexesPerTable &&
+            recent + 1 <= values.buildsPerTablePerHour
+            ? "permit"
+            : "refused",
+        );
+      }),
+    );
+  });
+
+  test("say when to ask again: then, and not before, the build rate allows it", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.01, max: 90, noNaN: true }), { minLength: 10, maxLength: 30 }),
+        (ages) => {
+          const request = { ...good, buildsBegun: ages.map(minutesAgo) };
+          const answer = requestPermit(request);
+          if (answer.kind === "permit") return;
+          expect(answer.code).toBe("build_rate");
+          const { retryAt } = answer;
+          if (retryAt === null) throw new Error("no time to ask again");
+          expect(requestPermit({ ...request, now: retryAt }).kind).toBe("permit");
+          expect(requestPermit({ ...request, now: new Date(retryAt.getTime() - 1) }).kind).toBe("refused");
+        },
+      ),
+    );
+  });
+
+  test("ask again only about what passes by itself; a person must change the rest", () => {
+    const passing = refusalCodes.filter((code) => {
+      const answer = requestPermit(merge([code]));
+      return answer.kind === "refused" && answer.retryAt !== null;
+    });
+    expect(passing).toEqual(["build_rate", "build_running", "old_transaction"]);
+  });
+
+  test("look for a drop at approval, lease, server, running builds and transactions, not at what only a build adds", () => {
+    const objecting = refusalCodes.filter((code) => requestPermit(merge([code], drop)).kind === "refused");
+    expect(objecting).toEqual([
+      "not_approved",
+      "installation_lease",
+      "read_only_server",
+      "table_missing",
+      "build_running",
+      "old_transaction",
+    ]);
+  });
+
+  test.each([
+    [140_000, "refused"],
+    [140_003, "refused"],
+    [140_004, "permit"],
+    [150_000, "permit"],
+    [180_004, "permit"],
+  ])("on server version %i: %s", (versionNum, kind) => {
+    expect(requestPermit({ ...good, condition: { ...good.condition, versionNum } }).kind).toBe(kind);
+  });
+
+  test("record each answer with all it was made from, so that it can be recomputed", () => {
+    for (const code of refusalCodes) {
+      const request = merge([code]);
+      const decision = permitDecision(request, requestPermit(request));
+      expect(decision).toMatchObject({ code, outcome: "refused", rule: `safeguards.${code}`, deploymentId: "d1" });
+      const again = { ...(decision.inputs as unknown as PermitRequest) };
+      expect(requestPermit(again)).toMatchObject({ kind: "refused", code });
+    }
+  });
+});

@@ -11,7 +11,7 @@ import {
   type TableLookup,
 } from "./scope.ts";
 
-/** What a query delivers: its columns in order, and every FROM item that anything in it refers to. */
+/** What a query delivers: its columns in order; and which FROM items around it anything in it refers to. */
 export interface QueryOutput {
   readonly columns: readonly { readonly name: string; readonly origin: Origin | null }[];
   /** True where further columns may be delivered that we do not know of. */

@@ -27,8 +27,8 @@ export type ParseOutcome = { readonly kind: "parsed"; readonly statement: Parsed
  */
 export const maximumStatementBytes = 1_000_000;
 
-/** The parser runs out of stack at about 2,500 levels of its own and our walks at more; no query of a person comes near. */
-const maximumDepth = 1_500;
+/** Levels of the tree as JSON. The parser itself runs out of stack at about 5,000, our walks at about as many; no query of a person comes near. */
+const maximumDepth = 2_000;
 
 /** Readies the parser (WebAssembly). Must have resolved once before any other function of this folder is called. */
 export const loadParser = (): Promise<void> => loadModule();
@@ -61,9 +61,8 @@ const parseText = (text: string): Tree | Unparsable => {
 
 const deeperThan = (root: object, limit: number): boolean => {
   let level: object[] = [root];
-  // Each node of the grammar is two or three levels of JSON.
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > limit * 3) return true;
+    if (depth > limit) return true;
     level = level.flatMap((value) =>
       Object.values(value).filter((inner): inner is object => typeof inner === "object" && inner !== null),
     );
@@ -109,15 +108,15 @@ export const splitStatements = (
   if (outcome.kind === "unparsable") return outcome;
   const unit = unitsFromBytes(text);
   const tokens = scan(text);
+  let from = 0;
   const parts = outcome.statements.map(({ start, length }) => {
-    const from = unit(start);
     const to = length === 0 ? text.length : unit(start + length);
     const own = tokens.filter((token) => token.start >= from && token.end <= to && token.text !== ";");
+    from = to;
     const code = own.filter((token) => !token.comment);
-    const begin = code[0]?.start ?? from;
-    const end = code.at(-1)?.end ?? to;
+    const begin = code[0]?.start ?? unit(start);
     return {
-      text: text.slice(begin, end),
+      text: text.slice(begin, code.at(-1)?.end ?? to),
       line: lineAt(text, begin),
       comments: own.filter((token) => token.comment).map((token) => token.text),
     };

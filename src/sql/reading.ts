@@ -106,7 +106,10 @@ const readSelect = (reading: Reading, select: SelectStmt, scope: Scope, existsOn
   // Locked rows must be fetched from the table, whatever columns are asked for.
   if (select.lockingClause !== undefined)
     for (const relation of reading.relations.slice(before)) relation.wholeRow = true;
-  return { ...outputColumns(select, scope), touched };
+  return {
+    ...outputColumns(select, scope),
+    touched: new Set([...touched].filter((source) => !scope.sources.includes(source))),
+  };
 };
 
 const readAssignments = (

@@ -16,12 +16,19 @@ export interface Token {
   readonly depth: number;
 }
 
+// The library writes control characters into its JSON as they are, which is no JSON. Only literals, names, comments and white space can hold them.
+const withoutControls = (text: string): string =>
+  // oxlint-disable-next-line no-control-regex -- they are what is meant
+  text.replaceAll(/[\v\f]/g, " ").replaceAll(/[\x01-\x08\x0e-\x1f]/g, "x");
+
 /** The tokens of a text that is known to parse, comments included. */
 export const scan = (text: string): readonly Token[] => {
+  // The library knows no empty text.
+  if (text.trim() === "") return [];
   const unit = unitsFromBytes(text);
   const tokens: Token[] = [];
   let depth = 0;
-  for (const raw of scanSync(text).tokens) {
+  for (const raw of scanSync(withoutControls(text)).tokens) {
     const start = unit(raw.start);
     const end = unit(raw.end);
     const written = text.slice(start, end);

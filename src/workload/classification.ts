@@ -3,7 +3,13 @@ import { analyseAccess, fingerprintOf, functionsOf, parseStatement } from "../sq
 
 /** What a text of pg_stat_statements is to us. */
 export type Classification =
-  | { readonly kind: "statement"; readonly fingerprint: string; readonly verb: Verb }
+  | {
+      readonly kind: "statement";
+      readonly fingerprint: string;
+      readonly verb: Verb;
+      /** Verb and tables, for people. */
+      readonly label: string;
+    }
   /** Never of interest: utility statements, reads of catalogues, our own schema. */
   | { readonly kind: "ignored" }
   | { readonly kind: "declined"; readonly reason: string };
@@ -41,5 +47,11 @@ export const classify = (text: string | null, catalogRelations: ReadonlySet<stri
 
   const fingerprint = fingerprintOf(text);
   if (fingerprint === null) return { kind: "declined", reason: "its text has no fingerprint" };
-  return { kind: "statement", fingerprint, verb: statement.verb };
+  const names = [...new Set(tables.map(({ name }) => name))];
+  return { kind: "statement", fingerprint, verb: statement.verb, label: labelOf(statement.verb, names) };
+};
+
+const labelOf = (verb: Verb, names: readonly string[]): string => {
+  const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
+  return shown === "" ? verb : `${verb} ${shown}`;
 };

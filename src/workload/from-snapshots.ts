@@ -1,9 +1,9 @@
 import type { Catalog, DeclinedStatement, Statement, StatementCounters, Workload } from "../domain/index.ts";
-import { analyseAccess, parseStatement, toSelect } from "../sql/index.ts";
+import { parseStatement, toSelect } from "../sql/index.ts";
 import { bindingsOf } from "./binding.ts";
 import { discontinuity, restarted } from "./block.ts";
 import { combined, difference } from "./counters.ts";
-import { labelOf, type Resolver, resolverFor, resolveStatement } from "./resolution.ts";
+import { type Resolver, resolverFor, resolveStatement } from "./resolution.ts";
 import type { SnapshotRow, StatementsSnapshot } from "./snapshot.ts";
 
 export interface WorkloadRequest {
@@ -88,9 +88,8 @@ const makeStatement = (
     return { label: `query id ${row.queryId}`, fingerprint: null, reason: "its text cannot be parsed" };
   }
   const { statement } = parsed;
-  const { fingerprint, verb } = row.classification;
+  const { fingerprint, verb, label } = row.classification;
   const { searchPath } = row.scope;
-  const label = labelOf(statement, analyseAccess(statement, resolver.lookup));
   const resolution = resolveStatement(statement, resolver, searchPath);
   if (resolution.kind === "declined") return { label, fingerprint, reason: resolution.reason };
   const { access } = resolution;

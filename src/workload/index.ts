@@ -11,4 +11,11 @@ export { blockBetween } from "./block.ts";
 export { type QueryFile, readQueryFiles } from "./files.ts";
 export { type FileWorkloadRequest, workloadFromFiles } from "./from-files.ts";
 export { buildWorkload, type WorkloadRequest } from "./from-snapshots.ts";
-export { readStatementsSnapshot, type SnapshotOptions, type SnapshotRow, type StatementsSnapshot } from "./snapshot.ts";
+export { resolverFor } from "./resolution.ts";
+export {
+  readStatementsSnapshot,
+  type ObservedStatement,
+  type SnapshotOptions,
+  type SnapshotRow,
+  type StatementsSnapshot,
+} from "./snapshot.ts";

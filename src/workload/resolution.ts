@@ -62,10 +62,3 @@ export const resolveStatement = (
   const path = searchPath.length === 0 ? "an empty search path" : `search path ${searchPath.join(", ")}`;
   return { kind: "declined", reason: `there is no table or view ${missing.join(", ")} under ${path}` };
 };
-
-/** A short name for people: the verb and the first tables. */
-export const labelOf = (statement: ParsedStatement, access: StatementAccess): string => {
-  const names = [...access.tables.map(({ name }) => name), ...access.unresolved];
-  const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-  return shown === "" ? statement.verb : `${statement.verb} ${shown}`;
-};

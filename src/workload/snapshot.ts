@@ -1,4 +1,4 @@
-import type { ObservationScope, StatementCounters } from "../domain/index.ts";
+import type { ObservationScope, Statement, StatementCounters } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { quoteIdentifier, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import { loadParser, maximumStatementBytes } from "../sql/index.ts";
@@ -23,6 +23,8 @@ export interface SnapshotRow {
   readonly since: Date | null;
 }
 
+export type ObservedStatement = Pick<Statement, "id" | "fingerprint" | "queryId" | "label" | "text" | "verb" | "scope">;
+
 /** pg_stat_statements of one database at one moment, our own statements and utility statements left out. Holds normalised texts only. */
 export interface StatementsSnapshot {
   /** By the server's clock. */
@@ -33,6 +35,8 @@ export interface StatementsSnapshot {
   /** How often the server has thrown out the least executed statements; null where it cannot tell. */
   readonly deallocations: number | null;
   readonly rows: readonly SnapshotRow[];
+  /** Each statement once: what a stored block needs to be readable later. */
+  readonly statements: readonly ObservedStatement[];
   /** Every key seen, also of rows that are left out: so that a text is classified once. */
   readonly ignoredKeys: ReadonlySet<string>;
   /** Rows of other roles whose text this role may not see. */
@@ -224,7 +228,18 @@ const read = async (
     resetAt: moment.reset,
     deallocations: moment.dealloc,
     rows: kept,
+    statements: statementsOf(kept),
     ignoredKeys,
     hidden,
   };
+};
+
+const statementsOf = (rows: readonly SnapshotRow[]): readonly ObservedStatement[] => {
+  const statements = new Map<string, ObservedStatement>();
+  for (const { id, queryId, scope, text, classification } of rows) {
+    if (id === null || text === null || classification.kind !== "statement" || statements.has(id)) continue;
+    const { fingerprint, label, verb } = classification;
+    statements.set(id, { id, fingerprint, queryId, label, text, verb, scope });
+  }
+  return [...statements.values()];
 };

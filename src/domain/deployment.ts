@@ -49,6 +49,19 @@ export interface DeploymentRationale {
   readonly costBefore: number | null;
   readonly costAfter: number | null;
   readonly reason: string;
+  /** What a verdict will be made from; absent where nothing was observed before the build, so that none can be. */
+  readonly evidence?: EvidencePlan;
+}
+
+/** Laid down before the build, so that nobody can choose the evidence afterwards. */
+export interface EvidencePlan {
+  /** ISO times between which the blocks before the build were observed. */
+  readonly baselineFrom: string;
+  readonly baselineTo: string;
+  /** Statements that write the table and so pay for the index. */
+  readonly writeIds: readonly string[];
+  /** Statements on none of the tables that change: what happens to them is drift. */
+  readonly controlIds: readonly string[];
 }
 
 /** One transition; the history is the list of them. */

@@ -1,7 +1,13 @@
 import type { ServerIdentity } from "../domain/index.ts";
 import { majorVersion } from "../domain/index.ts";
 import { availableMajors } from "../embedded/index.ts";
-import { type ConnectionTarget, openSession, quoteIdentifier, readServerIdentity, type Session } from "../postgres/index.ts";
+import {
+  type ConnectionTarget,
+  openSession,
+  quoteIdentifier,
+  readServerIdentity,
+  type Session,
+} from "../postgres/index.ts";
 
 /** `problem` stops something from working, `warning` makes it worse, `note` is good to know. */
 export type CheckLevel = "ok" | "note" | "warning" | "problem";
@@ -100,7 +106,9 @@ const statementChecks = async (session: Session): Promise<Check[]> => {
       {
         name,
         level: "problem",
-        found: row.preloaded ? "installed, but pg_stat_statements.track = none" : "installed, but its library is not loaded",
+        found: row.preloaded
+          ? "installed, but pg_stat_statements.track = none"
+          : "installed, but its library is not loaded",
         remedy: row.preloaded
           ? "set pg_stat_statements.track = top"
           : "set shared_preload_libraries = 'pg_stat_statements' and restart",

@@ -6,6 +6,7 @@
  * IndexPilot: whoever finds the missing indexes has to find them as in any other database.
  */
 export { createDemoDatabase, type DemoDatabase, type DemoOptions } from "./database.ts";
+export { type DemoQuery, type DemoReport, runDemo } from "./demo.ts";
 export { accessStatements, type AccessPlan } from "./grants.ts";
 export { demoPace, demoSettings } from "./settings.ts";
 export { runTraffic, type Traffic, type TrafficOptions, type TrafficSummary } from "./traffic.ts";

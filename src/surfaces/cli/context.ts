@@ -1,5 +1,6 @@
-import type { Emit } from "../../pilot/index.ts";
-import { type ConnectionTarget, resolveConnection } from "../../postgres/index.ts";
+import type { Emit, PilotContext } from "../../pilot/index.ts";
+import { resolveConnection } from "../../postgres/index.ts";
+import { systemClock } from "../../runtime/index.ts";
 import { bar, openTerminal, type Terminal } from "./terminal.ts";
 
 /** The flags every command that talks to a database has. */
@@ -45,11 +46,18 @@ export const makeContext = (flags: OutputFlags, signal: AbortSignal): CommandCon
   };
 };
 
-/** The observe URL and, where given, the build URL; both completed from libpq's environment. */
-export const targetsOf = (
-  flags: ConnectionFlags,
-  environment: NodeJS.ProcessEnv,
-): { readonly observe: ConnectionTarget; readonly build: ConnectionTarget } => {
-  const observe = resolveConnection(flags.url, environment);
-  return { observe, build: flags.buildUrl === undefined ? observe : resolveConnection(flags.buildUrl, environment) };
+/** Both roles' targets, completed from libpq's environment, and what the pilot needs besides. */
+export const pilotContext = (flags: ConnectionFlags, context: CommandContext): PilotContext => {
+  const observe = resolveConnection(flags.url, context.environment);
+  return {
+    observe,
+    build: flags.buildUrl === undefined ? observe : resolveConnection(flags.buildUrl, context.environment),
+    clock: systemClock,
+    signal: context.signal,
+    emit: context.emit,
+  };
 };
+
+/** Who does this, for the history: the person at the terminal, as far as the system tells. */
+export const actorOf = ({ environment }: CommandContext): string =>
+  environment["SUDO_USER"] ?? environment["USER"] ?? environment["LOGNAME"] ?? "unknown";

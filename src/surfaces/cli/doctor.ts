@@ -1,6 +1,6 @@
 import { ExitCode } from "../../errors.ts";
 import { type Check, diagnose } from "../../pilot/index.ts";
-import { type CommandContext, type ConnectionFlags, targetsOf } from "./context.ts";
+import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 import type { Terminal } from "./terminal.ts";
 
 const mark = (check: Check, { colors }: Terminal): string => {
@@ -17,7 +17,7 @@ const mark = (check: Check, { colors }: Terminal): string => {
 };
 
 export const doctor = async (flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
-  const { observe, build } = targetsOf(flags, context.environment);
+  const { observe, build } = pilotContext(flags, context);
   const diagnosis = await diagnose(observe, build);
   const problems = diagnosis.checks.filter((check) => check.level === "problem").length;
   const { terminal } = context;
@@ -26,7 +26,9 @@ export const doctor = async (flags: ConnectionFlags, context: CommandContext): P
   } else {
     const { server } = diagnosis;
     terminal.out(
-      terminal.colors.bold(`PostgreSQL ${diagnosis.version} at ${server.host}:${String(server.port)}, database ${server.database}`),
+      terminal.colors.bold(
+        `PostgreSQL ${diagnosis.version} at ${server.host}:${String(server.port)}, database ${server.database}`,
+      ),
     );
     for (const check of diagnosis.checks) {
       terminal.out(`${mark(check, terminal)} ${check.name}: ${check.found}`);

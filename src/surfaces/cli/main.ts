@@ -1,1 +1,3 @@
-console.log("hi", process.argv.slice(2));
+import { runCli } from "./index.ts";
+
+process.exitCode = await runCli(process.argv);

@@ -12,10 +12,7 @@ export interface Terminal {
   status(text: string | null): void;
 }
 
-export const openTerminal = (
-  environment: Readonly<Record<string, string | undefined>>,
-  quiet: boolean,
-): Terminal => {
+export const openTerminal = (environment: Readonly<Record<string, string | undefined>>, quiet: boolean): Terminal => {
   const lively = process.stderr.isTTY && !quiet && environment["CI"] === undefined;
   const forced = environment["FORCE_COLOR"] !== undefined && environment["FORCE_COLOR"] !== "0";
   const colors = createColors((process.stdout.isTTY || forced) && environment["NO_COLOR"] === undefined);
@@ -73,7 +70,11 @@ const cut = (text: string, width: number): string =>
   visibleLength(text) <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 
 /** A table without lines: a title row, then rows; numbers right-aligned where told so. */
-export const table = (layout: readonly ColumnLayout[], rows: readonly (readonly string[])[], terminal: Terminal): string => {
+export const table = (
+  layout: readonly ColumnLayout[],
+  rows: readonly (readonly string[])[],
+  terminal: Terminal,
+): string => {
   const widths = layout.map((column, at) =>
     Math.max(column.title.length, ...rows.map((row) => visibleLength(row[at] ?? ""))),
   );

@@ -1,0 +1,141 @@
+import type {
+  Calibration,
+  Catalog,
+  ChosenIndex,
+  Configuration,
+  Statement,
+  TableAccess,
+  Workload,
+} from "../domain/index.ts";
+import { renderCreateIndex } from "../postgres/index.ts";
+
+/** Everything one analysis found out. */
+export interface Advice {
+  readonly catalog: Catalog;
+  readonly workload: Workload;
+  /** How each statement uses each table, by statement id. */
+  readonly accesses: ReadonlyMap<string, readonly TableAccess[]>;
+  readonly planner: "shadow" | "hypopg";
+  /** Objects of the target that the shadow could not rebuild; statements on them were not costed. */
+  readonly leftOut: readonly { readonly object: string; readonly reason: string }[];
+  readonly calibrations: ReadonlyMap<string, Calibration>;
+  /** Statements that no planner could cost, and why. */
+  readonly failed: ReadonlyMap<string, string>;
+  readonly configuration: Configuration;
+  readonly budgetBytes: number;
+}
+
+export type Confidence = "high" | "low" | "unknown";
+
+/** The least trustworthy of the statements an index is for decides: advice is as good as its weakest calibration. */
+export const confidenceOf = (
+  advice: Advice,
+  chosen: ChosenIndex,
+): { readonly level: Confidence; readonly reason: string | null } => {
+  let unknown: string | null = null;
+  for (const id of chosen.statementIds) {
+    const statement = advice.workload.statements.find((one) => one.id === id);
+    const calibration = advice.calibrations.get(id);
+    if (calibration?.confidence === "low") return { level: "low", reason: calibration.reason };
+    if (statement?.bindings.some((binding) => binding.source === "guess") === true) {
+      return { level: "low", reason: `the values of ${statement.label}'s parameters had to be guessed` };
+    }
+    if (calibration === undefined || calibration.confidence === "unknown") {
+      unknown ??= calibration?.reason ?? "the target was not asked";
+    }
+  }
+  return unknown === null ? { level: "high", reason: null } : { level: "unknown", reason: unknown };
+};
+
+export const statementById = (advice: Advice, id: string): Statement => {
+  const statement = advice.workload.statements.find((one) => one.id === id);
+  if (statement === undefined) throw new Error(`no statement ${id} in the workload`);
+  return statement;
+};
+
+/** A statement's name for people: its file, or what it does and the beginning of its fingerprint. */
+export const queryName = (advice: Advice, id: string): string => {
+  const { label, fingerprint } = statementById(advice, id);
+  return advice.workload.source === "files" ? label : `${label} (${fingerprint.slice(0, 6)})`;
+};
+
+/** The same advice as one JSON document: what `advise --json` prints and other surfaces will show. */
+export const adviceDocument = (advice: Advice) => {
+  const { configuration, workload, catalog } = advice;
+  const label = (id: string): string => queryName(advice, id);
+  const calibrations = [...advice.calibrations.values()];
+  const count = (confidence: Calibration["confidence"]): number =>
+    calibrations.filter((calibration) => calibration.confidence === confidence).length;
+  return {
+    server: {
+      host: catalog.server.host,
+      port: catalog.server.port,
+      database: catalog.server.database,
+      versionNum: catalog.server.versionNum,
+      node: catalog.server.node,
+    },
+    workload: {
+      source: workload.source,
+      observedFrom: workload.observedFrom?.toISOString() ?? null,
+      observedTo: workload.observedTo?.toISOString() ?? null,
+      statements: workload.statements.length,
+      declined: workload.declined,
+    },
+    whatIf: {
+      planner: advice.planner,
+      trusted: count("trusted"),
+      low: count("low"),
+      unknown: count("unknown"),
+      leftOut: advice.leftOut,
+    },
+    budgetBytes: advice.budgetBytes,
+    create: configuration.create.map((chosen) => {
+      const { definition } = chosen.index;
+      const confidence = confidenceOf(advice, chosen);
+      return {
+        definition: renderCreateIndex(definition, null, { concurrently: false }),
+        table: `${definition.table.schema}.${definition.table.name}`,
+        columns: definition.keys.map((key) => key.column),
+        include: definition.include,
+        queries: chosen.statementIds.map(label),
+        costBefore: chosen.costBefore,
+        costAfter: chosen.costAfter,
+        sizeBytes: chosen.index.estimatedBytes,
+        confidence: confidence.level,
+        confidenceReason: confidence.reason,
+      };
+    }),
+    drop: configuration.drop.map((drop) => ({
+      name: drop.index.name,
+      table: `${drop.table.schema}.${drop.table.name}`,
+      definition: drop.index.definition,
+      sizeBytes: drop.index.sizeBytes,
+      code: drop.code,
+      reason: drop.reason,
+    })),
+    declined: configuration.declined.map((declined) => ({
+      definition: renderCreateIndex(declined.definition, null, { concurrently: false }),
+      table: `${declined.definition.table.schema}.${declined.definition.table.name}`,
+      code: declined.code,
+      reason: declined.reason,
+      queries: declined.statementIds.map(label),
+    })),
+    queries: workload.statements.map((statement) => {
+      const cost = configuration.statements.find((one) => one.statementId === statement.id);
+      const calibration = advice.calibrations.get(statement.id);
+      return {
+        label: queryName(advice, statement.id),
+        fingerprint: statement.fingerprint,
+        text: workload.source === "files" ? null : statement.text,
+        role: statement.scope.role,
+        calls: statement.calls,
+        totalMs: statement.totalMs,
+        costBefore: cost?.costBefore ?? null,
+        costAfter: cost?.costAfter ?? null,
+        confidence: calibration?.confidence ?? "unknown",
+        confidenceReason: advice.failed.get(statement.id) ?? calibration?.reason ?? null,
+      };
+    }),
+    totals: configuration.totals,
+  };
+};

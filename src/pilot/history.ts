@@ -1,0 +1,34 @@
+import type { Decision, Deployment, DeploymentEvent } from "../domain/index.ts";
+import { type PilotContext, readStore } from "./target.ts";
+
+export interface Status {
+  /** False where IndexPilot has never changed anything in this database. */
+  readonly installed: boolean;
+  readonly deployments: readonly Deployment[];
+  readonly ownedBytes: number;
+}
+
+/** What is ours in this database, newest last. Reads only. */
+export const readStatus = async (context: PilotContext): Promise<Status> =>
+  (await readStore(context, async (store) => ({
+    installed: true,
+    deployments: await store.deployments.list(),
+    ownedBytes: await store.deployments.ownedBytes(),
+  }))) ?? { installed: false, deployments: [], ownedBytes: 0 };
+
+export interface History {
+  readonly installed: boolean;
+  readonly deployments: readonly Deployment[];
+  readonly events: readonly DeploymentEvent[];
+  /** Oldest first. */
+  readonly decisions: readonly Decision[];
+}
+
+/** Every transition and every decision. Reads only. */
+export const readHistory = async (context: PilotContext): Promise<History> =>
+  (await readStore(context, async (store) => ({
+    installed: true,
+    deployments: await store.deployments.list(),
+    events: await store.deployments.history(),
+    decisions: (await store.decisions.list()).toReversed(),
+  }))) ?? { installed: false, deployments: [], events: [], decisions: [] };

@@ -1,0 +1,18 @@
+/**
+ * How do the stages become one program?
+ *
+ * The composition root: opens sessions, hands each stage's values to the next, and tells what it does as events. It alone knows all stages, and
+ * decides nothing that a stage could decide. Invariants: advising changes nothing on the target; every change goes through a permit; every session is
+ * closed, whatever happens.
+ */
+export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName } from "./advice.ts";
+export { advise, adviseDefaults, type AdviseInput, type AdviseOptions } from "./advise.ts";
+export { apply, type ApplyOptions, type ApplyReport, type BuildReport } from "./apply.ts";
+export { type Check, type CheckLevel, diagnose, type Diagnosis } from "./doctor.ts";
+export type { Emit, PilotEvent } from "./events.ts";
+export { type History, readHistory, readStatus, type Status } from "./history.ts";
+export { findRollback, rollBack } from "./rollback.ts";
+export { ownRoles, type PilotContext, withSession } from "./target.ts";
+export type { Pursued } from "./verdicts.ts";
+export { verify } from "./verify.ts";
+export { type FileSource, workloadOfFiles, workloadOfTraffic, type WorkloadSource } from "./workload.ts";

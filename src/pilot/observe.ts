@@ -1,0 +1,34 @@
+import type { Block } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
+import type { Clock } from "../runtime/index.ts";
+import { blockBetween, readStatementsSnapshot, type StatementsSnapshot } from "../workload/index.ts";
+import type { Emit } from "./events.ts";
+
+export interface ObserveInput {
+  readonly session: Session;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly emit: Emit;
+  readonly blockMs: number;
+  /** Roles whose statements are not the application's: our own. */
+  readonly excludeRoles: readonly string[];
+}
+
+export interface ObservedBlock {
+  readonly block: Block;
+  readonly snapshot: StatementsSnapshot;
+}
+
+/** Snapshots at even distances, as blocks, until the caller has seen enough. The first one needs one block's time. */
+export async function* observeBlocks(input: ObserveInput): AsyncGenerator<ObservedBlock> {
+  const { session, clock, signal, blockMs, excludeRoles } = input;
+  let before = await readStatementsSnapshot(session, { excludeRoles });
+  let due = clock.monotonicMs() + blockMs;
+  for (;;) {
+    await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal);
+    due += blockMs;
+    const snapshot = await readStatementsSnapshot(session, { excludeRoles });
+    yield { block: blockBetween(before, snapshot), snapshot };
+    before = snapshot;
+  }
+}

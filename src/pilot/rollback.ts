@@ -1,0 +1,39 @@
+import type { Deployment } from "../domain/index.ts";
+import { failure } from "../errors.ts";
+import { type DropOutcome, dropOurs, findOurs } from "../rollout/index.ts";
+import { type PilotContext, readStore } from "./target.ts";
+import { takeUpLeftovers } from "./apply.ts";
+import { withRollout } from "./verify.ts";
+
+const only = (found: readonly Deployment[], index: string): Deployment => {
+  const [deployment, second] = found;
+  if (deployment === undefined) throw failure("index_not_ours", { index });
+  if (second !== undefined) {
+    throw failure("usage", {
+      problem: `several schemas have an index of ours named ${index}`,
+      hint: `write ${deployment.table.schema}.${index} or ${second.table.schema}.${index}`,
+    });
+  }
+  return deployment;
+};
+
+/**
+ * The deployment that a rollback of this index would take back. Reads only.
+ * @throws IndexPilotError `store_missing`, `index_not_ours`, `usage` when the name is ambiguous
+ */
+export const findRollback = async (context: PilotContext, index: string): Promise<Deployment> => {
+  const found = await readStore(context, (store) => findOurs(store, index));
+  if (found === null) throw failure("store_missing", {});
+  return only(found, index);
+};
+
+/** Drops an index of ours, concurrently and under a permit. @throws as {@link findRollback}; `refused` */
+export const rollBack = (
+  context: PilotContext,
+  options: { readonly index: string; readonly actor: string },
+): Promise<DropOutcome> =>
+  withRollout(context, options.actor, async (rollout) => {
+    await takeUpLeftovers(rollout, context);
+    const deployment = only(await findOurs(rollout.store, options.index), options.index);
+    return dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });
+  });

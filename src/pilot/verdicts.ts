@@ -1,0 +1,185 @@
+import { defaults } from "../config/index.ts";
+import type { Block, Deployment, EvidencePlan, Verdict } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
+import type { Clock } from "../runtime/index.ts";
+import { advance, dropOurs, type RolloutContext } from "../rollout/index.ts";
+import type { Store } from "../store/index.ts";
+import { blocksForLook, isDecided, judge } from "../verification/index.ts";
+import type { Emit } from "./events.ts";
+import { observeBlocks } from "./observe.ts";
+import { saveBlock } from "./record.ts";
+
+export interface PursuitInput {
+  /** Observes; not one of the acting sessions. */
+  readonly observe: Session;
+  readonly rollout: RolloutContext;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly emit: Emit;
+  readonly blockMs: number;
+  readonly waitMs: number;
+  readonly excludeRoles: readonly string[];
+}
+
+/** What became of one deployment's verdict. `kept` and `rolled back` are final; `pending` goes on with the next `verify`. */
+export interface Pursued {
+  readonly deployment: Deployment;
+  readonly verdict: Verdict | null;
+  readonly result: "kept" | "rolled back" | "rollback postponed" | "pending";
+  readonly reason: string;
+}
+
+/** All of them, and the blocks that were observed after the last change. */
+export interface Pursuit {
+  readonly verdicts: readonly Pursued[];
+  readonly after: readonly Block[];
+}
+
+interface Case {
+  deployment: Deployment;
+  readonly evidence: EvidencePlan;
+  readonly before: readonly Block[];
+  looks: number;
+}
+
+/**
+ * Observes block after block and judges each deployment that is `verifying`, at the k-th look that the schedule allows, until all are decided or the
+ * time is up. Better is kept; worse and equivalent are rolled back, the first because it harms, the second because an index that brings nothing
+ * still costs every write. Undecided stays `verifying`.
+ */
+export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
+  const { rollout, clock, emit } = input;
+  const { store } = rollout;
+  const done: Pursued[] = [];
+  let open: Case[] = [];
+  for (const deployment of await store.deployments.list({ states: ["verifying"] })) {
+    const opened = await openCase(store, deployment);
+    if (typeof opened === "string")
+      done.push({ deployment, verdict: deployment.verdict, result: "pending", reason: opened });
+    else open.push(opened);
+  }
+  if (open.length === 0) return { verdicts: done, after: [] };
+
+  const deadline = clock.monotonicMs() + input.waitMs;
+  let after = await blocksSinceLastChange(store);
+  const lookAtAll = async (atDeadline: boolean): Promise<void> => {
+    for (const one of [...open]) {
+      const sound = after.filter((block) => block.voidReason === null).length;
+      if (sound < (atDeadline ? blocksForLook(1) : blocksForLook(one.looks + 1))) continue;
+      const settled = await look(input, one, after);
+      if (settled === null) continue;
+      done.push(settled);
+      open = open.filter((other) => other !== one);
+      // A drop changes what the others run beside: their evidence begins anew.
+      if (settled.result === "rolled back") after = [];
+    }
+  };
+  const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1)));
+  for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe })) {
+    await saveBlock(store, block, snapshot);
+    after.push(block);
+    emit({
+      kind: "progress",
+      share: Math.min(1, after.length / enough),
+      text: `observing: ${String(after.length)} blocks after the change, ${String(open.length)} verdicts open${block.voidReason === null ? "" : `; void: ${block.voidReason}`}`,
+    });
+    await lookAtAll(false);
+    if (open.length === 0) break;
+    if (clock.monotonicMs() + input.blockMs > deadline) {
+      await lookAtAll(true);
+      break;
+    }
+  }
+  for (const one of open) {
+    done.push({
+      deployment: one.deployment,
+      verdict: one.deployment.verdict,
+      result: "pending",
+      reason: one.deployment.verdict?.reason ?? "too few blocks have been observed since the build",
+    });
+  }
+  return { verdicts: done, after };
+};
+
+const openCase = async (store: Store, deployment: Deployment): Promise<Case | string> => {
+  const { evidence } = deployment.rationale;
+  if (evidence === undefined) return "nothing was observed before the build, so that nothing can be compared";
+  const from = new Date(evidence.baselineFrom);
+  const { blocks } = await store.observations.readBlocks({ from, to: new Date(evidence.baselineTo) });
+  const before = blocks.filter((block) => block.startedAt.getTime() >= from.getTime());
+  return { deployment, evidence, before, looks: deployment.verdict?.looks ?? 0 };
+};
+
+/** Blocks wholly after the last time we built or dropped anything here. */
+const blocksSinceLastChange = async (store: Store): Promise<Block[]> => {
+  const changes = (await store.deployments.history()).filter(
+    (event) => (event.from === "building" && event.to === "verifying") || event.to === "rolled_back",
+  );
+  const last = changes.at(-1)?.at;
+  if (last === undefined) return [];
+  const { blocks } = await store.observations.readBlocks({ from: last });
+  return blocks.filter((block) => block.startedAt.getTime() >= last.getTime());
+};
+
+const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Promise<Pursued | null> => {
+  const { rollout, clock } = input;
+  const { store, actor } = rollout;
+  one.looks += 1;
+  const verdict = judge({
+    before: one.before,
+    after,
+    affected: one.deployment.rationale.statementIds,
+    writes: one.evidence.writeIds,
+    control: one.evidence.controlIds,
+    look: one.looks,
+    alpha: defaults.alpha,
+    margin: defaults.margin,
+  });
+  await store.decisions.record({
+    at: clock.now(),
+    subject: "verify",
+    deploymentId: one.deployment.id,
+    rule: "verification.judge",
+    outcome: verdict.outcome,
+    code: verdict.outcome,
+    reason: verdict.reason,
+    inputs: {
+      look: verdict.looks,
+      blocksBefore: one.before.length,
+      blocksAfter: after.length,
+      affected: one.deployment.rationale.statementIds,
+      writes: one.evidence.writeIds,
+      control: one.evidence.controlIds.length,
+      alpha: defaults.alpha,
+      margin: defaults.margin,
+      baseline: [one.evidence.baselineFrom, one.evidence.baselineTo],
+    },
+  });
+  const event = verdict.outcome === "better" ? "settle" : "look";
+  const next = await advance(rollout, one.deployment, event, {
+    actor,
+    detail: { outcome: verdict.outcome, change: verdict.change, look: verdict.looks },
+    patch: { verdict },
+  });
+  if (next === null) {
+    return {
+      deployment: one.deployment,
+      verdict,
+      result: "pending",
+      reason: "another process took this deployment up",
+    };
+  }
+  one.deployment = next;
+  if (!isDecided(verdict)) return null;
+  if (verdict.outcome === "better") return { deployment: next, verdict, result: "kept", reason: verdict.reason };
+  const dropped = await dropOurs({
+    ...rollout,
+    deployment: next,
+    reason: `verdict ${verdict.outcome}: ${verdict.reason}`,
+  });
+  if (dropped.kind === "dropped") {
+    return { deployment: dropped.deployment, verdict, result: "rolled back", reason: verdict.reason };
+  }
+  const reason = dropped.kind === "interrupted" ? "interrupted" : dropped.reason;
+  return { deployment: next, verdict, result: "rollback postponed", reason };
+};

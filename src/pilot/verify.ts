@@ -1,0 +1,39 @@
+import { openSession } from "../postgres/index.ts";
+import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
+import { acquireBuildLock } from "../safeguards/index.ts";
+import { failure } from "../errors.ts";
+import { lockedOut, takeUpLeftovers } from "./apply.ts";
+import { permitsFor } from "./permits.ts";
+import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { type Pursued, pursueVerdicts } from "./verdicts.ts";
+
+/** Opens what acting on existing deployments needs, with the build lock held. @throws IndexPilotError `store_missing`, `refused` */
+export const withRollout = async <T>(
+  context: PilotContext,
+  actor: string,
+  work: (rollout: RolloutContext, acting: ActingSessions) => Promise<T>,
+): Promise<T> => {
+  const acting = await openActing(context, { create: false });
+  if (acting === null) throw failure("store_missing", {});
+  try {
+    const { build, watch, store } = acting;
+    if ((await acquireBuildLock(build)) === null) throw lockedOut();
+    const permits = permitsFor({ build, store, clock: context.clock, approvedBy: actor, buildLockHeld: true });
+    return await work({ build, watch, store, clock: context.clock, permits, actor, signal: context.signal }, acting);
+  } finally {
+    await acting.close();
+  }
+};
+
+/** Takes up leftovers, then observes until pending deployments have their verdict or the time is up. */
+export const verify = (
+  context: PilotContext,
+  options: { readonly actor: string; readonly blockMs: number; readonly waitMs: number },
+): Promise<{ readonly reconciled: readonly Reconciliation[]; readonly verdicts: readonly Pursued[] }> =>
+  withRollout(context, options.actor, async (rollout) => {
+    const reconciled = await takeUpLeftovers(rollout, context);
+    const { verdicts } = await withSession(openSession(context.observe, "observe"), (observe) =>
+      pursueVerdicts({ ...context, ...options, observe, rollout, excludeRoles: ownRoles(context) }),
+    );
+    return { reconciled, verdicts };
+  });

@@ -1,0 +1,61 @@
+import type { Catalog, Workload } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
+import {
+  buildWorkload,
+  readQueryFiles,
+  readStatementsSnapshot,
+  type StatementsSnapshot,
+  workloadFromFiles,
+} from "../workload/index.ts";
+import { observeBlocks } from "./observe.ts";
+import { ownRoles, type PilotContext } from "./target.ts";
+
+/** How the workload is come by, once the catalogue is known. */
+export type WorkloadSource = (catalog: Catalog) => Promise<Workload>;
+
+export interface FileSource {
+  readonly queries: readonly string[];
+  readonly exclude: readonly string[];
+  readonly seed: number;
+}
+
+/** Files of SQL, planned as the session's own role with its search path. */
+export const workloadOfFiles =
+  (session: Session, { queries, exclude, seed }: FileSource): WorkloadSource =>
+  async (catalog) => {
+    const files = await readQueryFiles(queries, exclude);
+    const [row] = await session.query<{ path: string[] }>("select current_schemas(false)::text[] as path");
+    return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
+  };
+
+/** What pg_stat_statements has counted since its last reset, or, where `observeMs` is given, what runs while we watch. */
+export const workloadOfTraffic =
+  (
+    context: PilotContext,
+    session: Session,
+    { observeMs, seed }: { readonly observeMs: number | null; readonly seed: number },
+  ): WorkloadSource =>
+  async (catalog) => {
+    const excludeRoles = ownRoles(context);
+    const from = await readStatementsSnapshot(session, { excludeRoles });
+    if (observeMs === null) return buildWorkload({ from: null, to: from, catalog, seed });
+    context.emit({ kind: "step", text: `observing the workload for ${String(Math.round(observeMs / 1000))} s` });
+    return buildWorkload({ from, to: await watch(context, session, observeMs), catalog, seed });
+  };
+
+/** Looks every tenth of the time, so that progress is seen and the last snapshot ends the observation. */
+const watch = async (context: PilotContext, session: Session, observeMs: number): Promise<StatementsSnapshot> => {
+  const parts = 10;
+  let seen = 0;
+  for await (const { snapshot } of observeBlocks({
+    ...context,
+    session,
+    blockMs: observeMs / parts,
+    excludeRoles: ownRoles(context),
+  })) {
+    seen += 1;
+    context.emit({ kind: "progress", share: seen / parts, text: `${String(snapshot.rows.length)} statements so far` });
+    if (seen === parts) return snapshot;
+  }
+  throw new Error("an observation ended before its time");
+};

@@ -1,0 +1,97 @@
+import { formatDuration, formatSize } from "../../config/index.ts";
+import { type Advice, confidenceOf, queryName } from "../../pilot/index.ts";
+import { renderCreateIndex } from "../../postgres/index.ts";
+import { table, type Terminal } from "./terminal.ts";
+
+const percent = (before: number, after: number): string =>
+  before === 0 ? "0 %" : `${(((after - before) / before) * 100).toFixed(1)} %`;
+
+const cost = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+
+const shown = 6;
+
+/** The advice for a person: what to create and why, what to drop, what was declined. */
+export const showAdvice = (advice: Advice, terminal: Terminal): void => {
+  const { configuration, workload } = advice;
+  const { colors } = terminal;
+  const period =
+    workload.observedFrom !== null && workload.observedTo !== null
+      ? ` over ${formatDuration(workload.observedTo.getTime() - workload.observedFrom.getTime())}`
+      : "";
+  terminal.out(
+    `${colors.bold("Workload")}: ${String(workload.statements.length)} statements from ${workload.source === "files" ? "files" : "pg_stat_statements"}${period}` +
+      (workload.declined.length > 0 ? `, ${String(workload.declined.length)} left out` : ""),
+  );
+  showTrust(advice, terminal);
+  showCreate(advice, terminal);
+  if (configuration.drop.length > 0) {
+    terminal.out(`\n${colors.bold("Drop")} (advice only: IndexPilot drops nothing that it did not build)`);
+    for (const drop of configuration.drop) {
+      terminal.out(`  ${drop.index.schema}.${drop.index.name}  ${formatSize(drop.index.sizeBytes)}: ${drop.reason}`);
+    }
+  }
+  showDeclined(advice, terminal);
+  const { totals } = configuration;
+  terminal.out(
+    `\n${colors.bold("In all")}: planner cost ${cost(totals.costBefore)} → ${cost(totals.costAfter)} (${percent(totals.costBefore, totals.costAfter)}), ` +
+      `${formatSize(totals.sizeBytes)} of ${formatSize(advice.budgetBytes)}, ${String(totals.whatIfCalls)} what-if calls to the ${advice.planner === "shadow" ? "shadow" : "target's HypoPG"}`,
+  );
+};
+
+const showTrust = (advice: Advice, terminal: Terminal): void => {
+  const low = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "low");
+  const trusted = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "trusted");
+  terminal.out(
+    `${terminal.colors.bold("Planner")}: ${advice.planner}, its baseline is the target's own for ${String(trusted.length)} of ${String(advice.calibrations.size)} statements`,
+  );
+  for (const calibration of low.slice(0, shown)) {
+    terminal.out(
+      `  ${terminal.colors.yellow("low confidence")} ${queryName(advice, calibration.statementId)}: ${calibration.reason ?? ""}`,
+    );
+  }
+  for (const one of advice.leftOut.slice(0, shown)) {
+    terminal.out(`  ${terminal.colors.yellow("left out")} ${one.object}: ${one.reason}`);
+  }
+  for (const [id, reason] of [...advice.failed].slice(0, shown)) {
+    terminal.out(`  ${terminal.colors.yellow("not costed")} ${queryName(advice, id)}: ${reason}`);
+  }
+};
+
+const showCreate = (advice: Advice, terminal: Terminal): void => {
+  const { create } = advice.configuration;
+  terminal.out(`\n${terminal.colors.bold(create.length === 0 ? "Create: nothing pays" : "Create")}`);
+  for (const [at, chosen] of create.entries()) {
+    const confidence = confidenceOf(advice, chosen);
+    terminal.out(
+      `${terminal.colors.green(`${String(at + 1).padStart(2)}.`)} ${renderCreateIndex(chosen.index.definition, null, { concurrently: true })}`,
+    );
+    terminal.out(
+      `    about ${formatSize(chosen.index.estimatedBytes)}; cost of its queries ${cost(chosen.costBefore)} → ${cost(chosen.costAfter)} (${percent(chosen.costBefore, chosen.costAfter)}); confidence ${confidence.level}` +
+        (confidence.reason === null ? "" : ` (${confidence.reason})`),
+    );
+    const labels = chosen.statementIds.map((id) => queryName(advice, id));
+    const more = labels.length > shown ? ` and ${String(labels.length - shown)} more` : "";
+    terminal.out(`    ${terminal.colors.dim(`for ${labels.slice(0, shown).join(", ")}${more}`)}`);
+  }
+};
+
+const showDeclined = (advice: Advice, terminal: Terminal): void => {
+  const { declined } = advice.configuration;
+  if (declined.length === 0) return;
+  const byCode = new Map<string, number>();
+  for (const one of declined) byCode.set(one.code, (byCode.get(one.code) ?? 0) + 1);
+  const counts = [...byCode].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${String(count)} ${code}`);
+  terminal.out(`\n${terminal.colors.bold("Declined")}: ${counts.join(", ")}; one of each (all with --json):`);
+  const rows = [...byCode.keys()].map((code) => {
+    const example = declined.find((one) => one.code === code);
+    if (example === undefined) throw new Error("a code without an example");
+    const { definition } = example;
+    const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
+    return [
+      `${definition.table.name} (${definition.keys.map((key) => key.column).join(", ")})${include}`,
+      code,
+      example.reason,
+    ];
+  });
+  terminal.out(table([{ title: "index" }, { title: "code" }, { title: "reason", flexible: true }], rows, terminal));
+};

@@ -1,0 +1,129 @@
+import { defaults } from "../../config/index.ts";
+import { ExitCode } from "../../errors.ts";
+import {
+  adviceDocument,
+  apply as applyToTarget,
+  type ApplyReport,
+  type Pursued,
+  verify as verifyTarget,
+  withSession,
+  workloadOfTraffic,
+} from "../../pilot/index.ts";
+import { openSession } from "../../postgres/index.ts";
+import { advise, type AnalysisFlags } from "./advise.ts";
+import { showAdvice } from "./advice-view.ts";
+import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { buildDocument, describeBuild, showVerdict, verdictDocument } from "./outcome-view.ts";
+
+export interface ApplyFlags extends AnalysisFlags {
+  readonly yes?: boolean;
+  /** `true` for `--wait` without a time. */
+  readonly wait?: number | true;
+  readonly baseline: number;
+  readonly block: number;
+  readonly acceptInstallation?: boolean;
+}
+
+export const apply = async (flags: ApplyFlags, context: CommandContext): Promise<ExitCode> => {
+  if (flags.yes !== true) {
+    const code = await advise({ ...flags, queries: [], exclude: [] }, context);
+    context.terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
+    return code;
+  }
+  const pilot = pilotContext(flags, context);
+  const report = await withSession(openSession(pilot.observe, "observe"), (session) =>
+    applyToTarget(pilot, {
+      budgetBytes: flags.budget,
+      whatIf: flags.whatIf,
+      maxColumns: flags.maxColumns,
+      workloadOf: workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed }),
+      actor: actorOf(context),
+      baselineMs: flags.baseline,
+      blockMs: flags.block,
+      waitMs: flags.wait === undefined ? null : flags.wait === true ? defaults.waitMs : flags.wait,
+      acceptInstallation: flags.acceptInstallation === true,
+    }),
+  );
+  if (context.json) {
+    context.terminal.out(
+      JSON.stringify(
+        {
+          advice: adviceDocument(report.advice),
+          reconciled: report.reconciled.map(({ deployment, result, reason }) => ({
+            name: deployment.indexName,
+            result,
+            reason,
+          })),
+          builds: report.builds.map(buildDocument),
+          verdicts: report.verdicts.map(verdictDocument),
+        },
+        null,
+        2,
+      ),
+    );
+  } else showReport(report, context);
+  return exitCodeOf(report);
+};
+
+const showReport = (report: ApplyReport, { terminal }: CommandContext): void => {
+  showAdvice(report.advice, terminal);
+  if (report.builds.length > 0) {
+    terminal.out(`\n${terminal.colors.bold("Built")}`);
+    for (const build of report.builds) terminal.out(`  ${describeBuild(build)}`);
+  }
+  showVerdicts(
+    report.verdicts,
+    report.builds.some(({ outcome }) => outcome.kind === "built"),
+    terminal,
+  );
+};
+
+const showVerdicts = (verdicts: readonly Pursued[], built: boolean, terminal: CommandContext["terminal"]): void => {
+  if (verdicts.length > 0) {
+    terminal.out(
+      `\n${terminal.colors.bold("Verdicts")}, measured on live traffic (time per call, before against after)`,
+    );
+    for (const pursued of verdicts) showVerdict(pursued, terminal);
+  }
+  if ((built && verdicts.length === 0) || verdicts.some(({ result }) => result === "pending")) {
+    terminal.out("\n`indexpilot verify` observes further and finishes pending verdicts.");
+  }
+};
+
+const exitCodeOf = (report: ApplyReport): ExitCode => {
+  const kinds = report.builds.map(({ outcome }) => outcome.kind);
+  if (kinds.includes("failed")) return ExitCode.failed;
+  if (kinds.includes("refused") || kinds.includes("deferred")) return ExitCode.refused;
+  return report.verdicts.some(({ verdict }) => verdict?.outcome === "worse") ? ExitCode.findings : ExitCode.ok;
+};
+
+export interface VerifyFlags extends ConnectionFlags {
+  readonly wait: number;
+  readonly block: number;
+}
+
+export const verify = async (flags: VerifyFlags, context: CommandContext): Promise<ExitCode> => {
+  const { reconciled, verdicts } = await verifyTarget(pilotContext(flags, context), {
+    actor: actorOf(context),
+    blockMs: flags.block,
+    waitMs: flags.wait,
+  });
+  if (context.json) {
+    context.terminal.out(
+      JSON.stringify(
+        {
+          reconciled: reconciled.map(({ deployment, result, reason }) => ({
+            name: deployment.indexName,
+            result,
+            reason,
+          })),
+          verdicts: verdicts.map(verdictDocument),
+        },
+        null,
+        2,
+      ),
+    );
+  } else if (verdicts.length === 0) context.terminal.out("No verdict is pending.");
+  else showVerdicts(verdicts, false, context.terminal);
+  return verdicts.some(({ verdict }) => verdict?.outcome === "worse") ? ExitCode.findings : ExitCode.ok;
+};

@@ -1,0 +1,167 @@
+import { formatDuration, formatSize } from "../../config/index.ts";
+import type { Decision, Deployment, DeploymentEvent } from "../../domain/index.ts";
+import { ExitCode } from "../../errors.ts";
+import { findRollback, readHistory, readStatus, rollBack } from "../../pilot/index.ts";
+import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { shortVerdict, tableOf } from "./outcome-view.ts";
+import { table } from "./terminal.ts";
+
+const nothingYet = "IndexPilot has not changed anything in this database yet.";
+
+const deploymentDocument = (deployment: Deployment) => ({
+  deployment: deployment.id,
+  kind: deployment.kind,
+  name: deployment.indexName,
+  table: `${deployment.table.schema}.${deployment.table.name}`,
+  state: deployment.state,
+  definition: deployment.definition,
+  sizeBytes: deployment.sizeBytes,
+  buildMs: deployment.buildMs,
+  verdict: deployment.verdict,
+  rationale: deployment.rationale,
+  createdAt: deployment.createdAt.toISOString(),
+  updatedAt: deployment.updatedAt.toISOString(),
+});
+
+export const status = async (flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
+  const found = await readStatus(pilotContext(flags, context));
+  const { terminal } = context;
+  if (context.json) {
+    terminal.out(JSON.stringify({ ...found, deployments: found.deployments.map(deploymentDocument) }, null, 2));
+  } else if (found.deployments.length === 0) terminal.out(nothingYet);
+  else {
+    const rows = found.deployments.map((deployment) => [
+      deployment.indexName,
+      tableOf(deployment),
+      deployment.state.replaceAll("_", " "),
+      deployment.sizeBytes === null ? "" : formatSize(deployment.sizeBytes),
+      deployment.buildMs === null ? "" : formatDuration(deployment.buildMs),
+      shortVerdict(deployment.verdict),
+    ]);
+    terminal.out(
+      table(
+        [
+          { title: "index" },
+          { title: "table" },
+          { title: "state" },
+          { title: "size", align: "right" },
+          { title: "built in", align: "right" },
+          { title: "verdict", flexible: true },
+        ],
+        rows,
+        terminal,
+      ),
+    );
+    terminal.out(`\n${formatSize(found.ownedBytes)} are ours.`);
+  }
+  return ExitCode.ok;
+};
+
+type Entry = { readonly at: Date; readonly name: string; readonly what: string; readonly why: string };
+
+const ofEvent = (event: DeploymentEvent, names: ReadonlyMap<string, string>): Entry => ({
+  at: event.at,
+  name: names.get(event.deploymentId) ?? event.deploymentId,
+  what: event.from === null ? event.to : event.from === event.to ? event.event : `${event.from} → ${event.to}`,
+  why: [
+    `by ${event.actor}`,
+    ...Object.entries(event.detail).map(
+      ([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`,
+    ),
+  ].join("; "),
+});
+
+const ofDecision = (decision: Decision, names: ReadonlyMap<string, string>): Entry => ({
+  at: decision.at,
+  name: decision.deploymentId === null ? "" : (names.get(decision.deploymentId) ?? decision.deploymentId),
+  what: `${decision.subject}: ${decision.outcome}`,
+  why: decision.reason,
+});
+
+export const history = async (flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
+  const found = await readHistory(pilotContext(flags, context));
+  const { terminal } = context;
+  if (context.json) {
+    terminal.out(JSON.stringify({ ...found, deployments: found.deployments.map(deploymentDocument) }, null, 2));
+    return ExitCode.ok;
+  }
+  if (!found.installed || found.events.length + found.decisions.length === 0) {
+    terminal.out(nothingYet);
+    return ExitCode.ok;
+  }
+  const names = new Map(found.deployments.map((deployment) => [deployment.id, deployment.indexName]));
+  // Each declined candidate has its record too; for a person the count per analysis is enough.
+  const declined = found.decisions.filter((decision) => decision.subject === "decline").length;
+  const entries = [
+    ...found.events.map((event) => ofEvent(event, names)),
+    ...found.decisions
+      .filter((decision) => decision.subject !== "decline")
+      .map((decision) => ofDecision(decision, names)),
+  ].sort((a, b) => a.at.getTime() - b.at.getTime());
+  const rows = entries.map((entry) => [
+    entry.at.toISOString().slice(0, 19).replace("T", " "),
+    entry.name,
+    entry.what,
+    entry.why,
+  ]);
+  terminal.out(
+    table(
+      [{ title: "when (UTC)" }, { title: "index" }, { title: "what" }, { title: "why", flexible: true }],
+      rows,
+      terminal,
+    ),
+  );
+  if (declined > 0) terminal.out(`\n${String(declined)} declined candidates are recorded with their reasons (--json).`);
+  return ExitCode.ok;
+};
+
+export interface RollbackFlags extends ConnectionFlags {
+  readonly yes?: boolean;
+}
+
+export const rollback = async (index: string, flags: RollbackFlags, context: CommandContext): Promise<ExitCode> => {
+  const pilot = pilotContext(flags, context);
+  const { terminal } = context;
+  if (flags.yes !== true) {
+    const deployment = await findRollback(pilot, index);
+    if (context.json) terminal.out(JSON.stringify({ dryRun: true, ...deploymentDocument(deployment) }, null, 2));
+    else {
+      terminal.out(`Would drop, concurrently: ${deployment.definition}`);
+      terminal.out(
+        `  ${deployment.sizeBytes === null ? "" : `${formatSize(deployment.sizeBytes)}, `}state ${deployment.state}, ${deployment.rationale.reason}`,
+      );
+      terminal.err("Nothing was changed: this was a dry run. --yes drops it.");
+    }
+    return ExitCode.ok;
+  }
+  const outcome = await rollBack(pilot, { index, actor: actorOf(context) });
+  if (context.json) {
+    terminal.out(
+      JSON.stringify(
+        { ...outcome, ...("deployment" in outcome ? { deployment: deploymentDocument(outcome.deployment) } : {}) },
+        null,
+        2,
+      ),
+    );
+  }
+  switch (outcome.kind) {
+    case "dropped":
+      if (!context.json) {
+        terminal.out(
+          `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. To have it again: ${outcome.deployment.definition}`,
+        );
+      }
+      return ExitCode.ok;
+    case "refused":
+      if (!context.json) terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
+      return ExitCode.refused;
+    case "deferred":
+      if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);
+      return ExitCode.refused;
+    case "failed":
+      if (!context.json) terminal.err(`failed: ${outcome.reason}; the next start goes on with it`);
+      return ExitCode.failed;
+    case "interrupted":
+      return ExitCode.interrupted;
+  }
+};

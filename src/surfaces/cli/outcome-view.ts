@@ -1,0 +1,85 @@
+import type { Deployment, Interval, Outcome, Verdict } from "../../domain/index.ts";
+import { formatDuration, formatSize } from "../../config/index.ts";
+import type { BuildReport, Pursued } from "../../pilot/index.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `-82 %`, `+3.1 %`. */
+export const showChange = (change: number): string => {
+  const value = change * 100;
+  return `${value > 0 ? "+" : ""}${Math.abs(value) >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;
+};
+
+export const showInterval = (interval: Interval | null): string =>
+  interval === null ? "" : `[${showChange(interval.low)}, ${showChange(interval.high)}]`;
+
+export const paintOutcome = (outcome: Outcome, { colors }: Terminal): string => {
+  switch (outcome) {
+    case "better":
+      return colors.green(outcome);
+    case "worse":
+      return colors.red(outcome);
+    case "equivalent":
+    case "undecided":
+      return colors.yellow(outcome);
+  }
+};
+
+/** How a build ended, in one line. */
+export const describeBuild = ({ deployment, outcome }: BuildReport): string => {
+  switch (outcome.kind) {
+    case "built":
+      return `${deployment.indexName}: built in ${formatDuration(deployment.buildMs ?? 0)}, ${formatSize(deployment.sizeBytes ?? 0)}`;
+    case "refused":
+      return `${deployment.indexName}: refused (${outcome.code}): ${outcome.reason}${outcome.retryAt === null ? "" : `; ask again after ${outcome.retryAt.toISOString()}`}`;
+    case "deferred":
+      return `${deployment.indexName}: gave way: ${outcome.reason}; try again after ${outcome.retryAt.toISOString()}${outcome.leftover ? "; its invalid leftover is removed at the next start" : ""}`;
+    case "interrupted":
+      return `${deployment.indexName}: interrupted${outcome.leftover ? "; its invalid leftover is removed at the next start" : "; nothing is left of it"}`;
+    case "failed":
+      return `${deployment.indexName}: failed: ${outcome.reason}${outcome.leftover ? "; its invalid leftover is removed at the next start" : ""}`;
+  }
+};
+
+export const buildDocument = ({ deployment, outcome }: BuildReport) => ({
+  name: deployment.indexName,
+  definition: deployment.definition,
+  table: `${deployment.table.schema}.${deployment.table.name}`,
+  deployment: deployment.id,
+  outcome: outcome.kind,
+  reason: "reason" in outcome ? outcome.reason : null,
+  code: outcome.kind === "refused" ? outcome.code : null,
+  sizeBytes: deployment.sizeBytes,
+  predictedBytes: deployment.predictedBytes,
+  buildMs: deployment.buildMs,
+});
+
+export const verdictDocument = (pursued: Pursued) => ({
+  name: pursued.deployment.indexName,
+  deployment: pursued.deployment.id,
+  result: pursued.result,
+  outcome: pursued.verdict?.outcome ?? "undecided",
+  change: pursued.verdict?.change ?? null,
+  interval: pursued.verdict?.interval ?? null,
+  reason: pursued.reason,
+  statements: pursued.verdict?.statements ?? [],
+});
+
+/** One verdict in a line, the reason below it. */
+export const showVerdict = (pursued: Pursued, terminal: Terminal): void => {
+  const outcome = pursued.verdict?.outcome ?? "undecided";
+  const change = pursued.verdict?.change ?? null;
+  terminal.out(
+    `  ${pursued.deployment.indexName}: ${paintOutcome(outcome, terminal)}${change === null ? "" : ` ${showChange(change)} ${showInterval(pursued.verdict?.interval ?? null)}`}, ${pursued.result}`,
+  );
+  terminal.out(`    ${terminal.colors.dim(pursued.reason)}`);
+};
+
+export const shortVerdict = (verdict: Verdict | null): string =>
+  verdict === null
+    ? ""
+    : verdict.change === null
+      ? verdict.outcome
+      : `${verdict.outcome} ${showChange(verdict.change)}`;
+
+export const tableOf = ({ table }: Deployment): string =>
+  table.schema === "public" ? table.name : `${table.schema}.${table.name}`;

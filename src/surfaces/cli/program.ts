@@ -1,0 +1,239 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { defaults, formatDuration, formatSize, parseDuration, parseSize } from "../../config/index.ts";
+import { ExitCode, failure, IndexPilotError } from "../../errors.ts";
+import { advise, type AdviseFlags } from "./advise.ts";
+import { apply, type ApplyFlags, verify, type VerifyFlags } from "./apply.ts";
+import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
+import { demo, type DemoFlags } from "./demo.ts";
+import { doctor } from "./doctor.ts";
+import { history, rollback, type RollbackFlags, status } from "./history.ts";
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }).version;
+
+const size = (text: string): number => asArgument(() => parseSize(text));
+const duration = (text: string): number => asArgument(() => parseDuration(text));
+const count = (text: string): number => {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("a whole number above zero is needed");
+  return Number(text);
+};
+const seed = (text: string): number => {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
+  return Number(text);
+};
+const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+const asArgument = (parse: () => number): number => {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof IndexPilotError) throw new InvalidArgumentError(`${error.message}; ${error.remedy}`);
+    throw error;
+  }
+};
+
+const connection = (command: Command): Command =>
+  command
+    .option(
+      "--url <url>",
+      "the database, as the observing role; what it leaves out comes from PGHOST, PGUSER, PGPASSWORD…",
+    )
+    .option("--build-url <url>", "the same database as the role that owns the tables (default: the role of --url)");
+
+const output = (command: Command): Command =>
+  command.option("--json", "print one JSON document instead of text").option("--quiet", "no progress and no remarks");
+
+const analysis = (command: Command): Command =>
+  command
+    .addOption(
+      new Option("--budget <size>", "storage for new indexes minus dropped ones, e.g. 250MB, 1GB, 1GiB")
+        .argParser(size)
+        .default(defaults.budgetBytes, formatSize(defaults.budgetBytes)),
+    )
+    .addOption(
+      new Option(
+        "--what-if <engine>",
+        "who answers what-if: an embedded server of the same major, or the target's HypoPG extension",
+      )
+        .choices(["shadow", "hypopg"])
+        .default("shadow"),
+    )
+    .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns))
+    .option(
+      "--observe <time>",
+      "watch for this long and use only what ran meanwhile, instead of the cumulative counters",
+      duration,
+    )
+    .addOption(new Option("--seed <n>", "seed of the parameter values").argParser(seed).default(defaults.seed));
+
+const verdictWait = (command: Command): Command =>
+  command.addOption(
+    new Option("--block <time>", "length of one block of observation")
+      .argParser(duration)
+      .default(defaults.blockMs, formatDuration(defaults.blockMs)),
+  );
+
+type Action<F> = (flags: F, context: CommandContext) => Promise<ExitCode>;
+
+/** Runs one command line; the result is the exit code. Never throws. */
+export const runCli = async (argv: readonly string[]): Promise<number> => {
+  const abort = new AbortController();
+  const onSignal = (): void => {
+    // The second time a person means it.
+    if (abort.signal.aborted) process.exit(ExitCode.interrupted);
+    abort.abort(failure("interrupted", {}));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  let code: number = ExitCode.ok;
+  const json = argv.includes("--json");
+
+  const run =
+    <F extends OutputFlags>(action: Action<F>) =>
+    async (flags: F): Promise<void> => {
+      const context = makeContext(flags, abort.signal);
+      try {
+        code = await action(flags, context);
+      } finally {
+        context.terminal.status(null);
+      }
+    };
+
+  try {
+    await buildProgram(run).parseAsync([...argv]);
+  } catch (error) {
+    code = report(error, json);
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+  return code;
+};
+
+const report = (error: unknown, json: boolean): number => {
+  if (error instanceof CommanderError) {
+    // Commander has written its message (or the help) itself.
+    if (error.exitCode === 0) return ExitCode.ok;
+    if (json)
+      write({ code: "usage", message: error.message.replace(/^error: /, ""), remedy: "see `indexpilot --help`" });
+    return ExitCode.usage;
+  }
+  if (error instanceof IndexPilotError) {
+    if (json) write({ code: error.code, message: error.message, remedy: error.remedy, retryable: error.retryable });
+    else process.stderr.write(`indexpilot: ${error.message}\n  remedy: ${error.remedy}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (json) write({ code: "internal", message: text, remedy: "please report this as a bug" });
+  else process.stderr.write(`indexpilot: a bug: ${text}\n  remedy: please report it with these lines\n`);
+  return ExitCode.internal;
+};
+
+const write = (error: object): void => {
+  process.stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
+};
+
+const manual = `
+The loop:
+  $ indexpilot demo                       the whole loop on an embedded PostgreSQL, in about a minute
+  $ indexpilot doctor --url URL           what is missing on your server, and how to get it
+  $ indexpilot advise --url URL           which indexes would help, and why; changes nothing
+  $ indexpilot apply  --url URL --build-url URL2 --yes --wait
+                                          builds them, measures, and takes back what made things worse
+  $ indexpilot history --url URL          what was done, when, and why
+
+URLs are libpq's: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem
+Passwords are better given in PGPASSWORD or ~/.pgpass than in the URL.
+
+Exit codes:
+  0 done   1 done, and something was found (a problem, a worse verdict)   2 wrong usage or input   3 no connection
+  4 the server lacks something (version, extension, privilege)   5 refused by a safeguard   6 failed   70 a bug   130 interrupted
+`;
+
+const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags: F) => Promise<void>): Command => {
+  const program = new Command("indexpilot")
+    .description("An autopilot for PostgreSQL indexes that proves each change on live traffic before it keeps it.")
+    .version(version(), "-V, --version")
+    .addHelpText("after", manual)
+    .showHelpAfterError("(indexpilot --help is the manual)")
+    .exitOverride();
+  const command = (name: string, description: string): Command =>
+    output(
+      program
+        .command(name)
+        .description(description)
+        .exitOverride()
+        .showHelpAfterError(`(see indexpilot ${name} --help)`),
+    );
+
+  command("demo", "show the whole loop on an embedded PostgreSQL with an e-commerce database and live traffic")
+    .addOption(new Option("--seed <n>", "seed of data and traffic").argParser(seed).default(defaults.seed))
+    .addOption(new Option("--major <n>", "which PostgreSQL, 14 to 18").argParser(count).default(18))
+    .option("--keep", "leave the server running at the end until Ctrl-C, and print its URL")
+    .action(run<DemoFlags & OutputFlags>(demo));
+
+  connection(
+    command("doctor", "check version, extensions and the privileges of both roles; each finding with its remedy"),
+  ).action(run<ConnectionFlags & OutputFlags>(doctor));
+
+  analysis(
+    connection(command("advise", "say which indexes would help this workload, and why; writes nothing on the target")),
+  )
+    .option(
+      "--queries <glob>",
+      "take the workload from SQL files instead of pg_stat_statements (repeatable)",
+      collect,
+      [],
+    )
+    .option("--exclude <glob>", "leave out files of --queries (repeatable)", collect, [])
+    .addHelpText(
+      "after",
+      `
+Files may hold several statements. A comment gives one more weight than the others: -- indexpilot: weight=10
+Without --queries the workload is what pg_stat_statements has counted, or with --observe 10m what runs in the next ten minutes.`,
+    )
+    .action(run<AdviseFlags & OutputFlags>(advise));
+
+  verdictWait(analysis(connection(command("apply", "build what advise would advise: a dry run unless --yes"))))
+    .option("--yes", "really build")
+    .option(
+      "--wait [time]",
+      "watch until each index has a verdict, at most this long; drop what made things worse",
+      duration,
+    )
+    .addOption(
+      new Option("--baseline <time>", "how long to observe before the first build")
+        .argParser(duration)
+        .default(defaults.baselineMs, formatDuration(defaults.baselineMs)),
+    )
+    .option(
+      "--accept-installation",
+      "schema indexpilot came here with a move of the server: it belongs to this database from now on",
+    )
+    .action(run<ApplyFlags & OutputFlags>(apply));
+
+  verdictWait(
+    connection(command("verify", "observe after a build and finish pending verdicts; drop what made things worse")),
+  )
+    .addOption(
+      new Option("--wait <time>", "how long to look for a verdict")
+        .argParser(duration)
+        .default(defaults.waitMs, formatDuration(defaults.waitMs)),
+    )
+    .action(run<VerifyFlags & OutputFlags>(verify));
+
+  connection(command("status", "what is ours in this database, in which state, and what it brought")).action(
+    run<ConnectionFlags & OutputFlags>(status),
+  );
+  connection(command("history", "every step and every decision, oldest first, with reasons")).action(
+    run<ConnectionFlags & OutputFlags>(history),
+  );
+  connection(command("rollback", "drop an index that IndexPilot built, concurrently: a dry run unless --yes"))
+    .argument("<index>", "its name, schema-qualified where needed")
+    .option("--yes", "really drop")
+    .action((index: string, flags: RollbackFlags & OutputFlags) =>
+      run<RollbackFlags & OutputFlags>((given, context) => rollback(index, given, context))(flags),
+    );
+  return program;
+};

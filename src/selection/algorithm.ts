@@ -10,14 +10,12 @@ export interface SearchContext {
   readonly capacityBytes: number;
   /** An index must make one statement cheaper by this share, beside the others (by what is known). */
   readonly minimumGain: number;
-  /** A set to begin with, within capacity; empty at first. */
-  readonly start: Chosen;
   /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */
   readonly exhausted: () => boolean;
   readonly onImprovement: (cost: number) => void;
 }
 
-/** Finds a good set. It must be deterministic, stay within capacity, and return no worse a set than `start`. */
+/** Finds a good set. It must be deterministic, and stay within capacity. */
 export type SelectionAlgorithm = (context: SearchContext) => Promise<Chosen>;
 
 /** The algorithms by the name under which a decision records them. */

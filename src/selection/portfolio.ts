@@ -16,7 +16,7 @@ const exchangesPerRound = 24;
  */
 export const portfolioWithSwaps = async (context: SearchContext): Promise<Chosen> => {
   const { objective } = context;
-  let best = context.start;
+  let best: Chosen = new Set();
   await objective.learn([best]);
   for (;;) {
     const before = objective.value(best).upper;

@@ -1,10 +1,11 @@
 import type { ChosenIndex, Configuration, HypotheticalIndex, ProposedDrop, StatementCost } from "../domain/index.ts";
 import type { Clock } from "../runtime/index.ts";
-import { type SelectionAlgorithm, selectionAlgorithms } from "./algorithm.ts";
+import { type SearchContext, type SelectionAlgorithm, selectionAlgorithms } from "./algorithm.ts";
 import type { CostQuery, CostSource } from "./cost-source.ts";
 import { harmlessDrops } from "./drops.ts";
 import { explainDeclined } from "./explain.ts";
 import { examine, type Examination, weakestLink } from "./gate.ts";
+import { improve } from "./local-search.ts";
 import { Objective } from "./objective.ts";
 import { type WeightUnit, workloadWeights } from "./weights.ts";
 
@@ -89,28 +90,33 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
 
   const banned = new Map<number, { readonly code: string; readonly reason: string }>();
   const costBefore = statements.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0);
-  let chosen: ReadonlySet<number> = new Set();
+  const context = (): SearchContext => ({
+    objective,
+    allowed: new Set([...fitting].filter((number) => !banned.has(number))),
+    capacityBytes,
+    minimumGain: limits.minimumGain,
+    exhausted,
+    onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
+  });
+  let chosen = await search(context());
   let examination: Examination;
   for (;;) {
     signal?.throwIfAborted();
-    const allowed = new Set([...fitting].filter((number) => !banned.has(number)));
-    const start = new Set([...chosen].filter((number) => allowed.has(number)));
-    const found = await search({
-      objective,
-      allowed,
-      capacityBytes,
-      minimumGain: limits.minimumGain,
-      start,
-      exhausted,
-      onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
-    });
-    signal?.throwIfAborted();
-    examination = await examine({ candidates, costs, hidden, statements, chosen: found });
+    examination = await examine({ candidates, costs, hidden, statements, chosen });
     chosen = examination.used;
     const weakest = weakestLink(examination, limits, (number) => candidates[number]?.id ?? "");
-    if (weakest === null) break;
-    banned.set(weakest.number, weakest);
+    if (weakest !== null) {
+      banned.set(weakest.number, weakest);
+      chosen = new Set([...chosen].filter((number) => number !== weakest.number));
+      continue;
+    }
+    // The set passes. Is there something better for the room and the statements that the banned ones left?
+    await objective.learn([chosen]);
+    const better = improve(context(), chosen);
+    if (better === chosen) break;
+    chosen = better;
   }
+  signal?.throwIfAborted();
 
   const complete = !exhausted();
   const declined = await explainDeclined({

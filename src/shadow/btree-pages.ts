@@ -52,12 +52,30 @@ const innerPage = (level: number, flags: number, child: number): Buffer => {
   return page;
 };
 
+const leafPage = (flags: number, content: Buffer | null): Buffer => {
+  const page = content === null ? emptyPage(0, 0) : Buffer.from(content);
+  page.writeUInt16LE(BTP_LEAF | flags, SPECIAL_OFFSET + 12);
+  return page;
+};
+
+/** A visibility map that calls the first block of a table all-visible, so that nobody looks for rows in it (visibilitymap.c). */
+export const visibilityMap = (): Buffer => {
+  const page = Buffer.alloc(PAGE_BYTES);
+  page.writeUInt16LE(HEADER_BYTES, 12);
+  page.writeUInt16LE(PAGE_BYTES, 14);
+  page.writeUInt16LE(PAGE_BYTES, 16);
+  page.writeUInt16LE(SIZE_AND_VERSION, 18);
+  page.writeUInt8(1, HEADER_BYTES);
+  return page;
+};
+
 /**
  * The first blocks of a B-tree of this height: the given metapage (of an index built on an empty table) pointing to a chain of one page per
- * level, root first, an empty leaf last.
+ * level, root first, the leaf last.
  * @param height levels above the leaves
+ * @param leaf the only leaf of another B-tree with the same columns; else an empty one
  */
-export const treeSkeleton = (metapage: Buffer, height: number): Buffer => {
+export const treeSkeleton = (metapage: Buffer, height: number, leaf: Buffer | null): Buffer => {
   const meta = Buffer.from(metapage);
   if (meta.length !== PAGE_BYTES || meta.readUInt32LE(META_MAGIC) !== MAGIC) throw new Error("not a B-tree's metapage");
   meta.writeUInt32LE(1, META_ROOT);
@@ -67,7 +85,7 @@ export const treeSkeleton = (metapage: Buffer, height: number): Buffer => {
   const pages: Buffer[] = [meta];
   for (let level = height; level >= 0; level -= 1) {
     const root = level === height ? BTP_ROOT : 0;
-    pages.push(level === 0 ? emptyPage(0, BTP_LEAF | root) : innerPage(level, root, pages.length + 1));
+    pages.push(level === 0 ? leafPage(root, leaf) : innerPage(level, root, pages.length + 1));
   }
   return Buffer.concat(pages);
 };

@@ -70,27 +70,31 @@ const boundaryOf = (column: Column, width: number): number => {
 /** `char(n)` is padded: its width does not vary. */
 const varies = (column: Column): boolean => isVariable(column) && column.baseType !== "bpchar";
 
-/** Mean bytes of an index tuple without its line pointer: columns aligned in turn, variable widths averaged over ±2 bytes of padding. */
+/** Where real widths lie about the mean that `pg_stats` cuts to a whole number: at most ±2 bytes, less for short values. */
+const spread = [-1, -0.5, 0, 0.5, 1];
+
+/** Mean bytes of an index tuple without its line pointer: columns aligned in turn, averaged over the spread of a variable width. */
 const tupleBytes = (columns: readonly Column[], header: number): number => {
-  const jitters = columns.some(varies) ? [-2, -1, 0, 1, 2] : [0];
+  const variable = columns.find(varies);
+  const deviations = variable === undefined ? [0] : spread.map((one) => 0.5 + one * Math.min(2, widthOf(variable) / 4));
   let sum = 0;
-  for (const jitter of jitters) {
+  for (const deviation of deviations) {
     let offset = 0;
-    let pending = jitter;
     for (const column of columns) {
       const width = widthOf(column);
-      offset = align(offset, boundaryOf(column, width)) + Math.max(1, width + (varies(column) ? pending : 0));
-      if (varies(column)) pending = 0;
+      offset = align(offset, boundaryOf(column, width)) + width + (column === variable ? deviation : 0);
     }
     sum += align(header + offset, 8);
   }
-  return sum / jitters.length;
+  return sum / deviations.length;
 };
 
 /** Values that occur about equally often: how many, and each one's share of the rows. */
 interface FrequencyClass {
   readonly values: number;
   readonly share: number;
+  /** For a combination of columns: the share of the rows that have its rarest part. */
+  readonly rarest: number;
 }
 
 /** More classes than this per column are merged with their neighbours, so that the product over three columns stays small. */
@@ -99,7 +103,7 @@ const CLASSES = 12;
 const frequencyClasses = (column: Column, rows: number): FrequencyClass[] => {
   const statistics = statisticsOf(column);
   // Nothing known: every row its own value, the estimate that promises least.
-  if (statistics === null || statistics.distinct === 0) return [{ values: rows, share: 1 / rows }];
+  if (statistics === null || statistics.distinct === 0) return [{ values: rows, share: 1 / rows, rarest: 1 / rows }];
   const present = 1 - statistics.nullFraction;
   if (present <= 0) return [];
   const distinct = Math.max(1, statistics.distinct > 0 ? statistics.distinct : -statistics.distinct * rows);
@@ -110,14 +114,30 @@ const frequencyClasses = (column: Column, rows: number): FrequencyClass[] => {
   const step = Math.ceil(common.length / CLASSES);
   for (let from = 0; from < common.length; from += step) {
     const part = common.slice(from, from + step);
-    classes.push({ values: part.length, share: part.reduce((sum, share) => sum + share, 0) / part.length });
+    const share = part.reduce((sum, one) => sum + one, 0) / part.length;
+    classes.push({ values: part.length, share, rarest: share });
   }
-  if (others >= 1 && rest > 0) classes.push({ values: others, share: rest / others });
+  if (others >= 1 && rest > 0) {
+    classes.push({ values: others, share: rest / others, rarest: rest / others });
+  }
   return classes;
 };
 
 const crossed = (left: readonly FrequencyClass[], right: readonly FrequencyClass[]): FrequencyClass[] =>
-  left.flatMap((one) => right.map((other) => ({ values: one.values * other.values, share: one.share * other.share })));
+  left.flatMap((one) =>
+    right.map((other) => ({
+      values: one.values * other.values,
+      share: one.share * other.share,
+      rarest: Math.min(one.rarest, other.rarest),
+    })),
+  );
+
+/** How many of a class's combinations occur: each of the `most` rows with its rarest part has the other parts by chance. */
+const occurringValues = ({ values, share, rarest }: FrequencyClass, rows: number): number => {
+  const most = Math.max(1, rows * rarest);
+  const chance = Math.min(1, (rows * share) / most);
+  return values * (1 - (1 - chance) ** most);
+};
 
 /** Bytes, line pointers included, and number of index tuples for `count` equal keys. */
 const postingBytes = (tuple: number, count: number): { bytes: number; items: number } => {
@@ -215,28 +235,23 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition): Bt
     const present = stored.filter((column) => !nulls.has(column));
     const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
     const part = rows * probability;
-    const groups = grouped
-      ? present.map((column) => frequencyClasses(column, rows)).reduce(crossed, [{ values: 1, share: 1 }])
-      : [{ values: rows, share: 1 / rows }];
-    for (const { values, share } of groups) {
-      const expected = part * share;
-      // Of several columns' combinations many do not occur: Poisson, P(a combination occurs) = 1 − e^−expected.
-      const occurring = present.length > 1 || expected < 1 ? values * -Math.expm1(-expected) : values;
+    if (!grouped) {
+      bytes += part * (tuple + LINE_POINTER_BYTES);
+      items += part;
+      continue;
+    }
+    const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
+    for (const group of present.map((column) => frequencyClasses(column, rows)).reduce(crossed, [one])) {
+      const occurring = occurringValues(group, part);
       if (occurring === 0) continue;
-      const group = grouped
-        ? postingBytes(tuple, (values * expected) / occurring)
-        : { bytes: tuple + LINE_POINTER_BYTES, items: 1 };
-      const times = grouped ? occurring : values * expected;
-      bytes += times * group.bytes;
-      items += times * group.items;
+      const each = postingBytes(tuple, (part * group.share * group.values) / occurring);
+      bytes += occurring * each.bytes;
+      items += occurring * each.items;
     }
   }
   const average = bytes / items;
   const uniform = !grouped && !stored.some(varies) && stored.every((column) => !statisticsOf(column)?.nullFraction);
-  const leafPages = Math.max(
-    1,
-    Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / Math.max(average, LEAF_BYTES - average / 2)),
-  );
+  const leafPages = Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / LEAF_BYTES);
   const { height, innerPages } = heightAbove(leafPages, fanOutOf(tupleBytes(keys, TUPLE_HEADER_BYTES)));
   const pages = 1 + leafPages + innerPages;
   return { rows, pages, bytes: pages * PAGE_BYTES, height };

@@ -14,7 +14,9 @@ import {
   type RelationSize,
   writeRelationSizes,
 } from "./statistics.ts";
-import { setLength, writeTree } from "./storage.ts";
+import { setLength, writeTree, writeVisibility } from "./storage.ts";
+import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points.ts";
+import { makeLeaves } from "./leaves.ts";
 
 export interface LeftOut {
   readonly object: string;
@@ -61,12 +63,14 @@ export const importSizesAndStatistics = async (
   session: Session,
   catalog: Catalog,
   dataDirectory: string,
+  endPoints: EndPointsOf,
 ): Promise<{ readonly relations: ShadowRelations; readonly leftOut: LeftOut[] }> => {
   const failed = [
     ...(await importColumnStatistics(session, catalog)),
     ...(await importExtendedStatistics(session, catalog)),
   ];
   const relations = await readShadowRelations(session, dataDirectory);
+  const leaves = await makeLeaves(session, dataDirectory, wantedLeaves(catalog, relations, endPoints));
   const sizes: RelationSize[] = [];
   const invalid: number[] = [];
   for (const table of catalog.tables) {
@@ -78,7 +82,10 @@ export const importSizesAndStatistics = async (
       tuples: table.tuples,
       allVisiblePages: table.allVisiblePages,
     });
-    if (relation.file !== null) setLength(relation.file, table.blocks);
+    if (relation.file !== null) {
+      setLength(relation.file, table.blocks);
+      if (table.columns.some((column) => endPoints(table, column.name) !== null)) writeVisibility(relation.file);
+    }
     for (const index of table.indexes) {
       const built = relations.get(tableId(index));
       if (built === undefined) continue;
@@ -86,14 +93,28 @@ export const importSizesAndStatistics = async (
       if (!index.valid) invalid.push(built.oid);
       if (built.file === null) continue;
       const pages = index.sizeBytes / PAGE_BYTES;
-      if (index.method === "btree") writeTree(built.file, pages, estimateBtreeHeight(table, index, pages));
-      else setLength(built.file, pages);
+      if (index.method !== "btree") setLength(built.file, pages);
+      else writeTree(built.file, pages, estimateBtreeHeight(table, index, pages), leaves.get(built.oid) ?? null);
     }
   }
   await writeRelationSizes(session, sizes);
   await session.query("update pg_index set indisvalid = false where indexrelid = any ($1)", [invalid]);
   return { relations, leftOut: asLeftOut(failed) };
 };
+
+const wantedLeaves = (
+  catalog: Catalog,
+  relations: ShadowRelations,
+  endPoints: EndPointsOf,
+): { oid: number; ends: EndPoints }[] =>
+  catalog.tables.flatMap((table) =>
+    table.indexes.filter(answersEndPoints).flatMap((index) => {
+      const relation = relations.get(tableId(index));
+      const [leading] = index.keys;
+      const ends = leading == null ? null : endPoints(table, leading);
+      return relation === undefined || ends === null ? [] : [{ oid: relation.oid, ends }];
+    }),
+  );
 
 /** A table and its partitions at every level, those with storage. */
 export const storedTables = (catalog: Catalog, table: Table, relations: ShadowRelations): StoredTable[] => {

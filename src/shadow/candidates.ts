@@ -3,6 +3,8 @@ import { definitionId, type HypotheticalIndex, type IndexDefinition, type Table 
 import { renderCreateIndex, type Session } from "../postgres/index.ts";
 import { attempt } from "./attempt.ts";
 import { estimateBtreeSize } from "./btree-size.ts";
+import type { EndPointsOf } from "./end-points.ts";
+import { makeLeaves } from "./leaves.ts";
 import type { ShadowRelation } from "./relations.ts";
 import { type RelationSize, writeRelationSizes } from "./statistics.ts";
 import { setLength, writeTree } from "./storage.ts";
@@ -69,6 +71,7 @@ export const buildCandidates = async (
   dataDirectory: string,
   orders: readonly CandidateOrder[],
   known: { readonly existing: ReadonlySet<number>; readonly candidates: ReadonlySet<number> },
+  endPoints: EndPointsOf,
 ): Promise<BuiltCandidate[]> => {
   const tables = new Map(orders.flatMap((order) => order.tables.map((one) => [one.relation.oid, one] as const)));
   for (const { relation } of tables.values()) setLength(relation.file, 0);
@@ -90,6 +93,16 @@ export const buildCandidates = async (
         await session.query<{ oid: number; name: string }>(hideStatement, [fresh, `${names[0] ?? ""}_part_`, names])
       ).map((row) => [row.oid, row.name]),
     );
+    const leaves = await makeLeaves(
+      session,
+      dataDirectory,
+      parts.flatMap((part) => {
+        const leading = orders.find((order) => order.planName === part.root)?.definition.keys[0]?.column;
+        const table = tables.get(part.table_oid)?.table;
+        const ends = leading === undefined || table === undefined ? null : endPoints(table, leading);
+        return ends === null || known.candidates.has(part.oid) ? [] : [{ oid: part.oid, ends }];
+      }),
+    );
     const sizes: RelationSize[] = [];
     const built = orders.flatMap(({ definition, planName }): BuiltCandidate[] => {
       const own = parts.filter((part) => part.root === planName);
@@ -101,7 +114,7 @@ export const buildCandidates = async (
         const size = estimateBtreeSize(stored.table, definition);
         estimatedBytes += size.bytes;
         if (known.candidates.has(part.oid)) continue;
-        writeTree(join(dataDirectory, part.path), size.pages, size.height);
+        writeTree(join(dataDirectory, part.path), size.pages, size.height, leaves.get(part.oid) ?? null);
         sizes.push({ oid: part.oid, pages: size.pages, tuples: size.rows, allVisiblePages: 0 });
       }
       return [

@@ -3,9 +3,11 @@
  *
  * An embedded server of the same major version with the target's schema, statistics and sizes, and none of its rows. Candidates are really
  * created there, on empty tables, and then given the size and height they would have; `pg_index.indisvalid` decides what each plan may use.
- * Nothing is installed on the target, and nothing is asked of it after its catalogue has been read. Invariants: a shadow is never analysed or
+ * Nothing is installed on the target, and nothing is asked of it but its catalogue and the ends of
+ * some indexes. Invariants: a shadow is never analysed or
  * vacuumed (either would count the missing rows), and after each call its catalogue shows the target's own indexes and no other.
  * Leaves to others: reading the catalogue (`postgres`), caching and calibration (`whatif`).
  */
 export { type BtreeSize, currentRows, estimateBtreeSize } from "./btree-size.ts";
+export { type EndPoints, readEndPoints } from "./end-points.ts";
 export { type ShadowOptions, type ShadowPlanner, startShadow } from "./shadow.ts";

@@ -16,9 +16,13 @@ import { buildSchema, importSizesAndStatistics, type LeftOut, storedTables } fro
 import { buildCandidates, type BuiltCandidate } from "./candidates.ts";
 import { createShadowDatabase, settingSteps, SHADOW_DATABASE } from "./database.ts";
 import type { ShadowRelations } from "./relations.ts";
+import { type EndPoints, endPointsByColumn, type EndPointsOf } from "./end-points.ts";
+import { installLeaves } from "./leaves.ts";
 import { explainRequests, type IndexDirectory, installWhatIf } from "./what-if.ts";
 
 export interface ShadowOptions {
+  /** What `readEndPoints` found on the target: without it, ranges beyond stale histograms are costed too low. */
+  readonly endPoints?: readonly EndPoints[];
   /** Server settings on top of the shadow's own; for tests. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -63,14 +67,14 @@ export const startShadow = async (catalog: Catalog, options: ShadowOptions = {})
     ...(major >= 18 ? { initdbArguments: ["--no-data-checksums"] } : {}),
   });
   try {
-    return await rebuild(server, catalog);
+    return await rebuild(server, catalog, endPointsByColumn(options.endPoints ?? []));
   } catch (error) {
     await server.stop();
     throw error;
   }
 };
 
-const rebuild = async (server: EmbeddedServer, catalog: Catalog): Promise<ShadowPlanner> => {
+const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndPointsOf): Promise<ShadowPlanner> => {
   const leftOut: LeftOut[] = [];
   const administrator = await open(server, "postgres");
   const collation = await createShadowDatabase(administrator, catalog, server.major);
@@ -86,7 +90,13 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog): Promise<Shadow
   await builder.script("set search_path = pg_catalog; set client_min_messages = error");
   await installAttempt(builder);
   leftOut.push(...(await buildSchema(builder, catalog)));
-  const { relations, leftOut: unread } = await importSizesAndStatistics(builder, catalog, server.dataDirectory);
+  await installLeaves(builder);
+  const { relations, leftOut: unread } = await importSizesAndStatistics(
+    builder,
+    catalog,
+    server.dataDirectory,
+    endPoints,
+  );
   leftOut.push(...unread);
 
   const planner = await open(server, SHADOW_DATABASE);
@@ -95,8 +105,19 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog): Promise<Shadow
   for (const { step, reason } of await attempt(planner, settingSteps(catalog))) {
     leftOut.push({ object: step.object, reason });
   }
-  return new Shadow(server, builder, planner, catalog, relations, leftOut);
+  return new Shadow({ server, builder, planner, catalog, relations, leftOut, endPoints });
 };
+
+interface ShadowParts {
+  readonly server: EmbeddedServer;
+  /** Never sees a table at its full length (see `buildCandidates`). */
+  readonly builder: Session;
+  readonly planner: Session;
+  readonly catalog: Catalog;
+  readonly relations: ShadowRelations;
+  readonly leftOut: readonly LeftOut[];
+  readonly endPoints: EndPointsOf;
+}
 
 class Shadow implements ShadowPlanner {
   readonly name = "shadow";
@@ -107,6 +128,7 @@ class Shadow implements ShadowPlanner {
   readonly #planner: Session;
   readonly #catalog: Catalog;
   readonly #relations: ShadowRelations;
+  readonly #endPoints: EndPointsOf;
   readonly #directory: IndexDirectory;
   readonly #existing: ReadonlySet<number>;
   readonly #candidates = new Map<string, BuiltCandidate>();
@@ -114,21 +136,15 @@ class Shadow implements ShadowPlanner {
   // Building and planning exclude each other, and a session does one thing at a time.
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    server: EmbeddedServer,
-    builder: Session,
-    planner: Session,
-    catalog: Catalog,
-    relations: ShadowRelations,
-    leftOut: readonly LeftOut[],
-  ) {
-    this.#server = server;
-    this.#builder = builder;
-    this.#planner = planner;
-    this.#catalog = catalog;
-    this.#relations = relations;
-    this.leftOut = leftOut;
-    this.#existing = new Set([...relations.values()].map((relation) => relation.oid));
+  constructor(parts: ShadowParts) {
+    this.leftOut = parts.leftOut;
+    this.#server = parts.server;
+    this.#builder = parts.builder;
+    this.#planner = parts.planner;
+    this.#catalog = parts.catalog;
+    this.#relations = parts.relations;
+    this.#endPoints = parts.endPoints;
+    this.#existing = new Set([...parts.relations.values()].map((relation) => relation.oid));
     this.#directory = this.#makeDirectory();
   }
 
@@ -146,7 +162,13 @@ class Shadow implements ShadowPlanner {
       });
       const candidates = new Set([...this.#candidates.values()].flatMap((one) => one.parts.map((part) => part.oid)));
       const known = { existing: this.#existing, candidates };
-      for (const candidate of await buildCandidates(this.#builder, this.#server.dataDirectory, orders, known)) {
+      for (const candidate of await buildCandidates(
+        this.#builder,
+        this.#server.dataDirectory,
+        orders,
+        known,
+        this.#endPoints,
+      )) {
         this.#candidates.set(candidate.id, candidate);
       }
       return definitions.flatMap((definition) => this.#candidates.get(definitionId(definition)) ?? []);

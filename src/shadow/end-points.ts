@@ -1,0 +1,87 @@
+import { type Catalog, type ExistingIndex, type Table, type TableName, tableId } from "../domain/index.ts";
+import { quoteIdentifier, quoteName, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
+import { currentRows } from "./btree-size.ts";
+
+/** The present lowest and highest value of a column, as PostgreSQL writes them. Real data. */
+export interface EndPoints {
+  readonly table: TableName;
+  readonly column: string;
+  readonly lowest: string;
+  readonly highest: string;
+}
+
+/** Below this share of changed rows a histogram's ends are near enough to the truth. */
+const STALE_SHARE = 0.01;
+
+const isStale = (table: Table): boolean =>
+  (table.activity?.modificationsSinceAnalyze ?? 0) > STALE_SHARE * currentRows(table);
+
+/** Whether the planner asks this index for the ends of its leading column (`get_actual_variable_range`), and we can rebuild its tuples. */
+const answersEndPoints = (index: ExistingIndex): boolean =>
+  index.method === "btree" && index.valid && index.plainKeys && index.predicate === null && index.sizeBytes > 0;
+
+/** The histogram leaves out common values, so that its ends need not be the column's. */
+const histogramIsPartial = (table: Table, name: string): boolean => {
+  const statistics = table.columns.find((column) => column.name === name)?.statistics;
+  return statistics?.histogramBounds != null && statistics.mostCommonValues !== null;
+};
+
+// Two probes of an index, which raise its idx_scan by two. Takes ACCESS SHARE; needs SELECT on the table (pg_read_all_data). Many dead rows at an
+// end make a probe slow, hence the time-out.
+const probe = (table: Table, column: string): string => {
+  const value = `t.${quoteIdentifier(column)}`;
+  const end = (direction: string): string =>
+    `(select ${value}::text from only ${quoteName(table)} t where ${value} is not null order by ${value} ${direction} limit 1)`;
+  return `
+    begin read only;
+    set local statement_timeout = '500ms'; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
+    set local max_parallel_workers_per_gather = 0; set local datestyle = 'ISO, MDY'; set local intervalstyle = postgres;
+    select ${end("asc")} as lowest, ${end("desc")} as highest;
+    commit`;
+};
+
+/** Answers of a probe that mean: do without. */
+const harmless = new Set<string | null>([
+  SqlState.queryCanceled,
+  SqlState.lockNotAvailable,
+  SqlState.insufficientPrivilege,
+  SqlState.undefinedTable,
+  SqlState.undefinedColumn,
+]);
+
+/**
+ * The ends of those columns where the statistics may not tell them, as the target's own planner would ask for them: leading columns of its
+ * B-trees, where the statistics are stale or leave common values out of the histogram.
+ */
+export const readEndPoints = async (session: Session, catalog: Catalog): Promise<EndPoints[]> => {
+  const found: EndPoints[] = [];
+  for (const table of catalog.tables) {
+    if (table.rowLevelSecurity || table.kind === "partitioned") continue;
+    const leading = new Set(table.indexes.filter(answersEndPoints).flatMap((index) => index.keys[0] ?? []));
+    for (const column of leading) {
+      if (!isStale(table) && !histogramIsPartial(table, column)) continue;
+      try {
+        const rows = (
+          await session.script<{ lowest: string | null; highest: string | null }>(probe(table, column))
+        ).flat();
+        const { lowest = null, highest = null } = rows[0] ?? {};
+        if (lowest === null || highest === null) continue;
+        found.push({ table: { schema: table.schema, name: table.name }, column, lowest, highest });
+      } catch (error) {
+        if (!harmless.has(sqlStateOf(error))) throw error;
+        await session.script("rollback");
+      }
+    }
+  }
+  return found;
+};
+
+/** End points by table and column. */
+export type EndPointsOf = (table: TableName, column: string) => EndPoints | null;
+
+export const endPointsByColumn = (all: readonly EndPoints[]): EndPointsOf => {
+  const byColumn = new Map(all.map((one) => [JSON.stringify([tableId(one.table), one.column]), one]));
+  return (table, column) => byColumn.get(JSON.stringify([tableId(table), column])) ?? null;
+};
+
+export { answersEndPoints };

@@ -1,0 +1,231 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type {
+  Catalog,
+  HypotheticalIndex,
+  IndexDefinition,
+  WhatIfRequest,
+  WhatIfResult,
+} from "../../src/domain/index.ts";
+import { startEmbedded } from "../../src/embedded/index.ts";
+import { decodePlan, type Plan, planShape } from "../../src/plan/index.ts";
+import { openSession, readCatalog, renderCreateIndex, resolveConnection } from "../../src/postgres/index.ts";
+import { readEndPoints, type ShadowPlanner, startShadow } from "../../src/shadow/index.ts";
+import { openShop, queries, type Shop } from "./shop.ts";
+
+const searchPath = ["public", "Sales Dept"];
+
+const request = (
+  sql: string,
+  visible: readonly HypotheticalIndex[] = [],
+  hidden: readonly number[] = [],
+): WhatIfRequest => ({
+  binding: { sql, share: 1, source: "literal" },
+  scope: { role: "app", searchPath },
+  visible: new Set(visible.map((one) => one.id)),
+  hidden: new Set(hidden),
+});
+
+const planOf = (result: WhatIfResult | undefined): Plan => {
+  if (result?.kind !== "planned") throw new Error(`no plan: ${result?.reason ?? "no result"}`);
+  return result.plan;
+};
+
+const on = (
+  schema: string,
+  name: string,
+  keys: readonly string[],
+  include: readonly string[] = [],
+): IndexDefinition => ({
+  table: { schema, name },
+  method: "btree",
+  keys: keys.map((column) => ({ column, direction: "asc", nulls: "last" })),
+  include,
+});
+
+const candidates: readonly IndexDefinition[] = [
+  on("Sales Dept", "Orders", ["total"]),
+  on("Sales Dept", "Orders", ["status", "placed"]),
+  on("Sales Dept", "Orders", ["customer"], ["total"]),
+  on("Sales Dept", "Orders", ["token"]),
+  on("Sales Dept", 'we"ird; drop table x', ["select"]),
+  on("Sales Dept", 'we"ird; drop table x', ["order_id", 'we"ird; col']),
+  on("public", "customers", ["country", "born"]),
+  on("public", "customers", ["score"]),
+  on("public", "events", ["kind", "at"]),
+  on("public", "log_old", ["id"]),
+  on("public", "totals", ["orders"]),
+];
+
+describe.each([14, 15, 16, 17, 18])("the shadow of a PostgreSQL %i", (major) => {
+  let shop: Shop;
+  let catalog: Catalog;
+  let shadow: ShadowPlanner;
+
+  const onTarget = async (sql: string): Promise<Plan> => {
+    const [row] = await shop.owner.query<{ "QUERY PLAN": unknown }>(`explain (format json) ${sql}`);
+    return decodePlan(row?.["QUERY PLAN"]);
+  };
+
+  beforeAll(async () => {
+    shop = await openShop(major);
+    catalog = await readCatalog(shop.observer);
+    shadow = await startShadow(catalog, { endPoints: await readEndPoints(shop.observer, catalog) });
+    await shop.owner.script(`set search_path = public, "Sales Dept"`);
+  });
+
+  afterAll(async () => {
+    await shadow.close();
+    await shop.stop();
+  });
+
+  it("plans every query as the target does, at the same cost", async () => {
+    const results = await shadow.plan(queries.map((sql) => request(sql)));
+    const differing: unknown[] = [];
+    for (const [i, sql] of queries.entries()) {
+      const target = await onTarget(sql);
+      const ours = planOf(results[i]);
+      expect(planShape(ours), sql).toBe(planShape(target));
+      if (ours.root.totalCost !== target.root.totalCost) {
+        differing.push([sql, target.root.totalCost, ours.root.totalCost]);
+      }
+    }
+    expect(differing).toEqual([]);
+  });
+
+  it("names what it could not rebuild, and answers `failed` where a query needs it", async () => {
+    expect(shadow.leftOut.map((one) => one.object)).toEqual([
+      "index public.customers_secret",
+      "column public.located.pair",
+    ]);
+    const [needsFunction, fine] = await shadow.plan([
+      request("select secret(id) from customers"),
+      request("select id from customers where id = 1"),
+    ]);
+    expect(needsFunction).toEqual({ kind: "failed", reason: "function secret(integer) does not exist" });
+    expect(fine?.kind).toBe("planned");
+  });
+
+  it("does not repeat a query's values when it cannot be planned", async () => {
+    const [result] = await shadow.plan([request("select * from customers where id = 'my secret'")]);
+    expect(result).toEqual({ kind: "failed", reason: "the embedded server refused it (SQLSTATE 22P02)" });
+  });
+
+  it("costs candidates as if they were built, one at a time", async () => {
+    const hypothetical = await shadow.register(candidates);
+    expect(hypothetical.map((one) => one.definition)).toEqual(candidates);
+    let used = 0;
+    let exact = 0;
+    for (const index of hypothetical) {
+      await shop.owner.script(renderCreateIndex(index.definition, "really built", { concurrently: false }));
+      const results = await shadow.plan(queries.map((sql) => request(sql, [index])));
+      for (const [i, sql] of queries.entries()) {
+        const result = results[i];
+        if (result?.kind !== "planned" || result.usedIndexes.length === 0) continue;
+        expect(result.usedIndexes).toEqual([index.id]);
+        const target = await onTarget(sql);
+        const known = new Set(catalog.tables.flatMap((table) => table.indexes.map((one) => one.name)));
+        const rename = (name: string): string => (known.has(name) ? name : "candidate");
+        const shape = planShape(result.plan, rename);
+        expect(shape, `${sql} with ${index.id}`).toBe(planShape(target, rename));
+        expect(Math.abs(result.totalCost / target.root.totalCost - 1), sql).toBeLessThan(0.05);
+        used += 1;
+        if (result.totalCost === target.root.totalCost) exact += 1;
+      }
+      await shop.owner.script(`drop index "really built"`);
+    }
+    expect(used).toBeGreaterThan(10);
+    expect(exact / used).toBeGreaterThan(0.6);
+  });
+
+  it("sizes candidates as they would be", async () => {
+    for (const { definition, estimatedBytes } of await shadow.register(candidates)) {
+      await shop.owner.script(renderCreateIndex(definition, "really built", { concurrently: false }));
+      const [real] = await shop.owner.query<{ bytes: string }>(
+        `with recursive part (oid) as (
+           select oid from pg_class where relname = 'really built'
+           union all
+           select h.inhrelid from part p join pg_inherits h on h.inhparent = p.oid
+         ) select sum(pg_relation_size(oid)) as bytes from part`,
+      );
+      const ratio = estimatedBytes / Number(real?.bytes);
+      expect(ratio, JSON.stringify(definition)).toBeGreaterThan(0.85);
+      expect(ratio, JSON.stringify(definition)).toBeLessThan(1.2);
+      await shop.owner.script(`drop index "really built"`);
+    }
+  });
+
+  it("shows and hides per request, and leaves nothing behind", async () => {
+    const sql = "select * from customers where id = 77";
+    const byTotal = 'select * from "Orders" where total > 700';
+    const primary = catalog.tables.flatMap((table) => table.indexes).find((index) => index.name === "customers_pkey");
+    const [total] = await shadow.register([on("Sales Dept", "Orders", ["total"])]);
+    if (primary === undefined || total === undefined) throw new Error("fixture");
+    const before = await shadow.plan([request(sql), request(byTotal)]);
+    const results = await shadow.plan([
+      request(sql),
+      request(sql, [], [primary.oid]),
+      request(byTotal, [total]),
+      request(sql, [total]),
+      request(byTotal),
+    ]);
+    expect(results.map((result) => planShape(planOf(result)).includes("customers_pkey"))).toEqual([
+      true,
+      false,
+      false,
+      true,
+      false,
+    ]);
+    expect(results.map((result) => result.kind === "planned" && result.usedIndexes.includes(total.id))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      false,
+    ]);
+    expect(await shadow.plan([request(sql), request(byTotal)])).toEqual(before);
+  });
+
+  it("hides a partitioned table's index with all its parts", async () => {
+    const sql = "select * from events where customer = 12345";
+    const parent = catalog.tables.flatMap((table) => table.indexes).find((index) => index.name === "events_customer");
+    const [visible, hidden] = await shadow.plan([request(sql), request(sql, [], [parent?.oid ?? 0])]);
+    expect(planShape(planOf(visible))).toContain("_customer_idx");
+    expect(planShape(planOf(hidden))).not.toContain("_customer_idx");
+  });
+
+  it("leaves out candidates that PostgreSQL cannot build", async () => {
+    const made = await shadow.register([
+      on("public", "nowhere", ["id"]),
+      on("public", "located", ["place"]),
+      on("public", "located", ["id"]),
+    ]);
+    expect(made.map((one) => one.definition.keys[0]?.column)).toEqual(["id"]);
+  });
+});
+
+describe("a shadow that is closed", () => {
+  it("has stopped its server and removed its directory", async () => {
+    const target = await startEmbedded({ major: 18 });
+    const temporary = mkdtempSync(join(tmpdir(), "indexpilot-test-"));
+    chmodSync(temporary, 0o755);
+    const { TMPDIR } = process.env;
+    try {
+      const session = await openSession(resolveConnection(target.url(), {}), "observe");
+      const catalog = await readCatalog(session);
+      await session.close();
+      process.env["TMPDIR"] = temporary;
+      const shadow = await startShadow(catalog);
+      expect(readdirSync(temporary)).toHaveLength(1);
+      await shadow.close();
+      expect(readdirSync(temporary)).toEqual([]);
+    } finally {
+      if (TMPDIR === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = TMPDIR;
+      rmSync(temporary, { recursive: true });
+      await target.stop();
+    }
+  });
+});

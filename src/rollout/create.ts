@@ -45,7 +45,7 @@ export type BuildOutcome =
       readonly leftover: boolean;
     };
 
-export interface CreateOptions extends RolloutContext {
+interface CreateOptions extends RolloutContext {
   /** In state `approved`, stored. */
   readonly deployment: Deployment;
   readonly onProgress?: (progress: BuildProgress) => void;

@@ -21,7 +21,7 @@ export type DropOutcome =
       readonly reason: string;
     };
 
-export interface DropOptions extends RolloutContext {
+interface DropOptions extends RolloutContext {
   /** In state `verifying`, `settled`, `rolling_back` or `rolled_back`. */
   readonly deployment: Deployment;
   /** Why, for the history. */
@@ -29,7 +29,7 @@ export interface DropOptions extends RolloutContext {
 }
 
 /** Ours: the store says so, on this table, with this OID, and the index carries our comment. */
-export const isOurs = (deployment: Deployment, index: CatalogIndex): boolean =>
+const isOurs = (deployment: Deployment, index: CatalogIndex): boolean =>
   index.oid === deployment.indexOid && index.comment === ownershipComment(deployment.id);
 
 /**

@@ -8,10 +8,10 @@
  * Left to others: what to build and whether it may (`selection/`, `safeguards/`), and whether it helped (`verification/`).
  */
 export type { RolloutContext } from "./context.ts";
-export { type BuildOutcome, createIndex, type CreateOptions } from "./create.ts";
-export { type DropOptions, type DropOutcome, dropOurs } from "./drop.ts";
+export { type BuildOutcome, createIndex } from "./create.ts";
+export { type DropOutcome, dropOurs } from "./drop.ts";
 export { findOurs } from "./ownership.ts";
-export { type Proposal, proposeIndex } from "./propose.ts";
-export { reconcile, type Reconciliation, type ReconcileOptions } from "./reconcile.ts";
+export { proposeIndex } from "./propose.ts";
+export { reconcile, type Reconciliation } from "./reconcile.ts";
 export type { BuildProgress } from "./statements.ts";
-export { advance, type DeploymentEventName, type Step, transitions } from "./transitions.ts";
+export { advance, type DeploymentEventName, transitions } from "./transitions.ts";

@@ -2,7 +2,7 @@ import type { Deployment, DeploymentRationale, IndexDefinition } from "../domain
 import { renderCreateIndex } from "../postgres/index.ts";
 import { readableName, temporaryName } from "./names.ts";
 
-export interface Proposal {
+interface Proposal {
   /** A fresh UUID. */
   readonly id: string;
   readonly definition: IndexDefinition;

@@ -30,7 +30,7 @@ export interface Reconciliation {
   readonly reason: string;
 }
 
-export interface ReconcileOptions extends RolloutContext {
+interface ReconcileOptions extends RolloutContext {
   /** How long to wait for a build that goes on, milliseconds. */
   readonly waitMs?: number;
   /** Told once per build that is waited for. */

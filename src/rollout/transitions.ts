@@ -60,7 +60,7 @@ export const transitions: Readonly<
   declined: nothing,
 };
 
-export interface Step {
+interface Step {
   readonly actor: string;
   readonly detail?: Readonly<Record<string, unknown>>;
   readonly patch?: DeploymentPatch;

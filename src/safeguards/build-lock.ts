@@ -3,7 +3,7 @@ import type { Session } from "../postgres/index.ts";
 /** Advisory lock in the target: "IPLT", 2. */
 const BUILD_LOCK = [0x49_50_4c_54, 2] as const;
 
-export interface BuildLock {
+interface BuildLock {
   release(): Promise<void>;
 }
 

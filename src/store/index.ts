@@ -7,9 +7,6 @@
  *
  * Left to others: which transitions are allowed (`rollout/`), what the evidence means (`verification/`). A store's session belongs to the store alone.
  */
-export type { DecisionRepository } from "./decisions.ts";
-export type { DeploymentPatch, DeploymentRepository, Transition } from "./deployments.ts";
-export type { ObservationRepository, ObservedBlock, StoredStatement } from "./observations.ts";
-export type { Retention } from "./retention.ts";
-export type { ScanLedger } from "./scans.ts";
-export { openStore, type Store, type StoreOptions } from "./store.ts";
+export type { DeploymentPatch, Transition } from "./deployments.ts";
+export type { StoredStatement } from "./observations.ts";
+export { openStore, type Store } from "./store.ts";

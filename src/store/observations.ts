@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 /** What is remembered of a statement: its shape and its scope, no values. */
 export type StoredStatement = Pick<Statement, "id" | "fingerprint" | "queryId" | "label" | "text" | "verb" | "scope">;
 
-export interface ObservedBlock extends Block {
+interface ObservedBlock extends Block {
   readonly node: ServerIdentity["node"];
 }
 

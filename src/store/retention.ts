@@ -1,7 +1,7 @@
 import type { Database } from "./database.ts";
 
 /** Days each kind of row is kept; the tables' own comments say the same. Deployments and their history are kept for ever. */
-export const retentionDays = {
+const retentionDays = {
   /** Five weeks: month on month, with a week to spare. */
   block: 35,
   /** After it was last seen. */

@@ -19,7 +19,7 @@ import { type ObservationRepository, observationRepository } from "./observation
 import { type Retention, retention } from "./retention.ts";
 import { type ScanLedger, scanLedger } from "./scans.ts";
 
-export interface StoreOptions {
+interface StoreOptions {
   /** Install or upgrade the schema where needed. False: change nothing. */
   readonly create: boolean;
   /** The database that is steered; the installation is bound to it. Not necessarily the one the session is connected to. */

@@ -125,7 +125,13 @@ describe.each([15, 18])("after SIGKILL on PostgreSQL %i", (major) => {
     await until("the build of somebody else runs", async () =>
       (await shop.indexes()).some((index) => index.name === "running_of_others"),
     );
-    expect(await reconcile(shop.context)).toMatchObject([{ result: "postponed", deployment: { state: "building" } }]);
+    expect(await reconcile(shop.context)).toMatchObject([
+      {
+        result: "postponed",
+        deployment: { state: "building" },
+        reason: expect.stringContaining("being built on the table"),
+      },
+    ]);
     expect(await shop.indexes()).toHaveLength(2);
     await holder.end();
     await running;
@@ -175,6 +181,15 @@ describe("at the next start", () => {
     const deployment = await begun(shop);
     expect(await reconcile(shop.context)).toMatchObject([{ result: "missing", deployment: { state: "failed" } }]);
     expect(await shop.events(deployment.id)).toEqual(["propose", "begin", "fail"]);
+  });
+
+  test("a backend that was given the same pid later is not taken for the one that built", async () => {
+    const shop = await openShop(target());
+    await begun(shop, { backend: { pid: shop.stranger.pid, startedAt: dead.startedAt } });
+    const sleeping = shop.stranger.query("select pg_sleep(30)").catch(() => undefined);
+    expect(await reconcile({ ...shop.context, waitMs: 300 })).toMatchObject([{ result: "missing" }]);
+    await shop.admin.query("select pg_cancel_backend($1)", [shop.stranger.pid]);
+    await sleeping;
   });
 
   test("an index that was checked but not yet named is named", async () => {

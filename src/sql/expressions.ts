@@ -1,4 +1,4 @@
-import type { A_Expr, Node, SubLink } from "@pgsql/types";
+import type { A_Expr, CaseExpr, Node, SubLink } from "@pgsql/types";
 import { comparison, moreTelling, type ParameterOperator, type ParameterUse, unknownUse } from "./parameter-use.ts";
 import {
   isStar,
@@ -67,8 +67,24 @@ const resembledColumn = (node: Node | undefined, scope: Scope): Origin | null =>
     return firstOf(node.FuncCall.args, scope);
   }
   if ("CoalesceExpr" in node) return firstOf(node.CoalesceExpr.args, scope);
+  if ("CaseExpr" in node) return firstOf(resultsOf(node.CaseExpr), scope);
+  if ("A_Expr" in node) return shiftedColumn(node.A_Expr, scope);
   return plainColumn(node, scope);
 };
+
+// `born + $1` is a date like `born`, `born - other_date` is none.
+const shiftedColumn = ({ name, lexpr, rexpr }: A_Expr, scope: Scope): Origin | null => {
+  const operator = namesOf(name).at(-1);
+  if ((operator !== "+" && operator !== "-") || lexpr === undefined || rexpr === undefined) return null;
+  const [left, right] = [resembledColumn(lexpr, scope), resembledColumn(rexpr, scope)];
+  if (left !== null) return right === null && !isMoment(rexpr) ? left : null;
+  return operator === "+" && !isMoment(lexpr) ? right : null;
+};
+
+const resultsOf = ({ args, defresult }: CaseExpr): readonly Node[] =>
+  [...(args ?? []).map((when) => ("CaseWhen" in when ? when.CaseWhen.result : undefined)), defresult].filter(
+    (result) => result !== undefined,
+  );
 
 const firstOf = (nodes: readonly Node[] | undefined, scope: Scope): Origin | null => {
   for (const node of nodes ?? []) {
@@ -133,7 +149,7 @@ export const readExpression = (
     const { arg, args, defresult } = node.CaseExpr;
     const tested = useOf(resembledColumn(arg, scope), "=");
     const whens = (args ?? []).flatMap((when) => ("CaseWhen" in when ? [when.CaseWhen] : []));
-    const sibling = firstOf([...whens.flatMap((when) => when.result ?? []), ...(defresult ? [defresult] : [])], scope);
+    const sibling = firstOf(resultsOf(node.CaseExpr), scope);
     const result: ParameterUse = sibling === null ? { ...unknownUse, writeAs: "number" } : useOf(sibling, "value");
     read(arg);
     for (const when of whens) {

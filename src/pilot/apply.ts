@@ -7,6 +7,7 @@ import {
   definitionId,
   type EvidencePlan,
   majorVersion,
+  type Table,
   tableId,
   type Workload,
 } from "../domain/index.ts";
@@ -28,6 +29,7 @@ import { advise, type AdviseOptions } from "./advise.ts";
 import { type Advice, queryName } from "./advice.ts";
 import { observeBlocks } from "./observe.ts";
 import { permitsFor } from "./permits.ts";
+import { requireBuildPrivileges } from "./privileges.ts";
 import { saveBlock } from "./record.ts";
 import { openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -109,6 +111,10 @@ export const apply = async (context: PilotContext, options: ApplyOptions): Promi
       });
       await recordAdvice(store, advice, context.clock.now());
       const wanted = await withoutRecentlyRolledBack(store, advice, context);
+      await requireBuildPrivileges(
+        build,
+        wanted.map((chosen) => tableOf(advice, chosen)),
+      );
       const baseline = wanted.length === 0 ? [] : await observeBaseline(session, store, context, options);
       const builds: BuildReport[] = [];
       for (const [at, chosen] of wanted.entries()) {
@@ -254,8 +260,7 @@ const propose = async (
   wanted: readonly ChosenIndex[],
 ): Promise<Deployment> => {
   const { definition } = chosen.index;
-  const table = advice.catalog.tables.find((one) => tableId(one) === tableId(definition.table));
-  if (table === undefined) throw new Error("an index was chosen on a table that is not in the catalogue");
+  const table = tableOf(advice, chosen);
   const evidence = evidenceFor(advice, chosen, baseline, wanted);
   const proposed = proposeIndex({
     id: randomUUID(),
@@ -275,6 +280,13 @@ const propose = async (
   const approved = await advance(rollout, proposed, "approve", { actor: rollout.actor, detail: { by: rollout.actor } });
   if (approved === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
   return approved;
+};
+
+const tableOf = (advice: Advice, chosen: ChosenIndex): Table => {
+  const id = tableId(chosen.index.definition.table);
+  const table = advice.catalog.tables.find((one) => tableId(one) === id);
+  if (table === undefined) throw new Error("an index was chosen on a table that is not in the catalogue");
+  return table;
 };
 
 /** What the verdict will be made from, settled before the build. */

@@ -57,6 +57,7 @@ export const resolveConnection = (url: string | undefined, environment: Environm
     throw failure("bad_url", { problem: `port ${String(port)} is not between 1 and 65535` });
   }
   const password = config.password || environment["PGPASSWORD"];
+  delete config.password;
   const isSocket = host.startsWith("/");
   return {
     config: {

@@ -82,7 +82,13 @@ const connectOnce = async (target: ConnectionTarget, ssl: pg.ClientConfig["ssl"]
   });
   // Without a listener, a connection that dies while idle would end the process; the next query reports it.
   client.on("error", () => undefined);
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    // A client that gave up by itself (no password to send) would otherwise keep its socket open, and us alive.
+    void client.end().catch(() => undefined);
+    throw error;
+  }
   return client;
 };
 

@@ -1,6 +1,7 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { type Advice, confidenceOf, queryName } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
+import { describeIndex } from "./outcome-view.ts";
 import { table, type Terminal } from "./terminal.ts";
 
 const percent = (before: number, after: number): string =>
@@ -41,8 +42,9 @@ export const showAdvice = (advice: Advice, terminal: Terminal): void => {
 const showTrust = (advice: Advice, terminal: Terminal): void => {
   const low = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "low");
   const trusted = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "trusted");
+  const compared = low.length + trusted.length;
   terminal.out(
-    `${terminal.colors.bold("Planner")}: ${advice.planner}, its baseline is the target's own for ${String(trusted.length)} of ${String(advice.calibrations.size)} statements`,
+    `${terminal.colors.bold("Planner")}: ${advice.planner}, whose plans and costs without new indexes are the target's own for ${String(trusted.length)} of ${String(compared)} statements that could be compared`,
   );
   for (const calibration of low.slice(0, shown)) {
     terminal.out(
@@ -85,13 +87,7 @@ const showDeclined = (advice: Advice, terminal: Terminal): void => {
   const rows = [...byCode.keys()].map((code) => {
     const example = declined.find((one) => one.code === code);
     if (example === undefined) throw new Error("a code without an example");
-    const { definition } = example;
-    const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
-    return [
-      `${definition.table.name} (${definition.keys.map((key) => key.column).join(", ")})${include}`,
-      code,
-      example.reason,
-    ];
+    return [describeIndex(example.definition), code, example.reason];
   });
   terminal.out(table([{ title: "index" }, { title: "code" }, { title: "reason", flexible: true }], rows, terminal));
 };

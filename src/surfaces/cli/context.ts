@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import type { Emit, PilotContext } from "../../pilot/index.ts";
 import { resolveConnection } from "../../postgres/index.ts";
 import { systemClock } from "../../runtime/index.ts";
@@ -59,5 +60,4 @@ export const pilotContext = (flags: ConnectionFlags, context: CommandContext): P
 };
 
 /** Who does this, for the history: the person at the terminal, as far as the system tells. */
-export const actorOf = ({ environment }: CommandContext): string =>
-  environment["SUDO_USER"] ?? environment["USER"] ?? environment["LOGNAME"] ?? "unknown";
+export const actorOf = ({ environment }: CommandContext): string => environment["SUDO_USER"] ?? userInfo().username;

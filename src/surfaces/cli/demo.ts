@@ -4,7 +4,14 @@ import { adviceDocument } from "../../pilot/index.ts";
 import { systemClock } from "../../runtime/index.ts";
 import { type DemoQuery, type DemoReport, runDemo } from "../../simulator/index.ts";
 import type { CommandContext } from "./context.ts";
-import { buildDocument, paintOutcome, shortVerdict, showInterval, verdictDocument } from "./outcome-view.ts";
+import {
+  buildDocument,
+  describeIndex,
+  paintOutcome,
+  shortVerdict,
+  showInterval,
+  verdictDocument,
+} from "./outcome-view.ts";
 import { table, type Terminal } from "./terminal.ts";
 
 export interface DemoFlags {
@@ -100,7 +107,7 @@ const showIndexes = ({ apply }: DemoReport, terminal: Terminal): void => {
   const rows = apply.builds.map(({ deployment, outcome }) => {
     const pursued = apply.verdicts.find((one) => one.deployment.id === deployment.id);
     return [
-      deployment.definition.replace(/^create index /i, ""),
+      describeIndex(deployment.intended),
       deployment.sizeBytes === null ? "" : formatSize(deployment.sizeBytes),
       deployment.predictedBytes === null ? "" : formatSize(deployment.predictedBytes),
       deployment.buildMs === null ? outcome.kind : formatDuration(deployment.buildMs),
@@ -128,15 +135,7 @@ const showDeclinedExamples = ({ apply }: DemoReport, terminal: Terminal): void =
   terminal.out(`\n${terminal.colors.bold("Declined")}: ${String(declined.length)} candidates, one of each kind`);
   const rows = codes.flatMap((code) => {
     const one = declined.find((candidate) => candidate.code === code);
-    return one === undefined
-      ? []
-      : [
-          [
-            `${one.definition.table.name} (${one.definition.keys.map((key) => key.column).join(", ")})`,
-            code,
-            one.reason,
-          ],
-        ];
+    return one === undefined ? [] : [[describeIndex(one.definition), code, one.reason]];
   });
   terminal.out(table([{ title: "index" }, { title: "code" }, { title: "reason", flexible: true }], rows, terminal));
 };

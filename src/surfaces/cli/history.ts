@@ -63,12 +63,7 @@ const ofEvent = (event: DeploymentEvent, names: ReadonlyMap<string, string>): En
   at: event.at,
   name: names.get(event.deploymentId) ?? event.deploymentId,
   what: event.from === null ? event.to : event.from === event.to ? event.event : `${event.from} → ${event.to}`,
-  why: [
-    `by ${event.actor}`,
-    ...Object.entries(event.detail).map(
-      ([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`,
-    ),
-  ].join("; "),
+  why: typeof event.detail["reason"] === "string" ? event.detail["reason"] : `by ${event.actor}`,
 });
 
 const ofDecision = (decision: Decision, names: ReadonlyMap<string, string>): Entry => ({

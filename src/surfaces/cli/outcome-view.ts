@@ -1,10 +1,11 @@
-import type { Deployment, Interval, Outcome, Verdict } from "../../domain/index.ts";
+import type { Deployment, IndexDefinition, Interval, Outcome, Verdict } from "../../domain/index.ts";
 import { formatDuration, formatSize } from "../../config/index.ts";
 import type { BuildReport, Pursued } from "../../pilot/index.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** `-82 %`, `+3.1 %`. */
+/** `-82 %`, `+3.1 %`; beyond ten times as much the number says nothing more. */
 export const showChange = (change: number): string => {
+  if (change > 9.99) return "> +999 %";
   const value = change * 100;
   return `${value > 0 ? "+" : ""}${Math.abs(value) >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;
 };
@@ -80,6 +81,14 @@ export const shortVerdict = (verdict: Verdict | null): string =>
     : verdict.change === null
       ? verdict.outcome
       : `${verdict.outcome} ${showChange(verdict.change)}`;
+
+/** An index as a person names it: `orders (customer_id, created_at desc) include (status)`. */
+export const describeIndex = (definition: IndexDefinition): string => {
+  const keys = definition.keys.map((key) => `${key.column}${key.direction === "desc" ? " desc" : ""}`);
+  const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
+  const { schema, name } = definition.table;
+  return `${schema === "public" ? "" : `${schema}.`}${name} (${keys.join(", ")})${include}`;
+};
 
 export const tableOf = ({ table }: Deployment): string =>
   table.schema === "public" ? table.name : `${table.schema}.${table.name}`;

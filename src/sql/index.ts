@@ -15,12 +15,10 @@ export {
   maximumStatementBytes,
   normalise,
   type ParsedStatement,
-  type ParseOutcome,
   parseStatement,
   splitStatements,
   type StatementPart,
-  type Unparsable,
 } from "./parser.ts";
-export type { KnownTable, TableLookup } from "./scope.ts";
+export type { TableLookup } from "./scope.ts";
 export { substituteParameters } from "./tokens.ts";
 export { toSelect } from "./to-select.ts";

@@ -59,8 +59,9 @@ export const readQueryFiles = async (
     });
   }
   const excluded = exclude.map((pattern) => {
-    const matches = picomatch(pattern.includes("/") ? path.normalize(pattern) : pattern);
-    return (file: string): boolean => matches(pattern.includes("/") ? file : path.basename(file));
+    const byName = !pattern.includes("/");
+    const matches = picomatch(byName || pattern.startsWith("**") ? pattern : path.resolve(pattern), { dot: true });
+    return (file: string): boolean => matches(byName ? path.basename(file) : path.resolve(file));
   });
   const files = [...new Set(expanded.flat().map((file) => path.normalize(file)))].filter(
     (file) => !excluded.some((matches) => matches(file)),

@@ -8,14 +8,8 @@
  * Left to others: what the catalogue holds (it is given), what the planner says (whatif), keeping blocks (store).
  */
 export { blockBetween } from "./block.ts";
-export { type QueryFile, readQueryFiles } from "./files.ts";
-export { type FileWorkloadRequest, workloadFromFiles } from "./from-files.ts";
-export { buildWorkload, type WorkloadRequest } from "./from-snapshots.ts";
+export { readQueryFiles } from "./files.ts";
+export { workloadFromFiles } from "./from-files.ts";
+export { buildWorkload } from "./from-snapshots.ts";
 export { resolverFor } from "./resolution.ts";
-export {
-  readStatementsSnapshot,
-  type ObservedStatement,
-  type SnapshotOptions,
-  type SnapshotRow,
-  type StatementsSnapshot,
-} from "./snapshot.ts";
+export { readStatementsSnapshot, type SnapshotRow, type StatementsSnapshot } from "./snapshot.ts";

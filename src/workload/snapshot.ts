@@ -23,7 +23,7 @@ export interface SnapshotRow {
   readonly since: Date | null;
 }
 
-export type ObservedStatement = Pick<Statement, "id" | "fingerprint" | "queryId" | "label" | "text" | "verb" | "scope">;
+type ObservedStatement = Pick<Statement, "id" | "fingerprint" | "queryId" | "label" | "text" | "verb" | "scope">;
 
 /** pg_stat_statements of one database at one moment, our own statements and utility statements left out. Holds normalised texts only. */
 export interface StatementsSnapshot {

@@ -39,6 +39,8 @@ interface Case {
   deployment: Deployment;
   readonly evidence: EvidencePlan;
   readonly before: readonly Block[];
+  /** Names of indexes whose verdict rests on some of the same statements and the same blocks. */
+  readonly together: readonly string[];
   looks: number;
 }
 
@@ -52,8 +54,9 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const { store } = rollout;
   const done: Pursued[] = [];
   let open: Case[] = [];
-  for (const deployment of await store.deployments.list({ states: ["verifying"] })) {
-    const opened = await openCase(store, deployment);
+  const pending = await store.deployments.list({ states: ["verifying"] });
+  for (const deployment of pending) {
+    const opened = await openCase(store, deployment, pending);
     if (typeof opened === "string")
       done.push({ deployment, verdict: deployment.verdict, result: "pending", reason: opened });
     else open.push(opened);
@@ -101,13 +104,21 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   return { verdicts: done, after };
 };
 
-const openCase = async (store: Store, deployment: Deployment): Promise<Case | string> => {
+const openCase = async (
+  store: Store,
+  deployment: Deployment,
+  pending: readonly Deployment[],
+): Promise<Case | string> => {
   const { evidence } = deployment.rationale;
   if (evidence === undefined) return "nothing was observed before the build, so that nothing can be compared";
   const from = new Date(evidence.baselineFrom);
   const { blocks } = await store.observations.readBlocks({ from, to: new Date(evidence.baselineTo) });
   const before = blocks.filter((block) => block.startedAt.getTime() >= from.getTime());
-  return { deployment, evidence, before, looks: deployment.verdict?.looks ?? 0 };
+  const served = new Set(deployment.rationale.statementIds);
+  const together = pending
+    .filter((other) => other.id !== deployment.id && other.rationale.statementIds.some((id) => served.has(id)))
+    .map((other) => other.indexName);
+  return { deployment, evidence, before, together, looks: deployment.verdict?.looks ?? 0 };
 };
 
 /** Blocks wholly after the last time we built or dropped anything here. */
@@ -125,7 +136,7 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
   const { rollout, clock } = input;
   const { store, actor } = rollout;
   one.looks += 1;
-  const verdict = judge({
+  const measured = judge({
     before: one.before,
     after,
     affected: one.deployment.rationale.statementIds,
@@ -135,6 +146,13 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
     alpha: defaults.alpha,
     margin: defaults.margin,
   });
+  const verdict =
+    one.together.length === 0
+      ? measured
+      : {
+          ...measured,
+          reason: `${measured.reason}; measured together with ${one.together.join(", ")}, which serve some of the same statements: what each brought is not told apart`,
+        };
   await store.decisions.record({
     at: clock.now(),
     subject: "verify",

@@ -159,6 +159,8 @@ const postingBytes = (tuple: number, count: number): { bytes: number; items: num
   };
 };
 
+const isNullable = (column: Column): boolean => (statisticsOf(column)?.nullFraction ?? 0) > 0;
+
 /** Which of the columns are null together, each with its probability (independent columns). */
 const nullPatterns = (columns: readonly Column[]): { readonly probability: number; readonly nulls: Set<Column> }[] => {
   let patterns = [{ probability: 1, nulls: new Set<Column>() }];
@@ -250,7 +252,8 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition): Bt
     }
   }
   const average = bytes / items;
-  const uniform = !grouped && !stored.some(varies) && stored.every((column) => !statisticsOf(column)?.nullFraction);
+  // Where all entries are of one length, what is left of a page holds no further one.
+  const uniform = Math.round(items) === rows && !stored.some((column) => varies(column) || isNullable(column));
   const leafPages = Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / LEAF_BYTES);
   const { height, innerPages } = heightAbove(leafPages, fanOutOf(tupleBytes(keys, TUPLE_HEADER_BYTES)));
   const pages = 1 + leafPages + innerPages;

@@ -6,6 +6,8 @@ import { estimateBtreeHeight } from "./btree-size.ts";
 import { PAGE_BYTES } from "./btree-pages.ts";
 import { type StoredTable } from "./candidates.ts";
 import { readAvailable } from "./database.ts";
+import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points.ts";
+import { makeLeaves } from "./leaves.ts";
 import { readShadowRelations, type ShadowRelations } from "./relations.ts";
 import { domainSteps, foundationSteps, keySteps, ordinaryIndexSteps, tableSteps, viewSteps } from "./schema.ts";
 import {
@@ -15,8 +17,6 @@ import {
   writeRelationSizes,
 } from "./statistics.ts";
 import { setLength, writeTree, writeVisibility } from "./storage.ts";
-import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points.ts";
-import { makeLeaves } from "./leaves.ts";
 
 export interface LeftOut {
   readonly object: string;
@@ -110,8 +110,8 @@ const wantedLeaves = (
   catalog.tables.flatMap((table) =>
     table.indexes.filter(answersEndPoints).flatMap((index) => {
       const relation = relations.get(tableId(index));
-      const [leading] = index.keys;
-      const ends = leading == null ? null : endPoints(table, leading);
+      const leading = index.keys[0] ?? null;
+      const ends = leading === null ? null : endPoints(table, leading);
       return relation === undefined || ends === null ? [] : [{ oid: relation.oid, ends }];
     }),
   );

@@ -17,13 +17,13 @@ const isStale = (table: Table): boolean =>
   (table.activity?.modificationsSinceAnalyze ?? 0) > STALE_SHARE * currentRows(table);
 
 /** Whether the planner asks this index for the ends of its leading column (`get_actual_variable_range`), and we can rebuild its tuples. */
-const answersEndPoints = (index: ExistingIndex): boolean =>
+export const answersEndPoints = (index: ExistingIndex): boolean =>
   index.method === "btree" && index.valid && index.plainKeys && index.predicate === null && index.sizeBytes > 0;
 
 /** The histogram leaves out common values, so that its ends need not be the column's. */
 const histogramIsPartial = (table: Table, name: string): boolean => {
-  const statistics = table.columns.find((column) => column.name === name)?.statistics;
-  return statistics?.histogramBounds != null && statistics.mostCommonValues !== null;
+  const statistics = table.columns.find((column) => column.name === name)?.statistics ?? null;
+  return statistics !== null && statistics.histogramBounds !== null && statistics.mostCommonValues !== null;
 };
 
 // Two probes of an index, which raise its idx_scan by two. Takes ACCESS SHARE; needs SELECT on the table (pg_read_all_data). Many dead rows at an
@@ -83,5 +83,3 @@ export const endPointsByColumn = (all: readonly EndPoints[]): EndPointsOf => {
   const byColumn = new Map(all.map((one) => [JSON.stringify([tableId(one.table), one.column]), one]));
   return (table, column) => byColumn.get(JSON.stringify([tableId(table), column])) ?? null;
 };
-
-export { answersEndPoints };

@@ -15,9 +15,9 @@ import { attempt, installAttempt } from "./attempt.ts";
 import { buildSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";
 import { buildCandidates, type BuiltCandidate } from "./candidates.ts";
 import { createShadowDatabase, settingSteps, SHADOW_DATABASE } from "./database.ts";
-import type { ShadowRelations } from "./relations.ts";
 import { type EndPoints, endPointsByColumn, type EndPointsOf } from "./end-points.ts";
 import { installLeaves } from "./leaves.ts";
+import type { ShadowRelations } from "./relations.ts";
 import { explainRequests, type IndexDirectory, installWhatIf } from "./what-if.ts";
 
 export interface ShadowOptions {

@@ -206,6 +206,54 @@ describe.each([14, 15, 16, 17, 18])("the shadow of a PostgreSQL %i", (major) => 
   });
 });
 
+describe("a shadow of stale statistics", () => {
+  const fresh = "select * from readings where id > 20100 and id < 21000";
+  const latest = "select * from readings where taken > '2024-01-15' order by taken limit 3";
+
+  it("knows the ends of indexed columns from the target, with existing indexes and with candidates", async () => {
+    const target = await startEmbedded({ major: 16, settings: { autovacuum: "off" } });
+    const session = await openSession(resolveConnection(target.url(), {}), "build");
+    await session.script(`
+      create table readings (id integer primary key, taken timestamptz, note text default 'some words to make it wider');
+      insert into readings select i, timestamptz '2024-01-01' + i * interval '1 minute' from generate_series(1, 20000) i;
+      create index on readings (taken);
+      analyze;
+      insert into readings select i, timestamptz '2024-01-01' + i * interval '1 minute' from generate_series(20001, 26000) i;
+      select pg_stat_force_next_flush()`);
+    const catalog = await readCatalog(session);
+    const endPoints = await readEndPoints(session, catalog);
+    expect(endPoints.map(({ column, lowest, highest }) => [column, lowest, highest])).toEqual([
+      ["id", "1", "26000"],
+      ["taken", "2024-01-01 00:01:00+00", "2024-01-19 01:20:00+00"],
+    ]);
+    const [blind, knowing] = await Promise.all([startShadow(catalog), startShadow(catalog, { endPoints })]);
+    try {
+      const [byKey, byTime] = await Promise.all(
+        [fresh, latest].map(async (sql) => {
+          const [row] = await session.query<{ "QUERY PLAN": unknown }>(`explain (format json) ${sql}`);
+          return decodePlan(row?.["QUERY PLAN"]).root.totalCost;
+        }),
+      );
+      const costs = async (shadow: ShadowPlanner): Promise<number[]> =>
+        (await shadow.plan([request(fresh), request(latest)])).map((result) => planOf(result).root.totalCost);
+      expect(await costs(knowing)).toEqual([byKey, byTime]);
+      expect(await costs(blind)).not.toEqual([byKey, byTime]);
+      const definition = on("public", "readings", ["id"], ["taken"]);
+      const [candidate] = await knowing.register([definition]);
+      if (candidate === undefined) throw new Error("fixture");
+      await session.script(renderCreateIndex(definition, "built", { concurrently: false }));
+      const [real] = await session.query<{ "QUERY PLAN": unknown }>(`explain (format json) ${fresh}`);
+      const [hypothetical] = await knowing.plan([request(fresh, [candidate])]);
+      const ratio = planOf(hypothetical).root.totalCost / decodePlan(real?.["QUERY PLAN"]).root.totalCost;
+      expect(Math.abs(ratio - 1)).toBeLessThan(0.05);
+    } finally {
+      await Promise.all([blind.close(), knowing.close()]);
+      await session.close();
+      await target.stop();
+    }
+  });
+});
+
 describe("a shadow that is closed", () => {
   it("has stopped its server and removed its directory", async () => {
     const target = await startEmbedded({ major: 18 });

@@ -29,6 +29,8 @@ const shapes = (phi: number, noise: number): Readonly<Record<string, Shape>> => 
 export interface Rates {
   /** Share of the runs with a winner at some look. */
   readonly winners: number;
+  /** Share of the runs called worse. */
+  readonly worse: number;
   readonly equivalent: number;
   /** Mean number of blocks after the change until the decision, among the decided. */
   readonly blocks: number | null;
@@ -38,6 +40,7 @@ export interface Rates {
 export const measure = (scenario: Scenario, runs: number, seed = 1): Rates => {
   const { phi, noise, before, after, factor, schedule } = scenario;
   let winners = 0;
+  let worse = 0;
   let equivalent = 0;
   let waited = 0;
   for (let run = 0; run < runs; run += 1) {
@@ -63,16 +66,22 @@ export const measure = (scenario: Scenario, runs: number, seed = 1): Rates => {
       if (outcome === "undecided") continue;
       if (outcome === "equivalent") equivalent += 1;
       else winners += 1;
+      if (outcome === "worse") worse += 1;
       waited += seen;
       break;
     }
   }
   const decided = winners + equivalent;
-  return { winners: winners / runs, equivalent: equivalent / runs, blocks: decided === 0 ? null : waited / decided };
+  return {
+    winners: winners / runs,
+    worse: worse / runs,
+    equivalent: equivalent / runs,
+    blocks: decided === 0 ? null : waited / decided,
+  };
 };
 
 /** Upper end of the exact 95 % binomial interval is close to this for the numbers used here (Wilson 1927). */
-export const upperBound = (share: number, runs: number, z = 1.96): number =>
+const upperBound = (share: number, runs: number, z = 1.96): number =>
   (share + (z * z) / (2 * runs) + z * Math.sqrt((share * (1 - share)) / runs + (z * z) / (4 * runs * runs))) /
   (1 + (z * z) / runs);
 

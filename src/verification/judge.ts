@@ -163,7 +163,7 @@ const describeChange = (
   { margin }: Settled,
 ): string => {
   if (change === null || interval === null) {
-    return "the blocks depend so much on each other that they say nothing yet: more are needed";
+    return "too few independent blocks to say anything yet, more are needed";
   }
   const shown = `${percent(change)} (${between(interval)})`;
   if (outcome === "undecided") return `${shown}: the interval is too wide to tell, more blocks are needed`;

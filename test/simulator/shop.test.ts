@@ -30,7 +30,7 @@ describe.each([14, 18])("the demo's shop on PostgreSQL %i", (major) => {
     superuser = await connect(server, "postgres", "postgres");
     demo = await createDemoDatabase(superuser, { seed: 1 });
     session = await connect(server, "shop", "postgres");
-  });
+  }, 180_000);
   afterAll(async () => {
     await session?.close();
     await superuser?.close();

@@ -31,6 +31,11 @@ describe("verdicts on synthetic traffic with rare disasters and wandering levels
     },
   );
 
+  it("hardly ever err in the direction of a change that is there", () => {
+    const scenario = { phi: 0.8, noise: 0.4, before: 20, after: 20, factor: 0.5, schedule: "recommended" } as const;
+    expect(measure(scenario, runs).worse * runs).toBeLessThanOrEqual(allowed(runs, 0.025));
+  });
+
   it.each([
     { phi: 0.0, before: 12, factor: 0.5, power: 0.8 },
     { phi: 0.0, before: 20, factor: 0.5, power: 0.93 },

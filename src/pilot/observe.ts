@@ -27,7 +27,7 @@ export async function* observeBlocks(input: ObserveInput): AsyncGenerator<Observ
   for (;;) {
     await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal);
     due += blockMs;
-    const snapshot = await readStatementsSnapshot(session, { excludeRoles });
+    const snapshot = await readStatementsSnapshot(session, { excludeRoles, previous: before });
     yield { block: blockBetween(before, snapshot), snapshot };
     before = snapshot;
   }

@@ -12,7 +12,7 @@ import {
 import type { Clock } from "../runtime/index.ts";
 import { fingerprintOf, loadParser } from "../sql/index.ts";
 import { createDemoDatabase } from "./database.ts";
-import { demoSettings } from "./settings.ts";
+import { demoPace, demoSettings } from "./settings.ts";
 import { runTraffic, type TrafficSummary } from "./traffic.ts";
 import { ecommerceMix } from "./workloads/ecommerce/index.ts";
 
@@ -60,8 +60,6 @@ const WARM_UP_MS = 4_000;
 const BLOCK_MS = 2_000;
 const BASELINE_MS = 20_000;
 const WAIT_MS = 50_000;
-const CONNECTIONS = 4;
-const CALLS_PER_SECOND = 60;
 
 /**
  * The whole loop on an embedded server: an e-commerce database without secondary indexes, its traffic from several connections, and IndexPilot
@@ -89,14 +87,13 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
     signal.throwIfAborted();
     emit({
       kind: "step",
-      text: `live traffic: ${String(ecommerceMix.length)} query shapes from ${String(CONNECTIONS)} connections as role ${database.application}`,
+      text: `live traffic: ${String(ecommerceMix.length)} query shapes from ${String(demoPace.connections)} connections as role ${database.application}`,
     });
     const traffic = runTraffic({
       url: server.url(database.database, database.application),
-      connections: CONNECTIONS,
+      ...demoPace,
       mix: ecommerceMix,
       seed,
-      callsPerSecond: CALLS_PER_SECOND,
       clock,
     });
     try {

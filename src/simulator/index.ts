@@ -8,7 +8,7 @@
 export { createDemoDatabase, type DemoDatabase, type DemoOptions } from "./database.ts";
 export { type DemoQuery, type DemoReport, runDemo } from "./demo.ts";
 export { accessStatements, type AccessPlan } from "./grants.ts";
-export { demoPace, demoSettings } from "./settings.ts";
+export { demoSettings } from "./settings.ts";
 export { runTraffic, type Traffic, type TrafficOptions, type TrafficSummary } from "./traffic.ts";
 export { ecommerceMix } from "./workloads/ecommerce/index.ts";
 export type { Parameter, QueryShape } from "./shape.ts";

@@ -29,7 +29,7 @@ export interface CandidateOrder {
   readonly tables: readonly StoredTable[];
 }
 
-export const tableSize = ({ table, relation }: StoredTable): RelationSize => ({
+const tableSize = ({ table, relation }: StoredTable): RelationSize => ({
   oid: relation.oid,
   pages: table.pages,
   tuples: table.tuples,
@@ -73,6 +73,7 @@ export const buildCandidates = async (
   known: { readonly existing: ReadonlySet<number>; readonly candidates: ReadonlySet<number> },
   endPoints: EndPointsOf,
 ): Promise<BuiltCandidate[]> => {
+  if (orders.length === 0) return [];
   const tables = new Map(orders.flatMap((order) => order.tables.map((one) => [one.relation.oid, one] as const)));
   for (const { relation } of tables.values()) setLength(relation.file, 0);
   try {

@@ -8,6 +8,6 @@
  * vacuumed (either would count the missing rows), and after each call its catalogue shows the target's own indexes and no other.
  * Leaves to others: reading the catalogue (`postgres`), caching and calibration (`whatif`).
  */
-export { type BtreeSize, currentRows, estimateBtreeSize } from "./btree-size.ts";
+export { type BtreeSize, estimateBtreeSize } from "./btree-size.ts";
 export { type EndPoints, readEndPoints } from "./end-points.ts";
 export { type ShadowOptions, type ShadowPlanner, startShadow } from "./shadow.ts";

@@ -1,6 +1,7 @@
 import {
   type Catalog,
   definitionId,
+  type ExistingIndex,
   type HypotheticalIndex,
   type IndexDefinition,
   majorVersion,
@@ -47,7 +48,7 @@ const serverSettings = {
   log_min_messages: "fatal",
 };
 
-/** PostgreSQL's own settled time-outs for long work; the shadow serves nobody else. */
+/** Without time-outs: the shadow serves nobody else. */
 const open = (server: EmbeddedServer, database: string): Promise<Session> =>
   openSession(resolveConnection(server.url(database), {}), "build");
 
@@ -132,6 +133,8 @@ class Shadow implements ShadowPlanner {
   readonly #directory: IndexDirectory;
   readonly #existing: ReadonlySet<number>;
   readonly #candidates = new Map<string, BuiltCandidate>();
+  // A partition's index can belong to a candidate on the partition and to one on its parent.
+  readonly #idsByPlanName = new Map<string, string[]>();
   #registered = 0;
   // Building and planning exclude each other, and a session does one thing at a time.
   #last: Promise<unknown> = Promise.resolve();
@@ -170,6 +173,9 @@ class Shadow implements ShadowPlanner {
         this.#endPoints,
       )) {
         this.#candidates.set(candidate.id, candidate);
+        for (const { name } of candidate.parts) {
+          this.#idsByPlanName.set(name, [...(this.#idsByPlanName.get(name) ?? []), candidate.id]);
+        }
       }
       return definitions.flatMap((definition) => this.#candidates.get(definitionId(definition)) ?? []);
     });
@@ -192,23 +198,21 @@ class Shadow implements ShadowPlanner {
   }
 
   #makeDirectory(): IndexDirectory {
-    const indexes = this.#catalog.tables.flatMap((table) => table.indexes);
-    const withParts = (oid: number): number[] => [
-      oid,
-      ...indexes.filter((index) => index.parentOid === oid).flatMap((index) => withParts(index.oid)),
-    ];
-    const inShadow = (oid: number): number[] => {
-      const index = indexes.find((one) => one.oid === oid);
+    const indexes = new Map<number, ExistingIndex>();
+    const parts = new Map<number, number[]>();
+    for (const index of this.#catalog.tables.flatMap((table) => table.indexes)) {
+      indexes.set(index.oid, index);
+      if (index.parentOid !== null) parts.set(index.parentOid, [...(parts.get(index.parentOid) ?? []), index.oid]);
+    }
+    const hiddenFor = (oid: number): number[] => {
+      const index = indexes.get(oid);
       const relation = index === undefined ? undefined : this.#relations.get(tableId(index));
-      return relation === undefined ? [] : [relation.oid];
+      return [...(relation === undefined ? [] : [relation.oid]), ...(parts.get(oid) ?? []).flatMap(hiddenFor)];
     };
     return {
+      hiddenFor,
       shownFor: (id) => this.#candidates.get(id)?.parts.map((part) => part.oid) ?? [],
-      hiddenFor: (oid) => withParts(oid).flatMap(inShadow),
-      candidatesNamed: (name) =>
-        [...this.#candidates.values()]
-          .filter((candidate) => candidate.parts.some((part) => part.name === name))
-          .map((candidate) => candidate.id),
+      candidatesNamed: (name) => this.#idsByPlanName.get(name) ?? [],
     };
   }
 }

@@ -4,7 +4,7 @@ import { portfolioWithSwaps } from "./portfolio.ts";
 /** What an algorithm searches in. */
 export interface SearchContext {
   readonly objective: Objective;
-  /** Candidates that may be chosen. */
+  /** Candidates that may be chosen: each fits alone and was used by some plan. */
   readonly allowed: Chosen;
   /** Bytes that the chosen indexes may take together. */
   readonly capacityBytes: number;

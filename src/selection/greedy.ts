@@ -1,5 +1,5 @@
 import type { SearchContext } from "./algorithm.ts";
-import type { Chosen } from "./objective.ts";
+import type { Chosen, Trial } from "./objective.ts";
 
 /** How good an addition is. */
 export type Preference = (saving: number, bytes: number) => number;
@@ -9,20 +9,19 @@ export const bySavingPerByte: Preference = (saving, bytes) => saving / Math.max(
 
 type Space = Pick<SearchContext, "objective" | "allowed" | "capacityBytes" | "minimumGain">;
 
-/** Adds the preferred candidate that fits, saves and passes the gate, until none does; `except` are not added. */
+/** Adds to the trial the preferred candidate that fits, saves and passes the gate, until none does; `except` are not added. */
 export const fill = (
   { objective, allowed, capacityBytes, minimumGain }: Space,
-  start: Chosen,
+  trial: Trial,
   preference: Preference,
   except: readonly number[] = [],
 ): Chosen => {
-  const trial = objective.trial(start);
-  let free = capacityBytes - objective.sizeOf(start);
+  let free = capacityBytes - objective.sizeOf(trial.members);
   for (;;) {
     let best: { readonly number: number; readonly score: number } | null = null;
     for (const number of allowed) {
       const bytes = objective.bytesOf(number);
-      if (bytes > free || trial.members.has(number) || !objective.isUsable(number) || except.includes(number)) continue;
+      if (bytes > free || trial.members.has(number) || except.includes(number)) continue;
       const { saving, gain } = trial.effect(number);
       if (saving <= 0 || gain < minimumGain) continue;
       const score = preference(saving, bytes);
@@ -39,7 +38,7 @@ export const fill = (
  * beside the others.
  */
 export const relax = ({ objective, capacityBytes, minimumGain }: Space, start: Chosen): Chosen => {
-  const trial = objective.trial([...start].filter((number) => objective.isUsable(number)));
+  const trial = objective.trial(start);
   let size = objective.sizeOf(trial.members);
   for (;;) {
     const fits = size <= capacityBytes;

@@ -20,21 +20,29 @@ export const improve = (context: SearchContext, start: Chosen): Chosen => {
 };
 
 const firstBetter = (context: SearchContext, chosen: Chosen, threshold: number): Chosen | null => {
-  for (const removed of removals([...chosen])) {
+  const base = context.objective.trial(chosen);
+  for (const number of context.allowed) base.effect(number);
+  for (const removed of removals(context, [...chosen])) {
     if (context.exhausted()) return null;
-    const rest = new Set([...chosen].filter((number) => !removed.includes(number)));
+    const rest = base.copy();
+    for (const number of removed) rest.remove(number);
     for (const preference of [bySaving, bySavingPerByte]) {
-      const set = fill(context, rest, preference, removed);
+      const set = fill(context, rest.copy(), preference, removed);
       if (context.objective.value(set).upper < threshold) return set;
     }
   }
   return null;
 };
 
-function* removals(chosen: readonly number[]): Generator<readonly number[]> {
+/** Up to so many chosen indexes, any two are tried together: 435 pairs. Above, only those that have a statement in common. */
+const allPairsUpTo = 30;
+
+function* removals({ objective }: SearchContext, chosen: readonly number[]): Generator<readonly number[]> {
   yield [];
   for (const number of chosen) yield [number];
   for (const [position, first] of chosen.entries()) {
-    for (const second of chosen.slice(position + 1)) yield [first, second];
+    for (const second of chosen.slice(position + 1)) {
+      if (chosen.length <= allPairsUpTo || objective.interact(first, second)) yield [first, second];
+    }
   }
 }

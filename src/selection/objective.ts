@@ -172,13 +172,25 @@ export class Objective {
     return { lower, upper };
   }
 
-  /** A set to try changes on, without asking anybody. */
+  /** Whether two candidates may serve the same statement, so that the one can change what the other brings. */
+  interact(first: number, second: number): boolean {
+    const statements = this.#affected[second] ?? [];
+    return (this.#affected[first] ?? []).some((position) => statements.includes(position));
+  }
+
+  /** A set to try changes on, without asking anybody. Its knowledge is that of now: make a new one after `learn`. */
   trial(chosen: Iterable<number>): Trial {
-    const members = new Set(chosen);
-    const masks = this.#masks(members);
+    return this.#trial(new Set(chosen), this.#masks(chosen), []);
+  }
+
+  // Effects are kept, as most changes leave most of them alone: a toggled candidate changes only those that share a statement with it.
+  #trial(members: Set<number>, masks: bigint[], effects: (Effect | undefined)[]): Trial {
     const toggle = (number: number): void => {
       for (const position of this.#affected[number] ?? []) {
-        masks[position] = (masks[position] ?? 0n) ^ (this.#subjects[position]?.bits.get(number) ?? 0n);
+        const subject = this.#subjects[position];
+        if (subject === undefined) continue;
+        masks[position] = (masks[position] ?? 0n) ^ (subject.bits.get(number) ?? 0n);
+        for (const other of subject.bits.keys()) effects[other] = undefined;
       }
     };
     return {
@@ -190,34 +202,40 @@ export class Objective {
       remove: (number) => {
         if (members.delete(number)) toggle(number);
       },
-      effect: (number) => {
-        let saving = -(this.#upkeep[number] ?? 0);
-        let gain = 0;
-        for (const position of this.#affected[number] ?? []) {
-          const subject = this.#subjects[position];
-          const mask = masks[position];
-          const bit = subject?.bits.get(number);
-          if (subject === undefined || mask === undefined || bit === undefined) continue;
-          const without = this.#bounds(subject, mask & ~bit).upper;
-          const withIt = this.#bounds(subject, mask | bit).upper;
-          saving += subject.weight * (without - withIt);
-          if (without > 0) gain = Math.max(gain, 1 - withIt / without);
-        }
-        return { saving, gain };
-      },
+      effect: (number) => (effects[number] ??= this.#effect(masks, number)),
+      copy: () => this.#trial(new Set(members), [...masks], [...effects]),
     };
   }
+
+  #effect(masks: readonly bigint[], number: number): Effect {
+    let saving = -(this.#upkeep[number] ?? 0);
+    let gain = 0;
+    for (const position of this.#affected[number] ?? []) {
+      const subject = this.#subjects[position];
+      const mask = masks[position];
+      const bit = subject?.bits.get(number);
+      if (subject === undefined || mask === undefined || bit === undefined) continue;
+      const without = this.#bounds(subject, mask & ~bit).upper;
+      const withIt = this.#bounds(subject, mask | bit).upper;
+      saving += subject.weight * (without - withIt);
+      if (without > 0) gain = Math.max(gain, 1 - withIt / without);
+    }
+    return { saving, gain };
+  }
+}
+
+/** What a candidate brings beside the other members of a set, by the known upper bounds. */
+export interface Effect {
+  /** Σ weight × cost saved, upkeep deducted. */
+  readonly saving: number;
+  /** The largest share by which it makes one statement cheaper. */
+  readonly gain: number;
 }
 
 export interface Trial {
   readonly members: Chosen;
   add(number: number): void;
   remove(number: number): void;
-  /** What the candidate brings beside the other members, by the known upper bounds. */
-  effect(number: number): {
-    /** Σ weight × cost saved, upkeep deducted. */
-    readonly saving: number;
-    /** The largest share by which it makes one statement cheaper. */
-    readonly gain: number;
-  };
+  effect(number: number): Effect;
+  copy(): Trial;
 }

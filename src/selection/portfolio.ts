@@ -22,8 +22,8 @@ export const portfolioWithSwaps = async (context: SearchContext): Promise<Chosen
     const before = objective.value(best).upper;
     const starts: (() => Chosen)[] = [
       () => best,
-      () => fill(context, new Set(), bySavingPerByte),
-      () => fill(context, new Set(), bySaving),
+      () => fill(context, objective.trial([]), bySavingPerByte),
+      () => fill(context, objective.trial([]), bySaving),
       () => relax(context, context.allowed),
     ];
     const found: Chosen[] = [];
@@ -47,10 +47,8 @@ const cheapest = ({ objective }: SearchContext, sets: readonly Chosen[]): Chosen
   );
 
 // One more (whether or not it fits: its cost tells about exchanges) and one less.
-const neighbours = ({ objective, allowed }: SearchContext, chosen: Chosen): Chosen[] => [
-  ...[...allowed]
-    .filter((number) => !chosen.has(number) && objective.isUsable(number))
-    .map((number) => new Set(chosen).add(number)),
+const neighbours = ({ allowed }: SearchContext, chosen: Chosen): Chosen[] => [
+  ...[...allowed].filter((number) => !chosen.has(number)).map((number) => new Set(chosen).add(number)),
   ...[...chosen].map((number) => without(chosen, number)),
 ];
 
@@ -60,7 +58,7 @@ const promising = ({ objective, allowed, capacityBytes }: SearchContext, chosen:
   const size = objective.sizeOf(chosen);
   const exchanges: { readonly set: Chosen; readonly lower: number }[] = [];
   for (const added of allowed) {
-    if (chosen.has(added) || !objective.isUsable(added)) continue;
+    if (chosen.has(added)) continue;
     for (const removed of chosen) {
       if (size - objective.bytesOf(removed) + objective.bytesOf(added) > capacityBytes) continue;
       const set = without(chosen, removed).add(added);

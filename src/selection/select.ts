@@ -92,7 +92,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const costBefore = statements.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0);
   const context = (): SearchContext => ({
     objective,
-    allowed: new Set([...fitting].filter((number) => !banned.has(number))),
+    allowed: new Set([...fitting].filter((number) => objective.isUsable(number) && !banned.has(number))),
     capacityBytes,
     minimumGain: limits.minimumGain,
     exhausted,

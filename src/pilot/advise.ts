@@ -9,10 +9,10 @@ import {
   type Workload,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { readCatalog, type Session } from "../postgres/index.ts";
+import { type OwnScans, readCatalog, type Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import { selectConfiguration } from "../selection/index.ts";
-import { type ShadowPlanner, startShadow } from "../shadow/index.ts";
+import { readEndPoints, type ShadowPlanner, startShadow } from "../shadow/index.ts";
 import { analyseAccess, loadParser, parseStatement, toSelect } from "../sql/index.ts";
 import { calibrate, createCostModel, openHypopg } from "../whatif/index.ts";
 import { resolverFor } from "../workload/index.ts";
@@ -78,7 +78,8 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
     kind: "step",
     text: `${count(workload.statements.length, "statement")}, ${count(candidates.candidates.length, "candidate")}; starting the ${input.whatIf === "shadow" ? "shadow planner" : "target's HypoPG"}`,
   });
-  const planner = await openPlanner(input, catalog);
+  const ledger: OwnScans = new Map();
+  const planner = await openPlanner(input, catalog, ledger);
   try {
     const hypothetical = await planner.register(candidates.candidates.map((candidate) => candidate.definition));
     signal.throwIfAborted();
@@ -86,11 +87,13 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
     const calibrations = await calibrate({
       session,
       planner,
+      ledger,
       statements: explainable.map((statement) => ({
         statement,
         calibrationSql: statement.bindings.map((binding) => calibrationText(statement, binding.sql)),
       })),
     });
+    await input.onOwnScans?.(ledger);
     signal.throwIfAborted();
     emit({ kind: "step", text: "searching the best set of indexes" });
     const costs = createCostModel({ planner, statements: explainable, accesses, hypothetical });
@@ -126,8 +129,10 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
   }
 };
 
-const openPlanner = (input: AdviseInput, catalog: Catalog): Promise<WhatIfPlanner> =>
-  input.whatIf === "shadow" ? startShadow(catalog) : openHypopg(input.session, catalog);
+const openPlanner = async (input: AdviseInput, catalog: Catalog, ledger: OwnScans): Promise<WhatIfPlanner> =>
+  input.whatIf === "shadow"
+    ? startShadow(catalog, { endPoints: await readEndPoints(input.session, catalog, ledger) })
+    : openHypopg(input.session, catalog);
 
 // A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows.
 const calibrationText = (statement: Statement, sql: string): string | null =>

@@ -1,5 +1,14 @@
 import { type Catalog, type ExistingIndex, type Table, type TableName, tableId } from "../domain/index.ts";
-import { quoteIdentifier, quoteName, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
+import {
+  addOwnScans,
+  type OwnScans,
+  ownScansSql,
+  quoteIdentifier,
+  quoteName,
+  type Session,
+  SqlState,
+  sqlStateOf,
+} from "../postgres/index.ts";
 import { currentRows } from "./btree-size.ts";
 
 /** The present lowest and highest value of a column, as PostgreSQL writes them. Real data. */
@@ -36,7 +45,9 @@ const probe = (table: Table, column: string): string => {
     begin read only;
     set local statement_timeout = '500ms'; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
     set local max_parallel_workers_per_gather = 0; set local datestyle = 'ISO, MDY'; set local intervalstyle = postgres;
+    ${ownScansSql}
     select ${end("asc")} as lowest, ${end("desc")} as highest;
+    ${ownScansSql}
     commit`;
 };
 
@@ -51,9 +62,9 @@ const harmless = new Set<string | null>([
 
 /**
  * The ends of those columns where the statistics may not tell them, as the target's own planner would ask for them: leading columns of its
- * B-trees, where the statistics are stale or leave common values out of the histogram.
+ * B-trees, where the statistics are stale or leave common values out of the histogram. `ledger` is told which indexes that scanned.
  */
-export const readEndPoints = async (session: Session, catalog: Catalog): Promise<EndPoints[]> => {
+export const readEndPoints = async (session: Session, catalog: Catalog, ledger: OwnScans): Promise<EndPoints[]> => {
   const found: EndPoints[] = [];
   for (const table of catalog.tables) {
     if (table.rowLevelSecurity || table.kind === "partitioned") continue;
@@ -61,10 +72,12 @@ export const readEndPoints = async (session: Session, catalog: Catalog): Promise
     for (const column of leading) {
       if (!isStale(table) && !histogramIsPartial(table, column)) continue;
       try {
-        const rows = (
-          await session.script<{ lowest: string | null; highest: string | null }>(probe(table, column))
-        ).flat();
-        const { lowest = null, highest = null } = rows[0] ?? {};
+        const results = await session.script(probe(table, column));
+        // The last four: counters, the answer, counters, commit.
+        const [before = [], answer = [], after = []] = results.slice(-4);
+        addOwnScans(ledger, before, after);
+        const [row] = answer as { lowest: string | null; highest: string | null }[];
+        const { lowest = null, highest = null } = row ?? {};
         if (lowest === null || highest === null) continue;
         found.push({ table: { schema: table.schema, name: table.name }, column, lowest, highest });
       } catch (error) {

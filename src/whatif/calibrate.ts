@@ -1,6 +1,6 @@
 import type { Binding, Calibration, Statement, WhatIfPlanner } from "../domain/index.ts";
 import { decodePlan, type Plan, planShape } from "../plan/index.ts";
-import type { Session } from "../postgres/index.ts";
+import type { OwnScans, Session } from "../postgres/index.ts";
 import { explainText, type PartOutcome, runParts, searchPathText } from "./explain-script.ts";
 
 /** Costs that differ by no more than this are equal for us; the planner itself compares plans with a fuzz of 1 % (`STD_FUZZ_FACTOR`). */
@@ -23,6 +23,8 @@ export interface CalibrationInput {
   readonly session: Session;
   readonly planner: WhatIfPlanner;
   readonly statements: readonly CalibrationStatement[];
+  /** Told which of the target's indexes our EXPLAINs scanned. */
+  readonly ledger?: OwnScans;
   /** What the what-if planner calls an existing index, to the target's name for it; the same by default. */
   readonly renameIndex?: (name: string) => string;
 }
@@ -50,7 +52,7 @@ export const calibrate = async (input: CalibrationInput): Promise<Calibration[]>
       hidden: new Set<number>(),
     })),
   );
-  const target = await explainOnTarget(input.session, questions);
+  const target = await explainOnTarget(input.session, questions, input.ledger ?? null);
   const comparisons = new Map<string, Comparison[]>();
   for (const [position, { statement, binding }] of questions.entries()) {
     const mine = whatIf[position];
@@ -72,6 +74,7 @@ export const calibrate = async (input: CalibrationInput): Promise<Calibration[]>
 const explainOnTarget = async (
   session: Session,
   questions: readonly { readonly statement: Statement; readonly binding: Binding }[],
+  ledger: OwnScans | null,
 ): Promise<PartOutcome<Plan>[]> => {
   const outcomes: PartOutcome<Plan>[] = [];
   for (let start = 0; start < questions.length; start += partsPerTrip) {
@@ -80,7 +83,7 @@ const explainOnTarget = async (
       statements: 2,
       read: (results: readonly (readonly Record<string, unknown>[])[]) => decodePlan(results[1]?.[0]?.["QUERY PLAN"]),
     }));
-    outcomes.push(...(await runParts(session, parts)));
+    outcomes.push(...(await runParts(session, parts, ledger)));
   }
   return outcomes;
 };

@@ -1,4 +1,12 @@
-import { quoteIdentifier, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
+import {
+  addOwnScans,
+  type OwnScans,
+  ownScansSql,
+  quoteIdentifier,
+  type Session,
+  SqlState,
+  sqlStateOf,
+} from "../postgres/index.ts";
 
 /**
  * Plans are asked for inside a read-only transaction that is rolled back: whatever a text turns out to be, it changes nothing.
@@ -28,22 +36,31 @@ export type PartOutcome<T> =
 
 /**
  * Runs many parts in one round trip. One error ends the whole script, so a failing script is halved until the culprits stand alone:
- * k of n failing cost about k·log₂(n) further trips.
+ * k of n failing cost about k·log₂(n) further trips. `ledger` is told which indexes planning itself scanned (the ends of columns).
  */
-export const runParts = async <T>(session: Session, parts: readonly ScriptPart<T>[]): Promise<PartOutcome<T>[]> => {
+export const runParts = async <T>(
+  session: Session,
+  parts: readonly ScriptPart<T>[],
+  ledger: OwnScans | null = null,
+): Promise<PartOutcome<T>[]> => {
   if (parts.length === 0) return [];
-  const reason = await tryParts(session, parts);
+  const reason = await tryParts(session, parts, ledger);
   if (typeof reason !== "string") return reason.map((value) => ({ kind: "read", value }));
   if (parts.length === 1) return [{ kind: "refused", reason }];
   const middle = Math.ceil(parts.length / 2);
-  const first = await runParts(session, parts.slice(0, middle));
-  return [...first, ...(await runParts(session, parts.slice(middle)))];
+  const first = await runParts(session, parts.slice(0, middle), ledger);
+  return [...first, ...(await runParts(session, parts.slice(middle), ledger))];
 };
 
-const tryParts = async <T>(session: Session, parts: readonly ScriptPart<T>[]): Promise<T[] | string> => {
+const tryParts = async <T>(
+  session: Session,
+  parts: readonly ScriptPart<T>[],
+  ledger: OwnScans | null,
+): Promise<T[] | string> => {
+  const counting = ledger === null ? [] : [ownScansSql];
   let results: Record<string, unknown>[][];
   try {
-    results = await session.script([begin, ...parts.map((part) => part.sql), end].join("\n"));
+    results = await session.script([begin, ...counting, ...parts.map((part) => part.sql), ...counting, end].join("\n"));
   } catch (error) {
     const reason = refusalReason(error);
     if (reason === null) throw error;
@@ -51,8 +68,9 @@ const tryParts = async <T>(session: Session, parts: readonly ScriptPart<T>[]): P
     return reason;
   }
   const expected = parts.reduce((sum, part) => sum + part.statements, 0);
-  if (results.length !== expected + 2) return "the text is not exactly one SQL statement";
-  let position = 1;
+  if (results.length !== expected + 2 * counting.length + 2) return "the text is not exactly one SQL statement";
+  if (ledger !== null) addOwnScans(ledger, results[1] ?? [], results[expected + 2] ?? []);
+  let position = 1 + counting.length;
   return parts.map((part) => {
     const own = results.slice(position, position + part.statements);
     position += part.statements;

@@ -4,10 +4,12 @@ export const defaults = {
   budgetBytes: 10e9,
   /** Key columns per index; a fourth rarely pays on B-trees and multiplies the candidates. */
   maxColumns: 3,
-  /** Length of one block of observation: long enough for a mean of most statements, short enough for six in a minute. */
-  blockMs: 10_000,
-  /** Observation before a build. The verdict needs blocks on both sides; with fewer than five an interval says little. */
+  /** Length of one block of observation: reading pg_stat_statements more often would be felt, and less often gives few blocks. */
+  blockMs: 5_000,
+  /** Observation before a build: twelve blocks, with which a fifth of the time is found in nine cases of ten (bench/verdicts.ts). */
   baselineMs: 60_000,
+  /** Blocks on each side before the first look; fewer than five cannot tell noise from a change. */
+  minimumBlocks: 5,
   /** How long `--wait` looks for a verdict before it is called undecided. */
   waitMs: 600_000,
   /** What a build of ours may make another session wait for, plus one poll of the watcher. */

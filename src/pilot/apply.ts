@@ -40,6 +40,8 @@ export interface ApplyOptions extends AdviseOptions {
   readonly actor: string;
   readonly baselineMs: number;
   readonly blockMs: number;
+  /** Blocks on each side before the first look. */
+  readonly minimumBlocks: number;
   /** How long to look for verdicts after the builds; null: not now. */
   readonly waitMs: number | null;
   readonly acceptInstallation: boolean;
@@ -144,6 +146,7 @@ export const apply = async (context: PilotContext, options: ApplyOptions): Promi
               emit: context.emit,
               blockMs: options.blockMs,
               waitMs: options.waitMs,
+              minimumBlocks: options.minimumBlocks,
               excludeRoles: ownRoles(context),
             });
       return { advice, reconciled, builds, verdicts, before: baseline, after };

@@ -1,5 +1,5 @@
 import type { PermitSource } from "../domain/index.ts";
-import { defaultLimits, readServerCondition, requestPermit } from "../safeguards/index.ts";
+import { defaultLimits, permitDecision, readServerCondition, requestPermit } from "../safeguards/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
@@ -39,16 +39,7 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
     };
     const answer = requestPermit(request);
     if (answer.kind === "refused") {
-      await store.decisions.record({
-        at: now,
-        subject: "refuse",
-        deploymentId: deployment.id,
-        rule: `safeguards.${answer.code}`,
-        outcome: "refused",
-        code: answer.code,
-        reason: answer.reason,
-        inputs: { ...request, now: now.toISOString() },
-      });
+      await store.decisions.record(permitDecision(request, answer));
     }
     return answer;
   };

@@ -18,6 +18,8 @@ export interface PursuitInput {
   readonly emit: Emit;
   readonly blockMs: number;
   readonly waitMs: number;
+  /** Blocks before the first look, at least 5. */
+  readonly minimumBlocks: number;
   readonly excludeRoles: readonly string[];
 }
 
@@ -68,7 +70,10 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const lookAtAll = async (atDeadline: boolean): Promise<void> => {
     for (const one of [...open]) {
       const sound = after.filter((block) => block.voidReason === null).length;
-      if (sound < (atDeadline ? blocksForLook(1) : blocksForLook(one.looks + 1))) continue;
+      if (
+        sound < (atDeadline ? blocksForLook(1, input.minimumBlocks) : blocksForLook(one.looks + 1, input.minimumBlocks))
+      )
+        continue;
       const settled = await look(input, one, after);
       if (settled === null) continue;
       done.push(settled);
@@ -77,7 +82,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       if (settled.result === "rolled back") after = [];
     }
   };
-  const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1)));
+  const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1, input.minimumBlocks)));
   for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe })) {
     await saveBlock(store, block, snapshot);
     after.push(block);
@@ -145,6 +150,7 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
     look: one.looks,
     alpha: defaults.alpha,
     margin: defaults.margin,
+    minimumBlocks: input.minimumBlocks,
   });
   const verdict =
     one.together.length === 0

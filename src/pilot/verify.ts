@@ -1,3 +1,4 @@
+import { defaults } from "../config/index.ts";
 import { openSession } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
@@ -33,7 +34,14 @@ export const verify = (
   withRollout(context, options.actor, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context);
     const { verdicts } = await withSession(openSession(context.observe, "observe"), (observe) =>
-      pursueVerdicts({ ...context, ...options, observe, rollout, excludeRoles: ownRoles(context) }),
+      pursueVerdicts({
+        ...context,
+        ...options,
+        minimumBlocks: defaults.minimumBlocks,
+        observe,
+        rollout,
+        excludeRoles: ownRoles(context),
+      }),
     );
     return { reconciled, verdicts };
   });

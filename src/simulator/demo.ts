@@ -57,9 +57,10 @@ export interface DemoReport {
 
 /** A long enough look for means that hold, short enough for somebody who waits. */
 const WARM_UP_MS = 4_000;
-const BLOCK_MS = 2_000;
+const BLOCK_MS = 1_000;
 const BASELINE_MS = 20_000;
-const WAIT_MS = 50_000;
+const FIRST_LOOK_BLOCKS = 15;
+const WAIT_MS = 40_000;
 
 /**
  * The whole loop on an embedded server: an e-commerce database without secondary indexes, its traffic from several connections, and IndexPilot
@@ -116,6 +117,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
           actor: "demo",
           baselineMs: BASELINE_MS,
           blockMs: BLOCK_MS,
+          minimumBlocks: FIRST_LOOK_BLOCKS,
           waitMs: WAIT_MS,
           acceptInstallation: false,
         }),

@@ -40,6 +40,7 @@ export const apply = async (flags: ApplyFlags, context: CommandContext): Promise
       actor: actorOf(context),
       baselineMs: flags.baseline,
       blockMs: flags.block,
+      minimumBlocks: defaults.minimumBlocks,
       waitMs: flags.wait === undefined ? null : flags.wait === true ? defaults.waitMs : flags.wait,
       acceptInstallation: flags.acceptInstallation === true,
     }),

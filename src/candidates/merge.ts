@@ -16,17 +16,22 @@ export const sharedOrders = (
   drafts: readonly Drafted[],
   distinct: (column: string) => number,
 ): { readonly statementId: string; readonly keys: readonly IndexKey[] }[] => {
-  const sets = new Map<string, readonly string[]>();
-  for (const { draft } of drafts) {
+  const sets = new Map<string, { readonly columns: readonly string[]; readonly statements: Set<string> }>();
+  for (const { statementId, draft } of drafts) {
     const columns = equalitiesOf(draft).map((key) => key.column);
-    if (columns.length > 0) sets.set(columns.toSorted().join("\0"), columns);
+    if (columns.length === 0) continue;
+    const name = JSON.stringify(columns.toSorted());
+    const known = sets.get(name) ?? { columns, statements: new Set<string>() };
+    known.statements.add(statementId);
+    sets.set(name, known);
   }
   const shared: { statementId: string; keys: readonly IndexKey[] }[] = [];
   for (const { statementId, draft } of drafts) {
     const equalities = equalitiesOf(draft);
     if (equalities.length < 2) continue;
-    for (const first of sets.values()) {
-      if (first.length >= equalities.length) continue;
+    for (const { columns: first, statements } of sets.values()) {
+      const isOthers = statements.size > 1 || !statements.has(statementId);
+      if (!isOthers || first.length >= equalities.length) continue;
       if (!first.every((column) => equalities.some((key) => key.column === column))) continue;
       const leads = (key: IndexKey): number => (first.includes(key.column) ? 0 : 1);
       const keys = equalities.toSorted(

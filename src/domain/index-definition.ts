@@ -4,21 +4,30 @@ export interface TableName {
   readonly name: string;
 }
 
-/** One key column of an index, in index order. */
+/** One key of an index, in index order. */
 export interface IndexKey {
+  /** The column; for an expression, the first column that it reads. */
   readonly column: string;
   readonly direction: "asc" | "desc";
   /** PostgreSQL's default is `last` for `asc` and `first` for `desc`. */
   readonly nulls: "first" | "last";
+  /** SQL of an expression as `pg_get_expr` writes it, e.g. `lower(email)`; absent for a plain column. */
+  readonly expression?: string;
+  /** Operator class where it is not the type's default, e.g. `text_pattern_ops`, `jsonb_path_ops`. */
+  readonly opclass?: string;
 }
+
+export type IndexMethod = "btree" | "hash" | "gin" | "gist" | "spgist" | "brin";
 
 /** What an index is, apart from its name. Rendered to SQL only by `postgres/ddl.ts`. */
 export interface IndexDefinition {
   readonly table: TableName;
-  readonly method: "btree";
+  readonly method: IndexMethod;
   readonly keys: readonly IndexKey[];
   /** Payload columns of `INCLUDE`, in attribute order. */
   readonly include: readonly string[];
+  /** SQL of a partial index's predicate as `pg_get_expr` writes it; absent for an index of all rows. */
+  readonly where?: string;
 }
 
 /** An ascending key with PostgreSQL's default null order. */
@@ -30,8 +39,16 @@ export const definitionId = (definition: IndexDefinition): string =>
     definition.table.schema,
     definition.table.name,
     definition.method,
-    definition.keys.map((key) => [key.column, key.direction, key.nulls]),
+    definition.keys.map((key) => [
+      key.expression ?? key.column,
+      key.direction,
+      key.nulls,
+      ...(key.expression === undefined && key.opclass === undefined
+        ? []
+        : [key.opclass ?? "", key.expression !== undefined]),
+    ]),
     definition.include,
+    ...(definition.where === undefined ? [] : [definition.where]),
   ]);
 
 /** `schema.name` with both parts JSON-escaped where needed: a map key, not SQL. */

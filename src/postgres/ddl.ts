@@ -1,11 +1,19 @@
-import type { IndexDefinition, IndexKey, TableName } from "../domain/index.ts";
+import type { IndexDefinition, IndexKey, IndexMethod, TableName } from "../domain/index.ts";
 import { quoteIdentifier, quoteLiteral, quoteName } from "./identifier.ts";
 
-const key = (value: IndexKey): string => {
+// `pg_get_expr` puts every expression that is not a function call in parentheses of its own; one more pair is always allowed.
+const keyTarget = (value: IndexKey): string =>
+  value.expression === undefined ? quoteIdentifier(value.column) : `(${value.expression})`;
+
+// Only B-trees are ordered; the other methods refuse ASC, DESC and NULLS.
+const ordering = (value: IndexKey, method: IndexMethod): string => {
+  if (method !== "btree") return "";
   const ordinary = value.direction === "asc" ? "last" : "first";
-  const direction = value.direction === "desc" ? " desc" : "";
-  return `${quoteIdentifier(value.column)}${direction}${value.nulls === ordinary ? "" : ` nulls ${value.nulls}`}`;
+  return `${value.direction === "desc" ? " desc" : ""}${value.nulls === ordinary ? "" : ` nulls ${value.nulls}`}`;
 };
+
+const key = (value: IndexKey, method: IndexMethod): string =>
+  `${keyTarget(value)}${value.opclass === undefined ? "" : ` ${quoteIdentifier(value.opclass)}`}${ordering(value, method)}`;
 
 /**
  * Renders `create index`. The only place where an index definition becomes SQL; every identifier is quoted.
@@ -18,9 +26,10 @@ export const renderCreateIndex = (
 ): string => {
   const include =
     definition.include.length > 0 ? ` include (${definition.include.map(quoteIdentifier).join(", ")})` : "";
+  const where = definition.where === undefined ? "" : ` where ${definition.where}`;
   return (
     `create index ${options.concurrently ? "concurrently " : ""}${name === null ? "" : `${quoteIdentifier(name)} `}` +
-    `on ${quoteName(definition.table)} using ${definition.method} (${definition.keys.map(key).join(", ")})${include}`
+    `on ${quoteName(definition.table)} using ${definition.method} (${definition.keys.map((one) => key(one, definition.method)).join(", ")})${include}${where}`
   );
 };
 

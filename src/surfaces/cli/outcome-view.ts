@@ -84,7 +84,9 @@ export const shortVerdict = (verdict: Verdict | null): string =>
 
 /** An index as a person names it: `orders (customer_id, created_at desc) include (status)`. */
 export const describeIndex = (definition: IndexDefinition): string => {
-  const keys = definition.keys.map((key) => `${key.column}${key.direction === "desc" ? " desc" : ""}`);
+  const keys = definition.keys.map(
+    (key) => `${key.expression ?? key.column}${key.direction === "desc" ? " desc" : ""}`,
+  );
   const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
   const { schema, name } = definition.table;
   return `${schema === "public" ? "" : `${schema}.`}${name} (${keys.join(", ")})${include}`;

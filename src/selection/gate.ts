@@ -28,7 +28,7 @@ export interface Examination {
   }[];
 }
 
-interface Examined {
+export interface Examined {
   readonly candidates: readonly HypotheticalIndex[];
   readonly costs: CostSource;
   readonly hidden: ReadonlySet<number>;
@@ -79,12 +79,24 @@ export const examine = async (input: Examined): Promise<Examination> => {
   return { used, statements, indexes: [...found].map(([number, entry]) => ({ number, ...entry })) };
 };
 
+export interface GateLimits {
+  readonly minimumGain: number;
+  readonly maximumHarm: number;
+}
+
+/** An index that may not be chosen, and why. */
+export interface Ban {
+  readonly number: number;
+  readonly code: string;
+  readonly reason: string;
+}
+
 /** The index that must go first for the set to pass the gate, or null when it passes. */
 export const weakestLink = (
   { statements, indexes }: Examination,
-  limits: { readonly minimumGain: number; readonly maximumHarm: number },
+  limits: GateLimits,
   idOf: (number: number) => string,
-): { readonly number: number; readonly code: string; readonly reason: string } | null => {
+): Ban | null => {
   const bySaving = indexes.toSorted((a, b) => a.saving - b.saving || a.number - b.number);
   const harmed = statements.find(({ costBefore, costAfter }) => costAfter > costBefore * (1 + limits.maximumHarm));
   if (harmed !== undefined) {

@@ -1,5 +1,5 @@
 import type { HypotheticalIndex } from "../domain/index.ts";
-import type { CostQuery, CostSource } from "./cost-source.ts";
+import type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
 
 /** A set of candidates, by number. */
 export type Chosen = ReadonlySet<number>;
@@ -86,6 +86,7 @@ export class Objective {
     for (let round = 0; round < rounds && open.length > 0; round += 1) {
       const queries = open.map(({ subject, visible }) => this.#queryFor(subject, visible));
       const answers = await this.#costs.costs(queries);
+      if (round === 0) await this.#leaveOneOut(queries, answers);
       open = open.flatMap((one, index) => {
         const answer = answers[index];
         if (answer?.kind !== "costed" || answer.used.length === 0) return [];
@@ -97,6 +98,21 @@ export class Objective {
       this.#subjects.flatMap((subject) => [...subject.bits.values()].map((mask) => this.#query(subject, mask))),
     );
     for (const subject of this.#subjects) subject.bounds.clear();
+  }
+
+  // The best plan may need several indexes that do not fit together: what is next best without each one?
+  async #leaveOneOut(queries: readonly CostQuery[], answers: readonly CostAnswer[]): Promise<void> {
+    const poorer = queries.flatMap((query, position) => {
+      const answer = answers[position];
+      return (answer?.kind === "costed" ? answer.used : []).map((left) => {
+        return { position, query: { ...query, visible: new Set([...query.visible].filter((id) => id !== left)) } };
+      });
+    });
+    const found = await this.#costs.costs(poorer.map(({ query }) => query));
+    for (const [index, { position }] of poorer.entries()) {
+      const answer = found[index];
+      if (answer?.kind === "costed") for (const id of answer.used) this.#markUsable(position, id);
+    }
   }
 
   #markUsable(position: number, id: string): void {

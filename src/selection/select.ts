@@ -4,9 +4,9 @@ import { type SearchContext, type SelectionAlgorithm, selectionAlgorithms } from
 import type { CostQuery, CostSource } from "./cost-source.ts";
 import { harmlessDrops } from "./drops.ts";
 import { explainDeclined } from "./explain.ts";
-import { examine, type Examination, weakestLink } from "./gate.ts";
-import { improve } from "./local-search.ts";
+import type { Ban, Examination } from "./gate.ts";
 import { Objective } from "./objective.ts";
+import { passGate } from "./pass-gate.ts";
 import { type WeightUnit, workloadWeights } from "./weights.ts";
 
 export interface SelectionInput {
@@ -55,6 +55,9 @@ export interface SelectionResult extends Configuration {
 /** Rounds of the survey: how many alternatives per text are looked for; the twelfth best plan of a statement no longer matters. */
 const surveyRounds = 12;
 
+/** How often the search is begun anew without what the gate banned; most of what there is to gain comes with the first time. */
+const gateRounds = 3;
+
 const nothing: ReadonlySet<never> = new Set<never>();
 
 /**
@@ -80,7 +83,9 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const capacityBytes = input.budgetBytes + freedBytes;
 
   const upkeep = input.upkeep ?? (() => 0);
-  const objective = new Objective({ candidates, costs, hidden, statements, upkeep });
+  const upkeeps = candidates.map(upkeep);
+  const subject = { candidates, costs, hidden, statements };
+  const objective = new Objective({ ...subject, upkeep });
   const fitting = new Set(
     candidates.flatMap((candidate, number) => (candidate.estimatedBytes <= capacityBytes ? [number] : [])),
   );
@@ -88,7 +93,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const search =
     typeof input.algorithm === "function" ? input.algorithm : selectionAlgorithms[input.algorithm ?? "portfolio+swap"];
 
-  const banned = new Map<number, { readonly code: string; readonly reason: string }>();
+  const banned = new Map<number, Ban>();
   const costBefore = statements.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0);
   const context = (): SearchContext => ({
     objective,
@@ -98,25 +103,18 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     exhausted,
     onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
   });
-  let chosen = await search(context());
-  let examination: Examination;
-  for (;;) {
-    signal?.throwIfAborted();
-    examination = await examine({ candidates, costs, hidden, statements, chosen });
-    chosen = examination.used;
-    const weakest = weakestLink(examination, limits, (number) => candidates[number]?.id ?? "");
-    if (weakest !== null) {
-      banned.set(weakest.number, weakest);
-      chosen = new Set([...chosen].filter((number) => number !== weakest.number));
-      continue;
-    }
-    // The set passes. Is there something better for the room and the statements that the banned ones left?
-    await objective.learn([chosen]);
-    const better = improve(context(), chosen);
-    if (better === chosen) break;
-    chosen = better;
+  // The gate depends on the company an index keeps, so it is asked of finished sets; what it bans opens other ways, which the next round looks for.
+  const costAfter = (examined: Examination): number =>
+    examined.statements.reduce((sum, one) => sum + one.weight * one.costAfter, 0) +
+    [...examined.used].reduce((sum, number) => sum + (upkeeps[number] ?? 0), 0);
+  let examination = await passGate(await search(context()), subject, limits, context, banned);
+  for (let round = 1; round < gateRounds && banned.size > 0 && !exhausted(); round += 1) {
+    const next = await passGate(await search(context()), subject, limits, context, banned);
+    if (costAfter(next) >= costAfter(examination)) break;
+    examination = next;
   }
   signal?.throwIfAborted();
+  const chosen = examination.used;
 
   const complete = !exhausted();
   const declined = await explainDeclined({

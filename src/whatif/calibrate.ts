@@ -1,4 +1,4 @@
-import type { Binding, Calibration, Statement, WhatIfPlanner } from "../domain/index.ts";
+import type { Binding, Calibration, ObservationScope, Statement, WhatIfPlanner } from "../domain/index.ts";
 import { decodePlan, type Plan, planShape } from "../plan/index.ts";
 import type { OwnScans, Session } from "../postgres/index.ts";
 import { explainText, type PartOutcome, runParts, searchPathText } from "./explain-script.ts";
@@ -18,13 +18,19 @@ export interface CalibrationStatement {
   readonly calibrationSql: readonly (string | null)[];
 }
 
+/** A text for the target's planner, and as whom. */
+export interface TargetQuestion {
+  readonly scope: ObservationScope;
+  readonly sql: string;
+}
+
+/** The target's own plans, in the order of the questions. */
+export type TargetPlans = (questions: readonly TargetQuestion[]) => Promise<readonly PartOutcome<Plan>[]>;
+
 export interface CalibrationInput {
-  /** The target's `observe` session: its short time-outs are the protection. */
-  readonly session: Session;
+  readonly target: TargetPlans;
   readonly planner: WhatIfPlanner;
   readonly statements: readonly CalibrationStatement[];
-  /** Told which of the target's indexes our EXPLAINs scanned. */
-  readonly ledger?: OwnScans;
   /** What the what-if planner calls an existing index, to the target's name for it; the same by default. */
   readonly renameIndex?: (name: string) => string;
 }
@@ -34,15 +40,11 @@ type Comparison =
   | { readonly kind: "compared"; readonly share: number; readonly target: Plan; readonly whatIf: Plan };
 
 /**
- * Compares the what-if planner's baseline with the target's own EXPLAIN, statement by statement, in the order given. EXPLAIN only, in read-only
- * transactions that are rolled back.
+ * Compares the what-if planner's baseline with the target's own EXPLAIN, statement by statement, in the order given.
  */
 export const calibrate = async (input: CalibrationInput): Promise<Calibration[]> => {
-  const questions = input.statements.flatMap(({ statement, calibrationSql }) =>
-    statement.bindings.flatMap((binding, position) => {
-      const sql = calibrationSql[position] ?? null;
-      return sql === null ? [] : [{ statement, binding: { ...binding, sql } }];
-    }),
+  const questions = input.statements.flatMap((one, asked) =>
+    questionsOf(one).map((question) => ({ asked, statement: one.statement, ...question })),
   );
   const whatIf = await input.planner.plan(
     questions.map(({ statement, binding }) => ({
@@ -52,9 +54,9 @@ export const calibrate = async (input: CalibrationInput): Promise<Calibration[]>
       hidden: new Set<number>(),
     })),
   );
-  const target = await explainOnTarget(input.session, questions, input.ledger ?? null);
-  const comparisons = new Map<string, Comparison[]>();
-  for (const [position, { statement, binding }] of questions.entries()) {
+  const target = await input.target(questions);
+  const comparisons = input.statements.map((): Comparison[] => []);
+  for (const [position, { asked, binding }] of questions.entries()) {
     const mine = whatIf[position];
     const theirs = target[position];
     if (mine === undefined || theirs === undefined)
@@ -65,28 +67,40 @@ export const calibrate = async (input: CalibrationInput): Promise<Calibration[]>
         : mine.kind === "failed"
           ? { kind: "unknown", reason: `in the what-if planner: ${mine.reason}` }
           : { kind: "compared", share: binding.share, target: theirs.value, whatIf: mine.plan };
-    comparisons.set(statement.id, [...(comparisons.get(statement.id) ?? []), comparison]);
+    comparisons[asked]?.push(comparison);
   }
   const rename = input.renameIndex ?? ((name: string) => name);
-  return input.statements.map(({ statement }) => judge(statement, comparisons.get(statement.id) ?? [], rename));
+  return input.statements.map(({ statement }, asked) => judge(statement, comparisons[asked] ?? [], rename));
 };
 
-const explainOnTarget = async (
-  session: Session,
-  questions: readonly { readonly statement: Statement; readonly binding: Binding }[],
-  ledger: OwnScans | null,
-): Promise<PartOutcome<Plan>[]> => {
-  const outcomes: PartOutcome<Plan>[] = [];
-  for (let start = 0; start < questions.length; start += partsPerTrip) {
-    const parts = questions.slice(start, start + partsPerTrip).map(({ statement, binding }) => ({
-      sql: `${searchPathText(statement.scope.searchPath)}\n${explainText(binding.sql)}`,
-      statements: 2,
-      read: (results: readonly (readonly Record<string, unknown>[])[]) => decodePlan(results[1]?.[0]?.["QUERY PLAN"]),
-    }));
-    outcomes.push(...(await runParts(session, parts, ledger)));
-  }
-  return outcomes;
-};
+/** What {@link calibrate} asks the target about one statement. */
+export const questionsOf = ({
+  statement,
+  calibrationSql,
+}: CalibrationStatement): readonly (TargetQuestion & { readonly binding: Binding })[] =>
+  statement.bindings.flatMap((binding, position) => {
+    const sql = calibrationSql[position] ?? null;
+    return sql === null ? [] : [{ scope: statement.scope, sql, binding: { ...binding, sql } }];
+  });
+
+/**
+ * Asks a live target. EXPLAIN only, in read-only transactions that are rolled back; the short time-outs of an `observe` session are the
+ * protection. `ledger` is told which of the target's indexes that scanned.
+ */
+export const explainOnTarget =
+  (session: Session, ledger: OwnScans | null = null): TargetPlans =>
+  async (questions) => {
+    const outcomes: PartOutcome<Plan>[] = [];
+    for (let start = 0; start < questions.length; start += partsPerTrip) {
+      const parts = questions.slice(start, start + partsPerTrip).map(({ scope, sql }) => ({
+        sql: `${searchPathText(scope.searchPath)}\n${explainText(sql)}`,
+        statements: 2,
+        read: (results: readonly (readonly Record<string, unknown>[])[]) => decodePlan(results[1]?.[0]?.["QUERY PLAN"]),
+      }));
+      outcomes.push(...(await runParts(session, parts, ledger)));
+    }
+    return outcomes;
+  };
 
 const judge = (
   statement: Statement,

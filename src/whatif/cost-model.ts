@@ -104,8 +104,9 @@ export const createCostModel = ({ planner, statements, accesses, hypothetical }:
     subject.relevant.filter((_, position) => (set >> BigInt(position)) & 1n).map((index) => index.id);
   const none: ReadonlySet<number> = new Set();
   const hiddenOf = (query: CostQuery): ReadonlySet<number> => (planner.canHide ? query.hidden : none);
+  const hiddenKey = (query: CostQuery): string => [...hiddenOf(query)].toSorted((a, b) => a - b).join(",");
   const knownOf = (unit: Unit, query: CostQuery): KnownPlans => {
-    const key = [...hiddenOf(query)].toSorted((a, b) => a - b).join(",");
+    const key = hiddenKey(query);
     const known = unit.known.get(key) ?? new KnownPlans();
     unit.known.set(key, known);
     return known;
@@ -170,7 +171,7 @@ export const createCostModel = ({ planner, statements, accesses, hypothetical }:
         const visible = toSet(subject, query.visible);
         for (const [number, unit] of subject.units.entries()) {
           const known = knownOf(unit, query);
-          const key = [query.statementId, number, visible, [...hiddenOf(query)].join(",")].join(" ");
+          const key = [query.statementId, number, visible, hiddenKey(query)].join(" ");
           const isKnown =
             (precision === "planned" ? known.planned(visible) : known.exact(visible)) !== null ||
             known.refusal(visible) !== null ||

@@ -8,4 +8,12 @@
  */
 export { openHypopg } from "./hypopg.ts";
 export { createCostModel, type CostAnswer, type CostModel, type CostModelInput, type CostQuery } from "./cost-model.ts";
-export { calibrate, type CalibrationInput, type CalibrationStatement } from "./calibrate.ts";
+export {
+  calibrate,
+  type CalibrationInput,
+  type CalibrationStatement,
+  explainOnTarget,
+  questionsOf,
+  type TargetPlans,
+  type TargetQuestion,
+} from "./calibrate.ts";

@@ -2,7 +2,7 @@ import type { Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { type DropOutcome, dropOurs, findOurs } from "../rollout/index.ts";
 import { type PilotContext, readStore } from "./target.ts";
-import { takeUpLeftovers } from "./apply.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
 import { withRollout } from "./verify.ts";
 
 const only = (found: readonly Deployment[], index: string): Deployment => {
@@ -33,7 +33,7 @@ export const rollBack = (
   options: { readonly index: string; readonly actor: string },
 ): Promise<DropOutcome> =>
   withRollout(context, options.actor, async (rollout) => {
-    await takeUpLeftovers(rollout, context);
+    await takeUpLeftovers(rollout, context.emit);
     const deployment = only(await findOurs(rollout.store, options.index), options.index);
     return dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });
   });

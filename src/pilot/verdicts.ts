@@ -68,7 +68,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const deadline = clock.monotonicMs() + input.waitMs;
   let after = await blocksSinceLastChange(store);
   const lookAtAll = async (atDeadline: boolean): Promise<void> => {
-    for (const one of [...open]) {
+    for (const one of open) {
       const sound = after.filter((block) => block.voidReason === null).length;
       if (
         sound < (atDeadline ? blocksForLook(1, input.minimumBlocks) : blocksForLook(one.looks + 1, input.minimumBlocks))

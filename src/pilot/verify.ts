@@ -3,7 +3,7 @@ import { openSession } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
 import { failure } from "../errors.ts";
-import { lockedOut, takeUpLeftovers } from "./apply.ts";
+import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { permitsFor } from "./permits.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -32,7 +32,7 @@ export const verify = (
   options: { readonly actor: string; readonly blockMs: number; readonly waitMs: number },
 ): Promise<{ readonly reconciled: readonly Reconciliation[]; readonly verdicts: readonly Pursued[] }> =>
   withRollout(context, options.actor, async (rollout) => {
-    const reconciled = await takeUpLeftovers(rollout, context);
+    const reconciled = await takeUpLeftovers(rollout, context.emit);
     const { verdicts } = await withSession(openSession(context.observe, "observe"), (observe) =>
       pursueVerdicts({
         ...context,

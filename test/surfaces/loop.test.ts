@@ -14,16 +14,16 @@ const table = quoteIdentifier(hostile);
 const traffic = async (url: string): Promise<() => Promise<void>> => {
   const client = new pg.Client(url);
   await client.connect();
-  let running = true;
+  const told = new AbortController();
   const work = (async () => {
-    for (let i = 0; running; i += 1) {
+    for (let i = 0; !told.signal.aborted; i += 1) {
       await client.query(`select "Total €" from ${table} where "User Id" = $1`, [i % 5000]);
       await client.query(`insert into ${table} ("User Id", "Total €") values ($1, $2)`, [i % 5000, i]);
       await client.query("select label from elsewhere where id = $1", [i % 1000]);
     }
   })();
   return async () => {
-    running = false;
+    told.abort();
     await work;
     await client.end();
   };

@@ -92,9 +92,9 @@ const showVerdicts = (verdicts: readonly Pursued[], built: boolean, terminal: Co
 };
 
 const exitCodeOf = (report: ApplyReport): ExitCode => {
-  const kinds = report.builds.map(({ outcome }) => outcome.kind);
-  if (kinds.includes("failed")) return ExitCode.failed;
-  if (kinds.includes("refused") || kinds.includes("deferred")) return ExitCode.refused;
+  const kinds = new Set(report.builds.map(({ outcome }) => outcome.kind));
+  if (kinds.has("failed")) return ExitCode.failed;
+  if (kinds.has("refused") || kinds.has("deferred")) return ExitCode.refused;
   return report.verdicts.some(({ verdict }) => verdict?.outcome === "worse") ? ExitCode.findings : ExitCode.ok;
 };
 

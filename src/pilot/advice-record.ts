@@ -1,0 +1,49 @@
+import { majorVersion } from "../domain/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Advice } from "./advice.ts";
+
+/** Stores one analysis as decisions: the whole, and each candidate that was declined. */
+export const recordAdvice = async (store: Store, advice: Advice, now: Date): Promise<void> => {
+  const { configuration } = advice;
+  await store.decisions.record({
+    at: now,
+    subject: "advise",
+    deploymentId: null,
+    rule: "selection.portfolio+swap",
+    outcome: `${String(configuration.create.length)} to create`,
+    code: configuration.create.length === 0 ? "nothing_pays" : "advised",
+    reason: `planner cost ${configuration.totals.costBefore.toFixed(2)} to ${configuration.totals.costAfter.toFixed(2)} by ${String(configuration.create.length)} indexes`,
+    inputs: {
+      planner: advice.planner,
+      server: { major: majorVersion(advice.catalog.server.versionNum), node: advice.catalog.server.node },
+      budgetBytes: advice.budgetBytes,
+      totals: configuration.totals,
+      statements: configuration.statements,
+      create: configuration.create.map((chosen) => ({
+        definition: chosen.index.definition,
+        sizeBytes: chosen.index.estimatedBytes,
+        statementIds: chosen.statementIds,
+        costBefore: chosen.costBefore,
+        costAfter: chosen.costAfter,
+      })),
+      calibrations: [...advice.calibrations.values()].map(({ statementId, confidence, targetCost, whatIfCost }) => ({
+        statementId,
+        confidence,
+        targetCost,
+        whatIfCost,
+      })),
+    },
+  });
+  for (const declined of configuration.declined) {
+    await store.decisions.record({
+      at: now,
+      subject: "decline",
+      deploymentId: null,
+      rule: `candidates+selection.${declined.code}`,
+      outcome: "declined",
+      code: declined.code,
+      reason: declined.reason,
+      inputs: { definition: declined.definition, statementIds: declined.statementIds },
+    });
+  }
+};

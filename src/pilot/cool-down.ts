@@ -1,0 +1,42 @@
+import { type ChosenIndex, definitionId } from "../domain/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Advice } from "./advice.ts";
+import type { PilotContext } from "./target.ts";
+
+/** After a rollback the same index is not built again for this long: the next verdict would most likely be the same. */
+const COOL_DOWN_MS = 7 * 86_400_000;
+
+/** The chosen indexes without those that were rolled back lately; each that is left out is recorded as refused. */
+export const withoutRecentlyRolledBack = async (
+  store: Store,
+  advice: Advice,
+  context: PilotContext,
+): Promise<readonly ChosenIndex[]> => {
+  const since = context.clock.now().getTime() - COOL_DOWN_MS;
+  const cooling = new Map(
+    (await store.deployments.list({ states: ["rolled_back"] }))
+      .filter((deployment) => deployment.updatedAt.getTime() >= since)
+      .map((deployment) => [definitionId(deployment.intended), deployment]),
+  );
+  const wanted: ChosenIndex[] = [];
+  for (const chosen of advice.configuration.create) {
+    const earlier = cooling.get(chosen.index.id);
+    if (earlier === undefined) {
+      wanted.push(chosen);
+      continue;
+    }
+    const reason = `${earlier.indexName} was rolled back on ${earlier.updatedAt.toISOString()}; the same index is not built again within 7 days`;
+    context.emit({ kind: "note", text: reason });
+    await store.decisions.record({
+      at: context.clock.now(),
+      subject: "refuse",
+      deploymentId: earlier.id,
+      rule: "pilot.cool_down",
+      outcome: "refused",
+      code: "cool_down",
+      reason,
+      inputs: { definition: earlier.definition, rolledBackAt: earlier.updatedAt.toISOString() },
+    });
+  }
+  return wanted;
+};

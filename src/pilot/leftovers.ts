@@ -1,0 +1,36 @@
+import { failure, type IndexPilotError } from "../errors.ts";
+import { advance, reconcile, type Reconciliation, type RolloutContext } from "../rollout/index.ts";
+import type { Emit } from "./events.ts";
+
+/** What to say when the build lock is somebody else's. */
+export const lockedOut = (): IndexPilotError =>
+  failure("refused", {
+    reason: "another IndexPilot is changing indexes of this database, or a build of one that was killed still runs",
+    remedy: "wait for it to end; `indexpilot status` shows what is under way",
+  });
+
+/** Reconciles, and closes intentions that were approved and never begun: a new analysis takes their place. */
+export const takeUpLeftovers = async (rollout: RolloutContext, emit: Emit): Promise<readonly Reconciliation[]> => {
+  const reconciled = await reconcile({
+    ...rollout,
+    onWaiting: (deployment) => {
+      emit({
+        kind: "step",
+        text: `waiting for the build of ${deployment.indexName}, which outlived the process that began it`,
+      });
+    },
+  });
+  for (const { deployment, result, reason } of reconciled) {
+    emit({
+      kind: "note",
+      text: `${deployment.indexName}, left by an earlier run: ${result.replaceAll("_", " ")} (${reason})`,
+    });
+  }
+  for (const stale of await rollout.store.deployments.list({ states: ["proposed", "approved"] })) {
+    await advance(rollout, stale, "decline", {
+      actor: rollout.actor,
+      detail: { code: "superseded", reason: "it was never begun, and a new analysis takes its place" },
+    });
+  }
+  return reconciled;
+};

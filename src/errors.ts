@@ -134,6 +134,24 @@ export const catalogue = {
     message: (p) => `${p.file}:${p.line}: not valid SQL: ${p.cause}`,
     remedy: () => "mend the file, or leave it out with --exclude",
   }),
+  file_unusable: entry<{ file: string; cause: string }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `${p.file} cannot be read or written: ${p.cause}`,
+    remedy: () => "check the path and its permissions",
+  }),
+  snapshot_unreadable: entry<{ file: string }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `${p.file} is not a snapshot of IndexPilot, or not a whole one`,
+    remedy: () => "make one with `indexpilot snapshot --url … --out FILE`",
+  }),
+  snapshot_newer: entry<{ file: string; version: number }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `${p.file} was written by a newer IndexPilot (format ${p.version})`,
+    remedy: () => "upgrade this IndexPilot, or make the snapshot anew with it",
+  }),
   embedded_missing: entry<{ major: number; install: string }>({
     exitCode: ExitCode.unsuitable,
     retryable: false,

@@ -18,6 +18,7 @@ import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { permitsFor } from "./permits.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { propose, tableOf } from "./proposal.ts";
+import { liveTarget } from "./source.ts";
 import { openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
@@ -89,7 +90,7 @@ export const apply = async (context: PilotContext, options: ApplyOptions): Promi
         ...options,
         // What is ours already counts against the same budget; at least one byte, so that every refusal is the budget's.
         budgetBytes: Math.max(1, options.budgetBytes - owned),
-        session,
+        source: liveTarget(session, options.workloadOf),
         clock: context.clock,
         signal: context.signal,
         emit: context.emit,

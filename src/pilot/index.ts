@@ -12,6 +12,8 @@ export { type Check, type CheckLevel, diagnose, type Diagnosis } from "./doctor.
 export type { Emit, PilotEvent } from "./events.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { findRollback, rollBack } from "./rollback.ts";
+export { takeSnapshot } from "./snapshot.ts";
+export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
 export { ownRoles, type PilotContext, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
 export { verify } from "./verify.ts";

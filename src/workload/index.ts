@@ -13,3 +13,4 @@ export { workloadFromFiles } from "./from-files.ts";
 export { buildWorkload } from "./from-snapshots.ts";
 export { resolverFor } from "./resolution.ts";
 export { readStatementsSnapshot, type SnapshotRow, type StatementsSnapshot } from "./snapshot.ts";
+export { withoutValues } from "./without-values.ts";

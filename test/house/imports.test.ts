@@ -9,7 +9,7 @@ const layers: readonly (readonly string[])[] = [
   ["domain", "statistics", "sql", "plan", "errors.ts"],
   ["config", "runtime"],
   ["postgres", "embedded"],
-  ["store", "shadow"],
+  ["store", "shadow", "snapshot"],
   ["workload", "candidates", "whatif", "selection", "rollout", "verification", "safeguards"],
   ["pilot"],
   ["simulator"],
@@ -77,7 +77,9 @@ describe("the house", () => {
     const wrong = files.filter(
       (file) =>
         roomOf(file) !== "runtime" &&
-        /Date\.now\(|Math\.random\(|\bset(Timeout|Interval)\(|new Date\(\)/.test(readFileSync(join(source, file), "utf8")),
+        /Date\.now\(|Math\.random\(|\bset(Timeout|Interval)\(|new Date\(\)/.test(
+          readFileSync(join(source, file), "utf8"),
+        ),
     );
     expect(wrong).toEqual([]);
   });

@@ -3,7 +3,7 @@ import type { Statement, WhatIfPlanner, WhatIfResult } from "../../src/domain/in
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
 import { decodePlan, usedIndexNames } from "../../src/plan/index.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
-import { calibrate } from "../../src/whatif/index.ts";
+import { calibrate, explainOnTarget } from "../../src/whatif/index.ts";
 import { statement } from "./planner.ts";
 
 const schema = `
@@ -70,7 +70,7 @@ afterAll(async () => {
 
 const judged = async (...questions: [Statement, (string | null)[]][]) =>
   calibrate({
-    session: target,
+    target: explainOnTarget(target),
     planner: plannerOver(copy),
     statements: questions.map(([one, calibrationSql]) => ({ statement: one, calibrationSql })),
   });

@@ -1,14 +1,29 @@
-import { ExitCode } from "../../errors.ts";
+import { defaults } from "../../config/index.ts";
+import { ExitCode, failure } from "../../errors.ts";
 import {
   advise as adviseTarget,
   adviceDocument,
+  liveTarget,
+  type PilotContext,
+  snapshotTarget,
+  type TargetSource,
   withSession,
   workloadOfFiles,
   workloadOfTraffic,
 } from "../../pilot/index.ts";
 import { openSession } from "../../postgres/index.ts";
+import { systemClock } from "../../runtime/index.ts";
+import { readSnapshotFile } from "../../snapshot/index.ts";
 import { showAdvice } from "./advice-view.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+
+/** How the workload is come by. */
+export interface WorkloadFlags extends ConnectionFlags {
+  readonly observe?: number;
+  readonly seed: number;
+  readonly queries: readonly string[];
+  readonly exclude: readonly string[];
+}
 
 export interface AnalysisFlags extends ConnectionFlags {
   readonly budget: number;
@@ -18,26 +33,60 @@ export interface AnalysisFlags extends ConnectionFlags {
   readonly seed: number;
 }
 
-export interface AdviseFlags extends AnalysisFlags {
-  readonly queries: readonly string[];
-  readonly exclude: readonly string[];
+export interface AdviseFlags extends AnalysisFlags, WorkloadFlags {
+  readonly snapshot?: string;
 }
 
-export const advise = async (flags: AdviseFlags, context: CommandContext): Promise<ExitCode> => {
-  const pilot = pilotContext(flags, context);
-  const advice = await withSession(openSession(pilot.observe, "observe"), (session) =>
-    adviseTarget({
-      ...pilot,
-      session,
-      budgetBytes: flags.budget,
-      whatIf: flags.whatIf,
-      maxColumns: flags.maxColumns,
-      workloadOf:
+/** Opens the live target that the flags name, with its workload, and closes it again. */
+export const withLiveTarget = <T>(
+  flags: WorkloadFlags,
+  pilot: PilotContext,
+  work: (source: TargetSource) => Promise<T>,
+): Promise<T> =>
+  withSession(openSession(pilot.observe, "observe"), (session) =>
+    work(
+      liveTarget(
+        session,
         flags.queries.length > 0
           ? workloadOfFiles(session, flags)
           : workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed }),
-    }),
+      ),
+    ),
   );
+
+/** A snapshot has answered already what these flags ask. */
+const requireNothingLive = (flags: AdviseFlags): void => {
+  const meaningless = [
+    ...(flags.url === undefined ? [] : ["--url"]),
+    ...(flags.buildUrl === undefined ? [] : ["--build-url"]),
+    ...(flags.queries.length === 0 && flags.exclude.length === 0 ? [] : ["--queries"]),
+    ...(flags.observe === undefined ? [] : ["--observe"]),
+    ...(flags.seed === defaults.seed ? [] : ["--seed"]),
+    ...(flags.whatIf === "shadow" ? [] : [`--what-if ${flags.whatIf}`]),
+  ];
+  if (meaningless.length === 0) return;
+  throw failure("usage", {
+    problem: `--snapshot and ${meaningless.join(", ")} exclude each other`,
+    hint: "a snapshot brings its own database, workload and values; give --queries and --seed to `indexpilot snapshot`",
+  });
+};
+
+export const advise = async (flags: AdviseFlags, context: CommandContext): Promise<ExitCode> => {
+  const run = (source: TargetSource): ReturnType<typeof adviseTarget> =>
+    adviseTarget({
+      source,
+      clock: systemClock,
+      signal: context.signal,
+      emit: context.emit,
+      budgetBytes: flags.budget,
+      whatIf: flags.whatIf,
+      maxColumns: flags.maxColumns,
+    });
+  if (flags.snapshot !== undefined) requireNothingLive(flags);
+  const advice =
+    flags.snapshot === undefined
+      ? await withLiveTarget(flags, pilotContext(flags, context), run)
+      : await run(snapshotTarget(await readSnapshotFile(flags.snapshot)));
   if (context.json) context.terminal.out(JSON.stringify(adviceDocument(advice), null, 2));
   else showAdvice(advice, context.terminal);
   return ExitCode.ok;

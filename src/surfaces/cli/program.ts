@@ -8,6 +8,7 @@ import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlag
 import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
+import { snapshot, type SnapshotFlags } from "./snapshot.ts";
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }).version;
@@ -59,13 +60,26 @@ const analysis = (command: Command): Command =>
         .choices(["shadow", "hypopg"])
         .default("shadow"),
     )
-    .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns))
+    .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns));
+
+const observation = (command: Command): Command =>
+  command
     .option(
       "--observe <time>",
       "watch for this long and use only what ran meanwhile, instead of the cumulative counters",
       duration,
     )
     .addOption(new Option("--seed <n>", "seed of the parameter values").argParser(seed).default(defaults.seed));
+
+const queryFiles = (command: Command): Command =>
+  command
+    .option(
+      "--queries <glob>",
+      "take the workload from SQL files instead of pg_stat_statements (repeatable)",
+      collect,
+      [],
+    )
+    .option("--exclude <glob>", "leave out files of --queries (repeatable)", collect, []);
 
 const verdictWait = (command: Command): Command =>
   command.addOption(
@@ -177,16 +191,16 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
     command("doctor", "check version, extensions and the privileges of both roles; each finding with its remedy"),
   ).action(run<ConnectionFlags & OutputFlags>(doctor));
 
-  analysis(
-    connection(command("advise", "say which indexes would help this workload, and why; writes nothing on the target")),
+  queryFiles(
+    observation(
+      analysis(
+        connection(
+          command("advise", "say which indexes would help this workload, and why; writes nothing on the target"),
+        ),
+      ),
+    ),
   )
-    .option(
-      "--queries <glob>",
-      "take the workload from SQL files instead of pg_stat_statements (repeatable)",
-      collect,
-      [],
-    )
-    .option("--exclude <glob>", "leave out files of --queries (repeatable)", collect, [])
+    .option("--snapshot <file>", "answer from a file that `indexpilot snapshot` wrote, without any connection")
     .addHelpText(
       "after",
       `
@@ -195,7 +209,25 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     )
     .action(run<AdviseFlags & OutputFlags>(advise));
 
-  verdictWait(analysis(connection(command("apply", "build what advise would advise: a dry run unless --yes"))))
+  queryFiles(
+    observation(
+      connection(
+        command("snapshot", "write to a file all that advise needs of a database: for CI, for support, for a laptop"),
+      ),
+    ),
+  )
+    .requiredOption("--out <file>", "where to; readable by you only")
+    .option("--redact", "leave out every value of the data; advice from the file is less certain")
+    .option("--force", "replace the file if it exists")
+    .addHelpText(
+      "after",
+      "\n  $ indexpilot snapshot --url URL --out shop.json\n  $ indexpilot advise --snapshot shop.json",
+    )
+    .action(run<SnapshotFlags & OutputFlags>(snapshot));
+
+  verdictWait(
+    observation(analysis(connection(command("apply", "build what advise would advise: a dry run unless --yes")))),
+  )
     .option("--yes", "really build")
     .option(
       "--wait [time]",

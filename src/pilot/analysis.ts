@@ -1,0 +1,68 @@
+import { type Catalog, type Statement, type TableAccess, tableId, type Workload } from "../domain/index.ts";
+import { failure } from "../errors.ts";
+import { analyseAccess, loadParser, parseStatement, toSelect } from "../sql/index.ts";
+import type { CalibrationStatement } from "../whatif/index.ts";
+import { resolverFor } from "../workload/index.ts";
+import type { Emit } from "./events.ts";
+import type { TargetSource } from "./source.ts";
+
+/** What every analysis begins with: the catalogue, the workload, and what the one has to do with the other. */
+export interface Subject {
+  readonly catalog: Catalog;
+  readonly workload: Workload;
+  /** How each statement uses each table, by statement id. */
+  readonly accesses: ReadonlyMap<string, readonly TableAccess[]>;
+  /** Statements that use a table of the catalogue, with what to ask the target about each. */
+  readonly explainable: readonly CalibrationStatement[];
+}
+
+export const count = (n: number, noun: string, plural = `${noun}s`): string =>
+  `${String(n)} ${n === 1 ? noun : plural}`;
+
+/** @throws IndexPilotError `workload_empty` when no statement can be analysed */
+export const readSubject = async (source: TargetSource, emit: Emit, signal: AbortSignal): Promise<Subject> => {
+  await loadParser();
+  emit({ kind: "step", text: "reading the catalogue and the planner's statistics" });
+  const catalog = await source.readCatalog();
+  emit({
+    kind: "note",
+    text: `${count(catalog.tables.length, "table")}, ${count(catalog.tables.flatMap((t) => t.indexes).length, "index", "indexes")}`,
+  });
+  signal.throwIfAborted();
+  const workload = await source.readWorkload(catalog);
+  if (workload.statements.length === 0) {
+    const [first] = workload.declined;
+    throw failure("workload_empty", {
+      detail:
+        first === undefined
+          ? "nothing has been recorded in this database"
+          : `${count(workload.declined.length, "statement")} left out, e.g. ${first.label}: ${first.reason}`,
+      hint: "let the application run for a while, watch it with --observe 10m, or give SQL files with --queries 'dir/*.sql'",
+    });
+  }
+  const accesses = accessesOf(workload, catalog);
+  const explainable = workload.statements
+    .filter((statement) => (accesses.get(statement.id) ?? []).length > 0)
+    .map((statement) => ({
+      statement,
+      calibrationSql: statement.bindings.map((binding) => calibrationText(statement, binding.sql)),
+    }));
+  return { catalog, workload, accesses, explainable };
+};
+
+// A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows.
+const calibrationText = (statement: Statement, sql: string): string | null =>
+  statement.verb === "select" ? sql : toSelect(sql);
+
+const accessesOf = (workload: Workload, catalog: Catalog): ReadonlyMap<string, readonly TableAccess[]> => {
+  const known = new Set(catalog.tables.map(tableId));
+  return new Map(
+    workload.statements.map((statement) => {
+      const parsed = parseStatement(statement.text);
+      if (parsed.kind !== "parsed")
+        throw new Error(`the workload holds a statement that does not parse: ${statement.label}`);
+      const { accesses } = analyseAccess(parsed.statement, resolverFor(catalog, statement.scope.searchPath).lookup);
+      return [statement.id, accesses.filter((access) => known.has(tableId(access.table)))];
+    }),
+  );
+};

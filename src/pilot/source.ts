@@ -1,0 +1,58 @@
+import type { Catalog, Workload } from "../domain/index.ts";
+import { type OwnScans, readCatalog, type Session } from "../postgres/index.ts";
+import { type EndPoints, readEndPoints } from "../shadow/index.ts";
+import { planKey, type Snapshot } from "../snapshot/index.ts";
+import { explainOnTarget, type TargetPlans } from "../whatif/index.ts";
+import type { WorkloadSource } from "./workload.ts";
+
+/** All that an analysis asks of a target. A live one is asked; a snapshot answers what the target answered when it was taken. */
+export interface TargetSource {
+  /** Null where there is no server to ask anything else. */
+  readonly session: Session | null;
+  readonly readCatalog: () => Promise<Catalog>;
+  readonly readWorkload: (catalog: Catalog) => Promise<Workload>;
+  readonly readEndPoints: (catalog: Catalog) => Promise<readonly EndPoints[]>;
+  readonly plans: TargetPlans;
+  /** How often asking has scanned each of the target's indexes so far, by OID. */
+  readonly ownScans: OwnScans;
+  /** Why nothing that rests on this source may be trusted; null where there is no such reason. */
+  readonly doubt: string | null;
+}
+
+/** @param session an `observe` session on the target */
+export const liveTarget = (session: Session, workloadOf: WorkloadSource): TargetSource => {
+  const ownScans: OwnScans = new Map();
+  return {
+    session,
+    readCatalog: () => readCatalog(session),
+    readWorkload: workloadOf,
+    readEndPoints: (catalog) => readEndPoints(session, catalog, ownScans),
+    plans: explainOnTarget(session, ownScans),
+    ownScans,
+    doubt: null,
+  };
+};
+
+/** A target that need not be there. */
+export const snapshotTarget = (snapshot: Snapshot): TargetSource => ({
+  session: null,
+  readCatalog: () => Promise.resolve(snapshot.catalog),
+  readWorkload: () => Promise.resolve(snapshot.workload),
+  readEndPoints: () => Promise.resolve(snapshot.endPoints),
+  plans: (questions) =>
+    Promise.resolve(
+      questions.map(
+        (question) =>
+          snapshot.plans.get(planKey(question)) ?? {
+            kind: "refused",
+            reason: snapshot.redacted
+              ? "the snapshot was taken without values"
+              : "it was not asked when the snapshot was taken",
+          },
+      ),
+    ),
+  ownScans: new Map(),
+  doubt: snapshot.redacted
+    ? "the snapshot holds no values: common values and histograms are missing, so that selectivities are the planner's defaults"
+    : null,
+});

@@ -7,7 +7,7 @@ const flip = (key: IndexKey): IndexKey => ({
 });
 
 /** The same order read backwards, which a B-tree scan can do at the same cost. */
-export const reversed = (keys: readonly IndexKey[]): IndexKey[] => keys.map(flip);
+const reversed = (keys: readonly IndexKey[]): IndexKey[] => keys.map(flip);
 
 /** Sort columns as index keys, of the two equal forms the one whose first key ascends. */
 export const sortKeys = (order: readonly SortColumn[]): IndexKey[] => {
@@ -15,7 +15,7 @@ export const sortKeys = (order: readonly SortColumn[]): IndexKey[] => {
   return keys[0]?.direction === "desc" ? reversed(keys) : keys;
 };
 
-export const sameKey = (a: IndexKey, b: IndexKey): boolean =>
+const sameKey = (a: IndexKey, b: IndexKey): boolean =>
   a.column === b.column && a.direction === b.direction && a.nulls === b.nulls;
 
 /** Whether `keys` are the first keys of `longer`, read in either direction. */

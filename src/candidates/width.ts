@@ -17,7 +17,7 @@ const ordinaryNumericBytes = 512;
 const ordinaryNumericAverage = 32;
 
 /** The most bytes a stored value of this column can take, or null when nothing bounds it. */
-export const columnMaxBytes = (column: Column): number | null => {
+const columnMaxBytes = (column: Column): number | null => {
   if (column.maxBytes !== null) return column.maxBytes;
   const average = column.statistics?.averageWidth;
   return column.baseType === "numeric" && average !== undefined && average <= ordinaryNumericAverage

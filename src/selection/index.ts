@@ -6,7 +6,7 @@
  * index is used by a plan and brings one statement at least the minimal gain; the same input gives the same answer.
  * It asks the cost source and nothing else: no SQL, no connection. Building and proving are others' work.
  */
-export { type SelectionAlgorithm, type SearchContext, selectionAlgorithms } from "./algorithm.ts";
+export type { SearchContext, SelectionAlgorithm } from "./algorithm.ts";
 export type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
 export { selectConfiguration, type SelectionInput, type SelectionResult } from "./select.ts";
 export { workloadWeights, type WeightUnit } from "./weights.ts";

@@ -293,7 +293,7 @@ describe("whatever the workload", () => {
     );
   });
 
-  it("without the gate it finds the optimum of at least nine in ten small problems, and is within a hundredth on average", async () => {
+  it("without the gate it finds the optimum of at least 19 in 20 small problems, and misses by less than 1 % on average", async () => {
     const gaps: number[] = [];
     await fc.assert(
       fc.asyncProperty(problem, async ({ candidates, statements, budget }) => {
@@ -311,7 +311,7 @@ describe("whatever the workload", () => {
       { numRuns: 200, seed: 7 },
     );
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
-    expect(gaps.filter((gap) => gap <= 0).length / gaps.length).toBeGreaterThanOrEqual(0.9);
-    expect(mean).toBeLessThanOrEqual(0.01);
+    expect(gaps.filter((gap) => gap <= 0).length / gaps.length).toBeGreaterThanOrEqual(0.95);
+    expect(mean).toBeLessThanOrEqual(0.008);
   });
 });

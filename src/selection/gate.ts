@@ -81,6 +81,8 @@ export const examine = async (input: Examined): Promise<Examination> => {
 
 export interface GateLimits {
   readonly minimumGain: number;
+  /** An index must save at least this share of the whole workload: the planner knows nothing of the writes that it costs. */
+  readonly minimumShare: number;
   readonly maximumHarm: number;
 }
 
@@ -108,6 +110,15 @@ export const weakestLink = (
         reason: `a statement that uses it would cost ${harmed.costAfter.toFixed(0)} instead of ${harmed.costBefore.toFixed(0)}`,
       };
     }
+  }
+  const whole = statements.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0);
+  const [least] = bySaving;
+  if (least !== undefined && least.saving < limits.minimumShare * whole) {
+    return {
+      number: least.number,
+      code: "gain_too_small",
+      reason: `beside the other indexes it saves ${((100 * least.saving) / whole).toPrecision(1)} % of the workload (${percent(limits.minimumShare)} are asked for)`,
+    };
   }
   const weak = bySaving.find(({ gain }) => gain < limits.minimumGain);
   if (weak === undefined) return null;

@@ -24,6 +24,8 @@ export interface SelectionInput {
   readonly drops?: readonly ProposedDrop[];
   /** An index must make one statement it serves cheaper by this share, compared with the configuration without it. Default 0.2. */
   readonly minimumGain?: number;
+  /** An index must save this share of the whole workload's cost, beside the others. Default 0.001. */
+  readonly minimumShare?: number;
   /** No statement may become dearer than its present cost by more than this share. Default 0.1. */
   readonly maximumHarm?: number;
   /**
@@ -67,7 +69,11 @@ const nothing: ReadonlySet<never> = new Set<never>();
  */
 export const selectConfiguration = async (input: SelectionInput): Promise<SelectionResult> => {
   const { candidates, costs, clock, signal } = input;
-  const limits = { minimumGain: input.minimumGain ?? 0.2, maximumHarm: input.maximumHarm ?? 0.1 };
+  const limits = {
+    minimumGain: input.minimumGain ?? 0.2,
+    minimumShare: input.minimumShare ?? 0.001,
+    maximumHarm: input.maximumHarm ?? 0.1,
+  };
   const startedMs = clock.monotonicMs();
   const exhausted = (): boolean =>
     signal?.aborted === true ||

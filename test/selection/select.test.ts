@@ -119,6 +119,14 @@ describe("the reasons for what is not chosen", () => {
     expect(created(await select([a], statements, { minimumGain: 0.1 }))).toEqual(["a"]);
   });
 
+  it("gain_too_small: it halves a statement that is next to nothing in the whole workload", async () => {
+    const statements = { s: [{ needs: [], cost: 1_000_000 }], t: [plain, { needs: [a], cost: 50 }] };
+    const result = await select([a], statements);
+    expect(reasons(result)).toEqual({ a: "gain_too_small" });
+    expect(result.declined[0]?.reason).toContain("of the workload");
+    expect(created(await select([a], statements, { minimumShare: 0 }))).toEqual(["a"]);
+  });
+
   it("redundant: another one does as well, and it is named", async () => {
     const result = await select([a, b], { s: [plain, { needs: [a], cost: 10 }, { needs: [b], cost: 12 }] });
     expect(reasons(result)).toEqual({ b: "redundant" });

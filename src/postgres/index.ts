@@ -4,6 +4,7 @@
  * The only way into a database: connections with settled time-outs, what a server can do, identifiers and literals, the one renderer of DDL,
  * and the meaning of SQLSTATEs. Knows nothing of what IndexPilot wants. Statements that belong to one stage live in that stage.
  */
+export * from "./array-text.ts";
 export * from "./catalog/index.ts";
 export * from "./connection.ts";
 export * from "./ddl.ts";

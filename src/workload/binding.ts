@@ -9,7 +9,7 @@ import {
   parseStatement,
   substituteParameters,
 } from "../sql/index.ts";
-import { arrayText } from "./array-text.ts";
+import { arrayText } from "../postgres/index.ts";
 import type { Resolver } from "./resolution.ts";
 import {
   ascendingValues,

@@ -1,5 +1,5 @@
 import type { Catalog, Column, ColumnStatistics } from "../domain/index.ts";
-import { arrayElements } from "./array-text.ts";
+import { arrayElements } from "../postgres/index.ts";
 
 const integers = new Set(["int2", "int4", "int8"]);
 const numbers = new Set([...integers, "numeric", "float4", "float8"]);

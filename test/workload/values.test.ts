@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { arrayElements, arrayText } from "../../src/workload/array-text.ts";
+import { arrayElements, arrayText } from "../../src/postgres/index.ts";
 import { searchPathNames, settingFor } from "../../src/workload/search-path.ts";
 import { ascendingValues, drawValue, guessedValue, readableAs } from "../../src/workload/values.ts";
 

@@ -1,5 +1,5 @@
 import type { Binding, BindingSource, Catalog, Column } from "../domain/index.ts";
-import { quoteLiteral } from "../postgres/index.ts";
+import { arrayText, quoteLiteral } from "../postgres/index.ts";
 import { type Random, seededRandom, seedFrom } from "../runtime/index.ts";
 import {
   parameterUses,
@@ -9,7 +9,6 @@ import {
   parseStatement,
   substituteParameters,
 } from "../sql/index.ts";
-import { arrayText } from "../postgres/index.ts";
 import type { Resolver } from "./resolution.ts";
 import {
   ascendingValues,

@@ -36,7 +36,7 @@ const histogramIsPartial = (table: Table, name: string): boolean => {
 };
 
 // Two probes of an index, which raise its idx_scan by two. Takes ACCESS SHARE; needs SELECT on the table (pg_read_all_data). Many dead rows at an
-// end make a probe slow, hence the time-out.
+// end make a probe slow, hence the time-out. The names of its columns tell the observation (`workload`) that it is ours.
 const probe = (table: Table, column: string): string => {
   const value = `t.${quoteIdentifier(column)}`;
   const end = (direction: string): string =>
@@ -46,7 +46,7 @@ const probe = (table: Table, column: string): string => {
     set local statement_timeout = '500ms'; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
     set local max_parallel_workers_per_gather = 0; set local datestyle = 'ISO, MDY'; set local intervalstyle = postgres;
     ${ownScansSql}
-    select ${end("asc")} as lowest, ${end("desc")} as highest;
+    select ${end("asc")} as indexpilot_lowest, ${end("desc")} as indexpilot_highest;
     ${ownScansSql}
     commit`;
 };
@@ -76,8 +76,8 @@ export const readEndPoints = async (session: Session, catalog: Catalog, ledger: 
         // The last four: counters, the answer, counters, commit.
         const [before = [], answer = [], after = []] = results.slice(-4);
         addOwnScans(ledger, before, after);
-        const [row] = answer as { lowest: string | null; highest: string | null }[];
-        const { lowest = null, highest = null } = row ?? {};
+        const [row] = answer as { indexpilot_lowest: string | null; indexpilot_highest: string | null }[];
+        const { indexpilot_lowest: lowest = null, indexpilot_highest: highest = null } = row ?? {};
         if (lowest === null || highest === null) continue;
         found.push({ table: { schema: table.schema, name: table.name }, column, lowest, highest });
       } catch (error) {

@@ -71,6 +71,16 @@ describe.each([15, 18])("a snapshot of PostgreSQL %i", (major) => {
     rmSync(directory, { recursive: true });
   });
 
+  test("does not take what it asked itself for the application's, even as the only role", async () => {
+    const alone = ["--url", server.url()];
+    const labels = async (): Promise<unknown> => {
+      const { out } = await indexpilot(["advise", ...alone, "--json"]);
+      return (JSON.parse(out) as { queries: { text: string }[] }).queries.map(({ text }) => text).toSorted();
+    };
+    expect(await labels()).toHaveLength(traffic.length);
+    expect(await labels()).toHaveLength(traffic.length);
+  });
+
   test("gives the advice that the target itself gives, without any connection", async () => {
     const live = await indexpilot(["advise", ...url, "--json"]);
     await server.stop();

@@ -1,8 +1,9 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
+import type { DeclinedCandidate } from "../../domain/index.ts";
 import { type Advice, confidenceOf, queryName } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
 import { describeIndex } from "./outcome-view.ts";
-import { table, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 const percent = (before: number, after: number): string =>
   before === 0 ? "0 %" : `${(((after - before) / before) * 100).toFixed(1)} %`;
@@ -80,14 +81,19 @@ const showCreate = (advice: Advice, terminal: Terminal): void => {
 const showDeclined = (advice: Advice, terminal: Terminal): void => {
   const { declined } = advice.configuration;
   if (declined.length === 0) return;
-  const byCode = new Map<string, number>();
-  for (const one of declined) byCode.set(one.code, (byCode.get(one.code) ?? 0) + 1);
-  const counts = [...byCode].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${String(count)} ${code}`);
-  terminal.out(`\n${terminal.colors.bold("Declined")}: ${counts.join(", ")}; one of each (all with --json):`);
-  const rows = [...byCode.keys()].map((code) => {
-    const example = declined.find((one) => one.code === code);
-    if (example === undefined) throw new Error("a code without an example");
-    return [describeIndex(example.definition), code, example.reason];
-  });
-  terminal.out(table([{ title: "index" }, { title: "code" }, { title: "reason", flexible: true }], rows, terminal));
+  terminal.out(
+    `\n${terminal.colors.bold("Declined")}: ${String(declined.length)} candidates, one of each kind (all with --json)`,
+  );
+  showOneOfEach(declined, terminal);
+};
+
+/** For each reason code one candidate, with its whole reason, and how many more there are. */
+export const showOneOfEach = (declined: readonly DeclinedCandidate[], terminal: Terminal): void => {
+  for (const code of new Set(declined.map((one) => one.code))) {
+    const [example, ...others] = declined.filter((one) => one.code === code);
+    if (example === undefined) continue;
+    const more = others.length === 0 ? "" : ` and ${String(others.length)} more`;
+    terminal.out(`  ${terminal.colors.yellow(code)}${terminal.colors.dim(more)}: ${describeIndex(example.definition)}`);
+    terminal.out(`    ${terminal.colors.dim(example.reason)}`);
+  }
 };

@@ -3,6 +3,7 @@ import { ExitCode } from "../../errors.ts";
 import { adviceDocument } from "../../pilot/index.ts";
 import { systemClock } from "../../runtime/index.ts";
 import { type DemoQuery, type DemoReport, runDemo } from "../../simulator/index.ts";
+import { showOneOfEach } from "./advice-view.ts";
 import type { CommandContext } from "./context.ts";
 import {
   buildDocument,
@@ -107,21 +108,21 @@ const showIndexes = ({ apply }: DemoReport, terminal: Terminal): void => {
   const rows = apply.builds.map(({ deployment, outcome }) => {
     const pursued = apply.verdicts.find((one) => one.deployment.id === deployment.id);
     return [
-      describeIndex(deployment.intended),
       deployment.sizeBytes === null ? "" : formatSize(deployment.sizeBytes),
       deployment.predictedBytes === null ? "" : formatSize(deployment.predictedBytes),
       deployment.buildMs === null ? outcome.kind : formatDuration(deployment.buildMs),
       pursued === undefined ? "" : `${shortVerdict(pursued.verdict)}, ${pursued.result}`,
+      describeIndex(deployment.intended),
     ];
   });
   terminal.out(
     table(
       [
-        { title: "index", flexible: true },
         { title: "size", align: "right" },
         { title: "predicted", align: "right" },
         { title: "built in", align: "right" },
         { title: "verdict" },
+        { title: "index", flexible: true },
       ],
       rows,
       terminal,
@@ -131,13 +132,8 @@ const showIndexes = ({ apply }: DemoReport, terminal: Terminal): void => {
 
 const showDeclinedExamples = ({ apply }: DemoReport, terminal: Terminal): void => {
   const { declined } = apply.advice.configuration;
-  const codes = [...new Set(declined.map((one) => one.code))];
   terminal.out(`\n${terminal.colors.bold("Declined")}: ${String(declined.length)} candidates, one of each kind`);
-  const rows = codes.flatMap((code) => {
-    const one = declined.find((candidate) => candidate.code === code);
-    return one === undefined ? [] : [[describeIndex(one.definition), code, one.reason]];
-  });
-  terminal.out(table([{ title: "index" }, { title: "code" }, { title: "reason", flexible: true }], rows, terminal));
+  showOneOfEach(declined, terminal);
 };
 
 /** The same as one JSON document. */

@@ -4,7 +4,7 @@ import { systemClock } from "../../runtime/index.ts";
 /** Where a command writes. Results go to `out`; progress and remarks to `err`, so that `--json` stays one document. */
 export interface Terminal {
   readonly colors: ReturnType<typeof createColors>;
-  /** Columns to fill; 100 where the output is not a terminal. */
+  /** Columns to fill; unlimited where the output is not a terminal, so that nothing is lost to a pipe. */
   readonly width: number;
   out(text: string): void;
   err(text: string): void;
@@ -24,7 +24,7 @@ export const openTerminal = (environment: Readonly<Record<string, string | undef
   };
   return {
     colors,
-    width: Math.min(process.stdout.columns || 100, 160),
+    width: process.stdout.isTTY ? Math.min(process.stdout.columns || 100, 160) : Number.POSITIVE_INFINITY,
     out: (text) => {
       clear();
       process.stdout.write(`${text}\n`);

@@ -72,7 +72,8 @@ export const catalogue = {
     exitCode: ExitCode.connection,
     retryable: false,
     message: (p) => `TLS with the server failed: ${p.cause}`,
-    remedy: () => "check sslmode, and give your own authority's certificate with sslrootcert=/path/ca.pem",
+    remedy: () =>
+      "write the host as its certificate names it, check sslmode, and give your own authority's certificate with sslrootcert=/path/ca.pem (or PGSSLROOTCERT)",
   }),
   connection_lost: entry<{ cause: string }>({
     exitCode: ExitCode.connection,
@@ -89,8 +90,10 @@ export const catalogue = {
   pooler_in_between: entry<Record<string, never>>({
     exitCode: ExitCode.unsuitable,
     retryable: false,
-    message: () => "a connection pooler stands between us and the server (the backend changes between statements)",
-    remedy: () => "connect to PostgreSQL directly: a transaction pooler loses session locks and settings",
+    message: () =>
+      "a connection pooler stands between us and the server (it announces another backend than the one that answers)",
+    remedy: () =>
+      "connect to PostgreSQL itself, by the host and port that the pooler is configured with: in transaction mode it loses session locks and settings, and session mode cannot be told from that",
   }),
   server_too_old: entry<{ version: string }>({
     exitCode: ExitCode.unsuitable,

@@ -2,7 +2,7 @@ import pg from "pg";
 import { failure, IndexPilotError } from "../errors.ts";
 import type { ConnectionTarget } from "./connection.ts";
 import { quoteLiteral } from "./identifier.ts";
-import { classifySqlState, sqlStateOf } from "./sqlstate.ts";
+import { classifySqlState, SqlState, sqlStateOf } from "./sqlstate.ts";
 
 /**
  * What a session is for, which decides its time-outs.
@@ -41,6 +41,9 @@ const connectionFailure = (target: ConnectionTarget, error: unknown): IndexPilot
   if (error instanceof IndexPilotError) return error;
   const cause = error instanceof Error ? error.message : String(error);
   const state = sqlStateOf(error);
+  // PostgreSQL takes every well-formed start of a session; pgbouncer refuses one with options.
+  if (state === SqlState.protocolViolation && target.config.options !== undefined)
+    return failure("pooler_in_between", {}, error);
   if (state !== null) {
     switch (classifySqlState(state)) {
       case "authentication":

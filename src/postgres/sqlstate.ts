@@ -3,6 +3,7 @@
  * nobody matches on message texts.
  */
 export const SqlState = {
+  protocolViolation: "08P01",
   undefinedTable: "42P01",
   undefinedColumn: "42703",
   undefinedObject: "42704",
@@ -26,7 +27,8 @@ export const SqlState = {
 /** The SQLSTATE of an error raised by the driver, or null when it did not come from the server. */
 export const sqlStateOf = (error: unknown): string | null => {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  // No class begins with E; the system's errors do, and EPIPE has five letters too.
+  return typeof code === "string" && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : null;
 };
 
 export type SqlStateClass = "authentication" | "catalog" | "connection" | "resources" | "other";

@@ -17,6 +17,15 @@ export interface ColumnStatistics {
   readonly mostCommonElements: string | null;
   readonly mostCommonElementFrequencies: readonly number[] | null;
   readonly elementCountHistogram: readonly number[] | null;
+  /** Ranges and multiranges only, and only where the role may read `pg_statistic` (pg_read_all_data may). */
+  readonly ranges?: RangeStatistics;
+}
+
+/** The two histograms of a range column; array literals of `double precision` and of the range type. */
+export interface RangeStatistics {
+  readonly emptyFraction: number | null;
+  readonly lengths: string | null;
+  readonly bounds: string | null;
 }
 
 export interface Column {
@@ -66,6 +75,8 @@ export interface ExistingIndex {
   /** `pg_constraint.conname` where a constraint owns the index. */
   readonly constraint: string | null;
   readonly exclusion: boolean;
+  /** `pg_get_constraintdef` of the constraint that owns the index. */
+  readonly constraintDefinition?: string | null;
   readonly replicaIdentity: boolean;
   readonly clustered: boolean;
   readonly extensionOwned: boolean;
@@ -124,8 +135,34 @@ export interface Table extends TableName {
   /** `pg_get_partkeydef` of a partitioned table. */
   readonly partitionKey: string | null;
   readonly rowLevelSecurity: boolean;
+  /** Row-level security holds for the owner, too. */
+  readonly forcedRowLevelSecurity?: boolean;
+  readonly policies?: readonly Policy[];
+  /** A hypertable (and its chunks) or a distributed table: plans and DDL are the extension's business; advise, never write. */
+  readonly managedBy?: "timescaledb" | "citus" | null;
   /** `pg_get_constraintdef` of the table's own CHECK constraints, which the planner uses to leave out inheritance children. */
   readonly checks?: readonly { readonly name: string; readonly definition: string }[];
+}
+
+/** A row-level security policy; expressions as `pg_get_expr` writes them. */
+export interface Policy {
+  readonly name: string;
+  readonly permissive: boolean;
+  readonly command: "all" | "select" | "insert" | "update" | "delete";
+  /** Empty means everybody. */
+  readonly roles: readonly string[];
+  readonly using: string | null;
+  readonly check: string | null;
+}
+
+export interface Role {
+  readonly name: string;
+  /** Superuser or BYPASSRLS. */
+  readonly bypassesRowSecurity: boolean;
+  /** Roles whose privileges it has without SET ROLE; predefined roles left out. */
+  readonly memberOf: readonly string[];
+  /** Planner settings that `alter role … set` gives its sessions in this database. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface EnumType extends TableName {
@@ -135,6 +172,38 @@ export interface EnumType extends TableName {
 export interface DomainType extends TableName {
   readonly baseType: string;
   readonly notNull: boolean;
+  /** Qualified and quoted, where it is not the base type's own. */
+  readonly collation?: string | null;
+  readonly checks?: readonly { readonly name: string; readonly definition: string }[];
+}
+
+/** A type with input and output functions of its own, in C as a rule: how `pg_type` says it is stored. */
+export interface BaseType extends TableName {
+  /** Bytes, −1 for variable length. */
+  readonly length: number;
+  readonly byValue: boolean;
+  readonly alignment: "char" | "int2" | "int4" | "double";
+  readonly storage: "plain" | "main" | "extended" | "external";
+}
+
+/** A collation, composite or range type, operator, cast and the like, as the statement that makes it. */
+export interface SchemaObject {
+  readonly kind: "collation" | "type" | "aggregate" | "operator" | "cast" | "operator class";
+  /** For people: `schema.name`, with argument types where they matter. Collations: quoted. */
+  readonly name: string;
+  readonly definition: string;
+}
+
+/** A function that returns something else than a trigger, and that no extension made. */
+export interface Routine {
+  /** For people: `schema.name(argument types)`. */
+  readonly name: string;
+  readonly language: string;
+  readonly volatility: "immutable" | "stable" | "volatile";
+  /** The statement that makes it, up to the body. */
+  readonly header: string;
+  /** What follows the header; null for languages other than SQL and PL/pgSQL. */
+  readonly body: string | null;
 }
 
 export interface ExtendedStatistics extends TableName {
@@ -152,9 +221,14 @@ export interface ExtendedStatisticsData {
   readonly dependencies: string | null;
   /** Null also where it holds values of user-defined types, whose OIDs mean nothing elsewhere. */
   readonly mostCommonValues: string | null;
+  /** Of its expressions, in their order; absent where there are none or the role may not read them. */
+  readonly expressions?: readonly (ColumnStatistics | null)[];
 }
 
 export interface View extends TableName {
+  readonly owner?: string;
+  /** Options such as `security_barrier=true`. */
+  readonly options?: readonly string[];
   readonly definition: string;
 }
 
@@ -169,11 +243,25 @@ export interface Catalog {
   /** Settings that change plans, by name, as `current_setting` shows them for the observing role. */
   readonly plannerSettings: Readonly<Record<string, string>>;
   readonly schemas: readonly string[];
-  readonly extensions: readonly { readonly name: string; readonly schema: string; readonly version: string }[];
+  /** `bringsTypes`: also types, operators or access methods, so that it matters to plans. */
+  readonly extensions: readonly {
+    readonly name: string;
+    readonly schema: string;
+    readonly version: string;
+    readonly bringsTypes?: boolean;
+  }[];
   readonly enums: readonly EnumType[];
   readonly domains: readonly DomainType[];
   /** Ordinary, partitioned and materialised relations of user schemas, ours left out. */
   readonly tables: readonly Table[];
   readonly views: readonly View[];
   readonly extendedStatistics: readonly ExtendedStatistics[];
+  readonly baseTypes?: readonly BaseType[];
+  readonly objects?: readonly SchemaObject[];
+  readonly routines?: readonly Routine[];
+  /** All but the predefined ones. */
+  readonly roles?: readonly Role[];
+  readonly foreignTables?: readonly TableName[];
+  /** Extensions that take tables over; see {@link Table.managedBy}. */
+  readonly managedBy?: readonly ("timescaledb" | "citus")[];
 }

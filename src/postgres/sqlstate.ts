@@ -13,6 +13,7 @@ export const SqlState = {
   duplicateTable: "42P07",
   duplicateObject: "42710",
   duplicateSchema: "42P06",
+  duplicateFunction: "42723",
   uniqueViolation: "23505",
   lockNotAvailable: "55P03",
   queryCanceled: "57014",

@@ -5,6 +5,8 @@ export interface Step {
   /** What people call the thing it makes, e.g. `table public.orders`. */
   readonly object: string;
   readonly sql: string;
+  /** What comes near enough where `sql` cannot be done, best first. */
+  readonly otherwise?: readonly string[];
 }
 
 export interface FailedStep {
@@ -55,14 +57,35 @@ export const attempt = async (session: Session, steps: readonly Step[]): Promise
   return failed;
 };
 
-/** Runs steps that may depend on one another in any order, as long as each round gets some further; answers what is left. */
+/**
+ * Runs steps that may depend on one another in any order, as long as each round gets some further, then those left in their next best form.
+ * Answers the steps that failed as they were, whether or not another form did.
+ */
 export const attemptInAnyOrder = async (session: Session, steps: readonly Step[]): Promise<FailedStep[]> => {
+  const original = new Map<Step, FailedStep>();
   for (let pending = steps; ;) {
     const failed = await attempt(session, pending);
-    if (failed.length === 0 || failed.length === pending.length) return failed;
-    pending = failed.map((one) => one.step);
+    const replaced = [...original.values()];
+    if (failed.length === 0) return [...new Set(replaced)];
+    if (failed.length < pending.length) {
+      pending = failed.map((one) => one.step);
+      continue;
+    }
+    if (failed.every(({ step }) => (step.otherwise ?? []).length === 0)) {
+      return [...new Set([...replaced, ...failed.map((one) => original.get(one.step) ?? one)])];
+    }
+    pending = failed.map((one) => {
+      const [sql, ...otherwise] = one.step.otherwise ?? [];
+      if (sql === undefined) return one.step;
+      const next = { object: one.step.object, sql, otherwise };
+      original.set(next, original.get(one.step) ?? one);
+      return next;
+    });
   }
 };
+
+/** SQLSTATE of a call of a function that the shadow has no body of. */
+export const NO_BODY = "IP002";
 
 /** Their messages name objects only; all others may quote a value of the user's. */
 const nameable = new Set<string>([
@@ -71,6 +94,7 @@ const nameable = new Set<string>([
   SqlState.undefinedColumn,
   SqlState.undefinedObject,
   SqlState.undefinedSchema,
+  NO_BODY,
 ]);
 
 /** Why the server refused a statement, without any value of the user's. */

@@ -1,10 +1,19 @@
 import { join } from "node:path";
-import { definitionId, type HypotheticalIndex, type IndexDefinition, type Table } from "../domain/index.ts";
+import {
+  definitionId,
+  type HypotheticalIndex,
+  type IndexDefinition,
+  type Table,
+  type TableName,
+  tableId,
+} from "../domain/index.ts";
 import { renderCreateIndex, type Session } from "../postgres/index.ts";
 import { attempt } from "./attempt.ts";
-import { estimateBtreeSize } from "./btree-size.ts";
-import type { EndPointsOf } from "./end-points.ts";
+import type { EndPoints, EndPointsOf } from "./end-points.ts";
+import type { ExpressionType } from "./expression.ts";
+import { estimateIndexSize, type IndexSize } from "./index-size.ts";
 import { makeLeaves } from "./leaves.ts";
+import { moveToFreshFiles, writeBrin, writeGin } from "./metapages.ts";
 import type { ShadowRelation } from "./relations.ts";
 import { type RelationSize, writeRelationSizes } from "./statistics.ts";
 import { setLength, writeTree } from "./storage.ts";
@@ -27,6 +36,8 @@ export interface CandidateOrder {
   readonly planName: string;
   /** The table itself, or a partitioned table's partitions that have storage. */
   readonly tables: readonly StoredTable[];
+  /** Rows that the predicate lets in, by table; empty without a predicate. */
+  readonly predicateRows: ReadonlyMap<string, number>;
 }
 
 const tableSize = ({ table, relation }: StoredTable): RelationSize => ({
@@ -42,6 +53,8 @@ interface PartRow {
   readonly name: string;
   readonly table_oid: number;
   readonly path: string | null;
+  readonly method: string;
+  readonly expression_types: ExpressionType[];
 }
 
 const partStatement = `
@@ -50,8 +63,11 @@ with recursive part (root, oid) as (
   union all
   select p.root, h.inhrelid from part p join pg_inherits h on h.inhparent = p.oid
 )
-select p.root, c.oid, c.relname as name, x.indrelid as table_oid, pg_relation_filepath(c.oid) as path
-  from part p join pg_class c on c.oid = p.oid join pg_index x on x.indexrelid = p.oid
+select p.root, c.oid, c.relname as name, x.indrelid as table_oid, pg_relation_filepath(c.oid) as path, m.amname as method,
+       (select coalesce(json_agg(json_build_object('type', t.typname, 'bytes', t.typlen) order by a.attnum), '[]')
+          from pg_attribute a join pg_type t on t.oid = pg_temp.base_type(a.atttypid)
+         where a.attrelid = c.oid and a.attnum <= x.indnkeyatts and x.indkey[a.attnum - 1] = 0) as expression_types
+  from part p join pg_class c on c.oid = p.oid join pg_index x on x.indexrelid = p.oid join pg_am m on m.oid = c.relam
  order by c.oid`;
 
 // PostgreSQL names a partition's index after its columns, as it may have named another one elsewhere.
@@ -59,6 +75,25 @@ const hideStatement = `
 with hidden as (update pg_index set indisvalid = false where indexrelid = any ($1))
 update pg_class set relname = $2 || oid where oid = any ($1) and relname <> all ($3)
 returning oid, relname as name`;
+
+/** Methods whose metapage the planner reads, and whose build leaves it in the buffers. */
+const buffered = new Set(["gin", "brin"]);
+
+/** The ends that the planner would ask a candidate for: only of whole B-trees in the type's own order. */
+const endsFor = ({ method, keys, where }: IndexDefinition, table: TableName, ends: EndPointsOf): EndPoints | null => {
+  const [leading] = keys;
+  const isPlain = keys.every((key) => key.expression === undefined && key.opclass === undefined);
+  return leading === undefined || method !== "btree" || where !== undefined || !isPlain
+    ? null
+    : ends(table, leading.column);
+};
+
+const writeIndex = (file: string, method: string, size: IndexSize, leaf: Buffer | null): void => {
+  if (method === "btree") writeTree(file, size.pages, size.height, leaf);
+  else if (size.gin !== undefined) writeGin(file, size.pages, size.gin);
+  else if (size.revmapPages !== undefined) writeBrin(file, size.pages, size.revmapPages);
+  else setLength(file, size.pages);
+};
 
 /**
  * Builds candidates on empty tables, then gives each the size and height that it would have, and hides it. Those that cannot be built are left
@@ -85,10 +120,19 @@ export const buildCandidates = async (
       })),
     );
     const names = orders.map((order) => order.planName);
-    const parts = (await session.query<PartRow>(partStatement, [names])).filter(
-      (part) => !known.existing.has(part.oid),
-    );
-    const fresh = parts.filter((part) => !known.candidates.has(part.oid)).map((part) => part.oid);
+    const readParts = async (): Promise<PartRow[]> =>
+      (await session.query<PartRow>(partStatement, [names])).filter((part) => !known.existing.has(part.oid));
+    let parts = await readParts();
+    const isFresh = (part: PartRow): boolean => !known.candidates.has(part.oid);
+    const moved = parts.filter((part) => isFresh(part) && part.path !== null && buffered.has(part.method));
+    if (moved.length > 0) {
+      await moveToFreshFiles(
+        session,
+        moved.map((part) => part.oid),
+      );
+      parts = await readParts();
+    }
+    const fresh = parts.filter(isFresh).map((part) => part.oid);
     const renamed = new Map(
       (
         await session.query<{ oid: number; name: string }>(hideStatement, [fresh, `${names[0] ?? ""}_part_`, names])
@@ -98,24 +142,29 @@ export const buildCandidates = async (
       session,
       dataDirectory,
       parts.flatMap((part) => {
-        const leading = orders.find((order) => order.planName === part.root)?.definition.keys[0]?.column;
+        const definition = orders.find((order) => order.planName === part.root)?.definition;
         const table = tables.get(part.table_oid)?.table;
-        const ends = leading === undefined || table === undefined ? null : endPoints(table, leading);
-        return ends === null || known.candidates.has(part.oid) ? [] : [{ oid: part.oid, ends }];
+        const ends = definition === undefined || table === undefined ? null : endsFor(definition, table, endPoints);
+        return ends === null || !isFresh(part) ? [] : [{ oid: part.oid, ends }];
       }),
     );
     const sizes: RelationSize[] = [];
-    const built = orders.flatMap(({ definition, planName }): BuiltCandidate[] => {
+    const built = orders.flatMap(({ definition, planName, predicateRows }): BuiltCandidate[] => {
       const own = parts.filter((part) => part.root === planName);
       if (own.length === 0) return [];
       let estimatedBytes = 0;
+      let uncertain: string | undefined;
       for (const part of own) {
         const stored = tables.get(part.table_oid);
         if (stored === undefined || part.path === null) continue;
-        const size = estimateBtreeSize(stored.table, definition);
+        const size = estimateIndexSize(stored.table, definition, {
+          rows: predicateRows.get(tableId(stored.table)) ?? null,
+          expressionTypes: part.expression_types,
+        });
         estimatedBytes += size.bytes;
-        if (known.candidates.has(part.oid)) continue;
-        writeTree(join(dataDirectory, part.path), size.pages, size.height, leaves.get(part.oid) ?? null);
+        uncertain ??= size.uncertain;
+        if (!isFresh(part)) continue;
+        writeIndex(join(dataDirectory, part.path), part.method, size, leaves.get(part.oid) ?? null);
         sizes.push({ oid: part.oid, pages: size.pages, tuples: size.rows, allVisiblePages: 0 });
       }
       return [
@@ -124,6 +173,7 @@ export const buildCandidates = async (
           definition,
           estimatedBytes,
           planName,
+          ...(uncertain === undefined ? {} : { uncertain }),
           parts: own.map(({ oid, name }) => ({ oid, name: renamed.get(oid) ?? name })),
         },
       ];

@@ -1,6 +1,7 @@
 import type { Catalog } from "../domain/index.ts";
 import { quoteIdentifier, quoteLiteral, type Session, sqlStateOf } from "../postgres/index.ts";
 import type { Step } from "./attempt.ts";
+import type { Available } from "./schema.ts";
 
 export const SHADOW_DATABASE = "shadow";
 
@@ -52,23 +53,34 @@ export const createShadowDatabase = async (
 /** Not for a session to set, or without effect on costs. */
 const notCopied = new Set(["block_size", "jit"]);
 
-/** The target's settings, for the session that plans. */
+/** The target's settings, for each later session of the shadow's database. */
 export const settingSteps = (catalog: Catalog): Step[] =>
   Object.entries(catalog.plannerSettings)
     .filter(([name]) => !notCopied.has(name))
     .map(([name, value]) => ({
       object: `setting ${name}`,
-      sql: `select set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`,
+      sql: `alter database ${quoteIdentifier(SHADOW_DATABASE)} set ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
     }));
 
-/** Which of the catalogue's column types the server can resolve, and how its collations are written. */
-export const readAvailable = async (
-  session: Session,
-  catalog: Catalog,
-): Promise<{ types: Set<string>; collations: Map<string, string> }> => {
+// As the target writes it, or without a modifier, which a stand-in does not take. An unknown type is no error, a modifier too many is.
+const installTypes = `
+create function pg_temp.known_type(given text) returns text language plpgsql as $function$
+begin
+  return case when to_regtype(given) is not null then given end;
+exception when others then
+  return case when to_regtype(regexp_replace(given, '\\([^()"]*\\)((\\[\\])*)$', '\\1')) is not null
+              then regexp_replace(given, '\\([^()"]*\\)((\\[\\])*)$', '\\1') end;
+end $function$`;
+
+export const installAvailable = async (session: Session): Promise<void> => {
+  await session.script(installTypes);
+};
+
+/** Which of the catalogue's column types the server can resolve by now, and how its collations are written. */
+export const readAvailable = async (session: Session, catalog: Catalog): Promise<Available> => {
   const wanted = [...new Set(catalog.tables.flatMap((table) => table.columns.map((column) => column.type)))];
-  const types = await session.query<{ type: string }>(
-    "select type from unnest($1::text[]) as type where to_regtype(type) is not null",
+  const types = await session.query<{ type: string; known: string }>(
+    "select type, known from unnest($1::text[]) as type cross join pg_temp.known_type(type) as known where known is not null",
     [wanted],
   );
   const collations = await session.query<{ name: string; quoted: string }>(
@@ -77,7 +89,7 @@ export const readAvailable = async (
       where c.collencoding in (-1, (select encoding from pg_database where datname = current_database()))`,
   );
   return {
-    types: new Set(types.map((row) => row.type)),
+    types: new Map(types.map((row) => [row.type, row.known])),
     collations: new Map(collations.map((row) => [row.name, row.quoted])),
   };
 };

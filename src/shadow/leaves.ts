@@ -3,18 +3,18 @@ import { join } from "node:path";
 import type { Session } from "../postgres/index.ts";
 import { PAGE_BYTES } from "./btree-pages.ts";
 import type { EndPoints } from "./end-points.ts";
+import { OWN_SCHEMA } from "./objects.ts";
 
 // Builds a copy of each index over a two-row table of its columns, without their constraints; the other columns are null. PostgreSQL writes a new
 // index to its file at once, so that its leaf (block 1) can be read there.
 const install = `
-create schema indexpilot_scratch;
 create function pg_temp.make_leaves(given jsonb) returns table (oid oid, path text)
 language plpgsql as $function$
 declare
   g record; scratch text; columns text; keys text; included text; first_type text;
 begin
   for g in select * from jsonb_to_recordset(given) as g (oid oid, lowest text, highest text) loop
-    scratch := 'indexpilot_scratch.i' || g.oid;
+    scratch := '${OWN_SCHEMA}.i' || g.oid;
     select string_agg(format('c%s %I.%I%s', n, tn.nspname, t.typname,
                              case when l.oid is not null then format(' collate %I.%I', ln.nspname, l.collname) end), ', ' order by n),
            string_agg(format('c%s%s%s', n, case when x.indoption[n]::int & 1 = 1 then ' desc' end,
@@ -36,7 +36,7 @@ begin
       execute format('insert into %s (c0) values ($1::%s), ($2::%s)', scratch, first_type, first_type) using g.lowest, g.highest;
       execute format('create index leaf_%s on %s (%s)%s', g.oid, scratch, keys, ' include (' || included || ')');
       oid := g.oid;
-      path := pg_relation_filepath(('indexpilot_scratch.leaf_' || g.oid)::regclass);
+      path := pg_relation_filepath(('${OWN_SCHEMA}.leaf_' || g.oid)::regclass);
       return next;
     exception when others then null; -- A value that cannot be read here: the planner then takes the histogram's ends.
     end;
@@ -64,7 +64,7 @@ export const makeLeaves = async (
   await session.script(
     `do $do$ declare t record; begin
        for t in select oid::regclass::text as name from pg_class
-                 where relnamespace = 'indexpilot_scratch'::regnamespace and relkind = 'r' loop
+                 where relnamespace = '${OWN_SCHEMA}'::regnamespace and relkind = 'r' loop
          execute 'drop table ' || t.name;
        end loop;
      end $do$`,

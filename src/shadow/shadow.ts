@@ -11,15 +11,18 @@ import {
   type WhatIfResult,
 } from "../domain/index.ts";
 import { type EmbeddedServer, startEmbedded } from "../embedded/index.ts";
-import { openSession, resolveConnection, type Session } from "../postgres/index.ts";
+import { type ConnectionTarget, openSession, resolveConnection, type Session } from "../postgres/index.ts";
+import { plannableRoles, PLANNER_ROLE } from "./access.ts";
 import { attempt, installAttempt } from "./attempt.ts";
-import { buildSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";
-import { buildCandidates, type BuiltCandidate } from "./candidates.ts";
+import { buildSchema, finishSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";
+import { buildCandidates, type BuiltCandidate, type CandidateOrder } from "./candidates.ts";
 import { createShadowDatabase, settingSteps, SHADOW_DATABASE } from "./database.ts";
 import { type EndPoints, endPointsByColumn, type EndPointsOf } from "./end-points.ts";
 import { installLeaves } from "./leaves.ts";
+import { installMove, makeFreshTablespace } from "./metapages.ts";
+import { readPredicateRows } from "./predicate.ts";
 import type { ShadowRelations } from "./relations.ts";
-import { explainRequests, type IndexDirectory, installWhatIf } from "./what-if.ts";
+import { explainRequests, type IndexDirectory, installShowIndexes, installWhatIf } from "./what-if.ts";
 
 export interface ShadowOptions {
   /** What `readEndPoints` found on the target: without it, ranges beyond stale histograms are costed too low. */
@@ -33,6 +36,8 @@ export interface ShadowPlanner extends WhatIfPlanner {
   readonly name: "shadow";
   /** What could not be rebuilt, for people. Statements that need it come back as `failed`, or are planned a little differently. */
   readonly leftOut: readonly LeftOut[];
+  /** Its database, for tests: `readCatalog` there answers what `readCatalog` answered on the target. */
+  connection(): ConnectionTarget;
 }
 
 const serverSettings = {
@@ -49,8 +54,8 @@ const serverSettings = {
 };
 
 /** Without time-outs: the shadow serves nobody else. */
-const open = (server: EmbeddedServer, database: string): Promise<Session> =>
-  openSession(resolveConnection(server.url(database), {}), "build");
+const open = (server: EmbeddedServer, database: string, user?: string): Promise<Session> =>
+  openSession(resolveConnection(server.url(database, user), {}), "build");
 
 /**
  * Starts an embedded server of the target's major version and rebuilds the target in it: schema, statistics, sizes, settings; no rows. About a
@@ -79,6 +84,7 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndP
   const leftOut: LeftOut[] = [];
   const administrator = await open(server, "postgres");
   const collation = await createShadowDatabase(administrator, catalog, server.major);
+  await makeFreshTablespace(administrator);
   await administrator.close();
   if (collation !== null) {
     leftOut.push({
@@ -88,24 +94,29 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndP
   }
 
   const builder = await open(server, SHADOW_DATABASE);
-  await builder.script("set search_path = pg_catalog; set client_min_messages = error");
+  await builder.script(
+    `set search_path = pg_catalog; set client_min_messages = error; set check_function_bodies = off;
+     set allow_system_table_mods = on`,
+  );
   await installAttempt(builder);
-  leftOut.push(...(await buildSchema(builder, catalog)));
+  const password = decodeURIComponent(new URL(server.url()).password);
+  leftOut.push(...(await buildSchema(builder, catalog, password)));
   await installLeaves(builder);
+  await installMove(builder);
   const { relations, leftOut: unread } = await importSizesAndStatistics(
     builder,
     catalog,
     server.dataDirectory,
     endPoints,
   );
-  leftOut.push(...unread);
-
-  const planner = await open(server, SHADOW_DATABASE);
-  await installAttempt(planner);
-  await installWhatIf(planner);
-  for (const { step, reason } of await attempt(planner, settingSteps(catalog))) {
+  leftOut.push(...unread, ...(await finishSchema(builder, catalog)));
+  await installShowIndexes(builder);
+  for (const { step, reason } of await attempt(builder, settingSteps(catalog))) {
     leftOut.push({ object: step.object, reason });
   }
+
+  const planner = await open(server, SHADOW_DATABASE, PLANNER_ROLE);
+  await installWhatIf(planner);
   return new Shadow({ server, builder, planner, catalog, relations, leftOut, endPoints });
 };
 
@@ -156,13 +167,16 @@ class Shadow implements ShadowPlanner {
       const unknown = new Map(
         definitions.map((one) => [definitionId(one), one] as const).filter(([id]) => !this.#candidates.has(id)),
       );
-      const orders = [...unknown.values()].flatMap((definition) => {
+      const orders: CandidateOrder[] = [];
+      for (const definition of unknown.values()) {
         const table = this.#catalog.tables.find((one) => tableId(one) === tableId(definition.table));
-        if (table === undefined || !this.#relations.has(tableId(table))) return [];
+        if (table === undefined || !this.#relations.has(tableId(table))) continue;
         this.#registered += 1;
         const planName = `indexpilot_candidate_${String(this.#registered)}`;
-        return [{ definition, planName, tables: storedTables(this.#catalog, table, this.#relations) }];
-      });
+        const tables = storedTables(this.#catalog, table, this.#relations);
+        const predicateRows = await readPredicateRows(this.#planner, definition.where ?? null, tables);
+        orders.push({ definition, planName, tables, predicateRows });
+      }
       const candidates = new Set([...this.#candidates.values()].flatMap((one) => one.parts.map((part) => part.oid)));
       const known = { existing: this.#existing, candidates };
       for (const candidate of await buildCandidates(
@@ -185,6 +199,10 @@ class Shadow implements ShadowPlanner {
     return this.#inTurn(() => explainRequests(this.#planner, this.#directory, requests));
   }
 
+  connection(): ConnectionTarget {
+    return resolveConnection(this.#server.url(SHADOW_DATABASE), {});
+  }
+
   async close(): Promise<void> {
     await this.#last.catch(() => undefined);
     await Promise.all([this.#builder.close(), this.#planner.close()]);
@@ -204,6 +222,7 @@ class Shadow implements ShadowPlanner {
       indexes.set(index.oid, index);
       if (index.parentOid !== null) parts.set(index.parentOid, [...(parts.get(index.parentOid) ?? []), index.oid]);
     }
+    const roles = plannableRoles(this.#catalog);
     const hiddenFor = (oid: number): number[] => {
       const index = indexes.get(oid);
       const relation = index === undefined ? undefined : this.#relations.get(tableId(index));
@@ -213,6 +232,7 @@ class Shadow implements ShadowPlanner {
       hiddenFor,
       shownFor: (id) => this.#candidates.get(id)?.parts.map((part) => part.oid) ?? [],
       candidatesNamed: (name) => this.#idsByPlanName.get(name) ?? [],
+      settingsOf: (role) => roles.get(role),
     };
   }
 }

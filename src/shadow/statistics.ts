@@ -1,9 +1,14 @@
 import type { Catalog, ColumnStatistics, ExtendedStatisticsData, TableName } from "../domain/index.ts";
-import { quoteLiteral, type Session } from "../postgres/index.ts";
+import { quoteLiteral, quoteName, type Session } from "../postgres/index.ts";
 import { attempt, type FailedStep, reasonOf, type Step } from "./attempt.ts";
+import { OWN_SCHEMA } from "./objects.ts";
+
+/** `Float8LessOperator`, which the histogram of range lengths is sorted by. */
+const FLOAT8_LESS = 672;
 
 // Rows go straight into pg_statistic, on every major alike (18 has functions for it, which come to the same). The operators are those that
-// ANALYZE would note: of the type's default B-tree operator class, found by GetDefaultOpClass's rules.
+// ANALYZE would note: of the type's default B-tree operator class, found by GetDefaultOpClass's rules. Values go in by the base type: a domain's
+// checks would run the target's functions.
 const install = `
 create function pg_temp.base_type(type oid) returns oid language sql as $function$
   with recursive base (oid, typtype, typbasetype) as (
@@ -40,56 +45,66 @@ create function pg_temp.import_statistics(given jsonb) returns table (place bigi
 language plpgsql as $function$
 declare
   s record; col record; op record; element record;
-  mcv boolean; hist boolean; corr boolean; elements boolean; counts boolean;
+  mcv boolean; hist boolean; bounds_of_ranges boolean; lengths boolean; corr boolean; elements boolean; counts boolean;
 begin
   for s in
     select g.*, r.n
       from jsonb_array_elements(given) with ordinality as r (value, n),
            jsonb_to_record(r.value) as g (schema text, relation text, "column" text, inherited boolean,
              null_fraction real, average_width integer, distinct_values real, common_values text, common_frequencies real[],
-             bounds text, correlation real, elements text, element_frequencies real[], element_counts real[])
+             bounds text, correlation real, elements text, element_frequencies real[], element_counts real[],
+             empty_fraction real, range_lengths text, range_bounds text)
   loop
-    select a.attrelid, a.attnum, a.atttypid, a.attcollation, e.oid as element, e.typcollation as element_collation into col
+    select a.attrelid, a.attnum, t.oid as type, a.attcollation, e.oid as element, e.typcollation as element_collation,
+           coalesce(r.rngtypid, t.oid) as range into col
       from pg_attribute a
       join pg_class c on c.oid = a.attrelid
       join pg_namespace n on n.oid = c.relnamespace
       join pg_type t on t.oid = pg_temp.base_type(a.atttypid)
+      left join pg_range r on r.rngmultitypid = t.oid
       left join pg_type e on e.oid = case when t.typname = 'tsvector' then 'text'::regtype else t.typelem end
      where n.nspname = s.schema and c.relname = s.relation and a.attname = s."column" and not a.attisdropped;
     continue when not found;
-    select * into op from pg_temp.comparison(col.atttypid);
+    select * into op from pg_temp.comparison(col.type);
     select * into element from pg_temp.comparison(col.element);
     mcv := s.common_values is not null and op.equal is not null;
     hist := s.bounds is not null and op.less is not null;
     corr := s.correlation is not null and op.less is not null;
+    bounds_of_ranges := s.range_bounds is not null;
+    lengths := s.range_lengths is not null;
     elements := s.elements is not null and element.equal is not null;
     counts := s.element_counts is not null and element.equal is not null;
     loop
       begin
         insert into pg_statistic values (
           col.attrelid, col.attnum, s.inherited, s.null_fraction, s.average_width, s.distinct_values,
-          case when mcv then 1 else 0 end, case when hist then 2 else 0 end, case when corr then 3 else 0 end,
+          case when mcv then 1 when bounds_of_ranges then 7 else 0 end, case when hist then 2 when lengths then 6 else 0 end,
+          case when corr then 3 else 0 end,
           case when elements then 4 else 0 end, case when counts then 5 else 0 end,
-          case when mcv then op.equal else 0 end, case when hist then op.less else 0 end, case when corr then op.less else 0 end,
+          case when mcv then op.equal else 0 end, case when hist then op.less when lengths then ${FLOAT8_LESS} else 0 end,
+          case when corr then op.less else 0 end,
           case when elements then element.equal else 0 end, case when counts then element.equal else 0 end,
           case when mcv then col.attcollation else 0 end, case when hist then col.attcollation else 0 end,
           case when corr then col.attcollation else 0 end,
           case when elements then col.element_collation else 0 end, case when counts then col.element_collation else 0 end,
-          case when mcv then s.common_frequencies end, null, case when corr then array[s.correlation] end,
+          case when mcv then s.common_frequencies end, case when lengths then array[s.empty_fraction] end,
+          case when corr then array[s.correlation] end,
           case when elements then s.element_frequencies end, case when counts then s.element_counts end,
-          case when mcv then array_in(s.common_values::cstring, col.atttypid, -1) end,
-          case when hist then array_in(s.bounds::cstring, col.atttypid, -1) end,
+          case when mcv then array_in(s.common_values::cstring, col.type, -1)
+               when bounds_of_ranges then array_in(s.range_bounds::cstring, col.range, -1) end,
+          case when hist then array_in(s.bounds::cstring, col.type, -1)
+               when lengths then array_in(s.range_lengths::cstring, 'float8'::regtype, -1) end,
           null,
           case when elements then array_in(s.elements::cstring, col.element, -1) end,
           null);
         exit;
       exception when others then
-        exit when not (mcv or hist or elements);
+        exit when not (mcv or hist or elements or bounds_of_ranges or lengths);
         get stacked diagnostics state = returned_sqlstate, message = message_text;
         place := s.n;
         return next;
         -- The values cannot be read here: keep what needs none of them.
-        mcv := false; hist := false; elements := false; counts := false;
+        mcv := false; hist := false; elements := false; counts := false; bounds_of_ranges := false; lengths := false;
       end;
     end loop;
   end loop;
@@ -116,6 +131,9 @@ const toJson = ({ relation, column, statistics }: ColumnRow): Record<string, unk
   elements: statistics.mostCommonElements,
   element_frequencies: statistics.mostCommonElementFrequencies,
   element_counts: statistics.elementCountHistogram,
+  empty_fraction: statistics.ranges?.emptyFraction ?? null,
+  range_lengths: statistics.ranges?.lengths ?? null,
+  range_bounds: statistics.ranges?.bounds ?? null,
 });
 
 const columnRows = (catalog: Catalog): ColumnRow[] =>
@@ -136,7 +154,10 @@ const BATCH = 250;
 /** What ANALYZE knew of every column, into `pg_statistic`; answers the columns whose values could not be read. */
 export const importColumnStatistics = async (session: Session, catalog: Catalog): Promise<FailedStep[]> => {
   await session.script(install);
-  const rows = columnRows(catalog);
+  return importRows(session, columnRows(catalog));
+};
+
+const importRows = async (session: Session, rows: readonly ColumnRow[]): Promise<FailedStep[]> => {
   const failed: FailedStep[] = [];
   for (let from = 0; from < rows.length; from += BATCH) {
     const batch = rows.slice(from, from + BATCH);
@@ -202,5 +223,49 @@ export const importExtendedStatistics = async (session: Session, catalog: Catalo
   );
   if (steps.length === 0) return [];
   await session.script(prepareExtended);
-  return attempt(session, steps);
+  return [...(await attempt(session, steps)), ...(await importExpressionStatistics(session, catalog))];
+};
+
+// pg_statistic rows belong to a relation: each object's expressions become the columns of a scratch table, whose rows then go into the object.
+const importExpressionStatistics = async (session: Session, catalog: Catalog): Promise<FailedStep[]> => {
+  const failed: FailedStep[] = [];
+  for (const object of catalog.extendedStatistics) {
+    const count = Math.max(0, ...(object.data ?? []).map((data) => data.expressions?.length ?? 0));
+    if (count === 0) continue;
+    const names = Array.from({ length: count }, (_, i) => `e${String(i + 1)}`);
+    const scratch = { schema: OWN_SCHEMA, name: "expressions" };
+    const id = `(select s.oid from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace where n.nspname = ${quoteLiteral(object.schema)} and s.stxname = ${quoteLiteral(object.name)})`;
+    const step = (sql: string): Step => ({ object: `data of statistics ${object.schema}.${object.name}`, sql });
+    failed.push(
+      ...(await attempt(session, [
+        step(`
+          do $do$ begin
+            execute (select format('create table ${quoteName(scratch)} (${names.join(", ")}) as select %s from only %s with no data',
+                                   array_to_string(pg_get_statisticsobjdef_expressions(oid), ', '), stxrelid::regclass)
+                       from pg_statistic_ext where oid = ${id});
+          end $do$`),
+      ])),
+    );
+    const rows = (object.data ?? []).flatMap((data) =>
+      (data.expressions ?? []).flatMap((statistics, i) =>
+        statistics === null ? [] : [{ relation: scratch, column: `e${String(i + 1)}`, statistics }],
+      ),
+    );
+    failed.push(...(await importRows(session, rows)));
+    const inherits = catalog.server.versionNum >= 150_000;
+    failed.push(
+      ...(await attempt(session, [
+        step(`
+          update pg_statistic_ext_data d
+             set stxdexpr = (select array_agg(x order by a.attnum)
+                               from pg_attribute a
+                               left join pg_statistic x on x.starelid = a.attrelid and x.staattnum = a.attnum
+                                                       and x.stainherit = ${inherits ? "d.stxdinherit" : "false"}
+                              where a.attrelid = '${quoteName(scratch)}'::regclass and a.attnum > 0)
+           where d.stxoid = ${id};
+          drop table ${quoteName(scratch)}`),
+      ])),
+    );
+  }
+  return failed;
 };

@@ -98,7 +98,14 @@ describe.each([14, 15, 16, 17, 18])("the catalogue of a PostgreSQL %i", (major) 
     expect(catalog.extensions.map((one) => one.name)).toEqual(["plpgsql", "pg_trgm"]);
     expect(catalog.enums).toEqual([{ schema: 'we"ird', name: "Mood", labels: ["good", 'it\'s "bad"'] }]);
     expect(catalog.domains).toEqual([
-      { schema: "public", name: "code", baseType: "character varying(10)", notNull: false },
+      {
+        schema: "public",
+        name: "code",
+        baseType: "character varying(10)",
+        notNull: false,
+        collation: null,
+        checks: [{ name: "code_check", definition: "CHECK (((VALUE)::text <> ''::text))" }],
+      },
     ]);
     expect(catalog.extendedStatistics.map((one) => one.name)).toEqual(["together"]);
     expect(catalog.extendedStatistics[0]?.data?.[0]?.distinct).toMatch(/^[0-9a-f]+$/);

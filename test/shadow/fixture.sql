@@ -67,7 +67,7 @@ create view public.open_orders as select * from "Sales Dept"."Orders" where stat
 create view public.open_by_country as
   select c.country, o.total from public.open_orders o join public.customers c on c.id = o.customer;
 
-create function public.secret(integer) returns integer language sql immutable as 'select $1 + 1';
+create function public.secret(integer) returns integer language internal immutable strict as 'int4um';
 create index customers_secret on public.customers (secret(id));
 create table public.located (id integer, place point, pair public.customers);
 insert into public.located (id) select generate_series(1, 500);

@@ -102,15 +102,14 @@ describe.each([14, 15, 16, 17, 18])("the shadow of a PostgreSQL %i", (major) => 
   });
 
   it("names what it could not rebuild, and answers `failed` where a query needs it", async () => {
-    expect(shadow.leftOut.map((one) => one.object)).toEqual([
-      "index public.customers_secret",
-      "column public.located.pair",
+    expect(shadow.leftOut.map((one) => one.object)).toEqual(["function public.secret(integer)"]);
+    const [folded, missing, fine] = await shadow.plan([
+      request("select id from customers where score > secret(5)"),
+      request("select nothing(id) from customers"),
+      request("select secret(id) from customers where id = 1"),
     ]);
-    const [needsFunction, fine] = await shadow.plan([
-      request("select secret(id) from customers"),
-      request("select id from customers where id = 1"),
-    ]);
-    expect(needsFunction).toEqual({ kind: "failed", reason: "function secret(integer) does not exist" });
+    expect(folded).toEqual({ kind: "failed", reason: "function public.secret(integer) cannot run in the shadow" });
+    expect(missing).toEqual({ kind: "failed", reason: "function nothing(integer) does not exist" });
     expect(fine?.kind).toBe("planned");
   });
 

@@ -1,4 +1,4 @@
-import type { Catalog, DomainType, EnumType, View } from "../../domain/index.ts";
+import type { Catalog, DomainType, EnumType, TableName, View } from "../../domain/index.ts";
 import type { Session } from "../session.ts";
 import { isExtensionMember, isUserSchema } from "./scope.ts";
 
@@ -66,7 +66,11 @@ export const readSchemas = async (session: Session): Promise<string[]> => {
 
 export const readExtensions = (session: Session): Promise<Catalog["extensions"][number][]> =>
   session.query(
-    `select e.extname as name, n.nspname as schema, e.extversion as version
+    `select e.extname as name, n.nspname as schema, e.extversion as version,
+            exists (select from pg_depend d
+                     where d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid and d.deptype = 'e'
+                       and d.classid in ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_am'::regclass))
+              as "bringsTypes"
        from pg_extension e join pg_namespace n on n.oid = e.extnamespace
       order by e.oid`,
   );
@@ -85,9 +89,16 @@ export const readEnums = (session: Session): Promise<EnumType[]> =>
 export const readDomains = (session: Session): Promise<DomainType[]> =>
   session.query(
     `select n.nspname as schema, t.typname as name, format_type(t.typbasetype, t.typtypmod) as "baseType",
-            t.typnotnull as "notNull"
+            t.typnotnull as "notNull",
+            case when t.typcollation <> 0 and t.typcollation <> b.typcollation
+                 then format('%I.%I', ln.nspname, l.collname) end as collation,
+            coalesce((select json_agg(json_build_object('name', k.conname, 'definition', pg_get_constraintdef(k.oid)) order by k.conname)
+                        from pg_constraint k where k.contypid = t.oid and k.contype = 'c'), '[]') as checks
        from pg_type t
        join pg_namespace n on n.oid = t.typnamespace
+       join pg_type b on b.oid = t.typbasetype
+       left join pg_collation l on l.oid = t.typcollation
+       left join pg_namespace ln on ln.oid = l.collnamespace
       where t.typtype = 'd' and ${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_type", "t.oid")}
       order by t.oid`,
   );
@@ -95,10 +106,20 @@ export const readDomains = (session: Session): Promise<DomainType[]> =>
 /** Takes ACCESS SHARE for an instant on the relations a view reads. */
 export const readViews = (session: Session): Promise<View[]> =>
   session.query(
-    `select n.nspname as schema, c.relname as name, pg_get_viewdef(c.oid) as definition
+    `select n.nspname as schema, c.relname as name, pg_get_viewdef(c.oid) as definition,
+            pg_get_userbyid(c.relowner) as owner, coalesce(c.reloptions, '{}') as options
        from pg_class c
        join pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'v' and c.relpersistence <> 't' and ${isUserSchema("n.nspname")}
         and not ${isExtensionMember("pg_class", "c.oid")}
+      order by c.oid`,
+  );
+
+/** Tables that other servers hold. Every role may ask. */
+export const readForeignTables = (session: Session): Promise<TableName[]> =>
+  session.query(
+    `select n.nspname as schema, c.relname as name
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'f' and ${isUserSchema("n.nspname")}
       order by c.oid`,
   );

@@ -14,6 +14,7 @@ import {
   readDomains,
   readEnums,
   readExtensions,
+  readForeignTables,
   readLocale,
   readPlannerSettings,
   readSchemas,
@@ -21,6 +22,10 @@ import {
 } from "./database.ts";
 import { readExtendedStatistics } from "./statistics.ts";
 import { readTables } from "./tables.ts";
+import { readManaged } from "./managed.ts";
+import { readRoles } from "./roles.ts";
+import { readOperators, readRoutines } from "./routines.ts";
+import { readBaseTypes, readTypes } from "./types.ts";
 
 // Sizes and definitions need ACCESS SHARE; we wait as long as the session's lock_timeout says, then try anew rather than queue.
 const ATTEMPTS = 3;
@@ -52,17 +57,25 @@ const readOnce = async (session: Session): Promise<Catalog> => {
   const plannerSettings = await readPlannerSettings(session);
   await session.script(begin);
   try {
+    const extensions = await readExtensions(session);
+    const managed = await readManaged(session, extensions);
     return {
       server: await readServerIdentity(session),
       ...(await readLocale(session)),
       plannerSettings,
       schemas: await readSchemas(session),
-      extensions: await readExtensions(session),
+      extensions,
       enums: await readEnums(session),
       domains: await readDomains(session),
-      tables: await readTables(session),
+      tables: await readTables(session, managed),
       views: await readViews(session),
       extendedStatistics: await readExtendedStatistics(session),
+      baseTypes: await readBaseTypes(session),
+      objects: [...(await readTypes(session)), ...(await readOperators(session))],
+      routines: await readRoutines(session),
+      roles: await readRoles(session, plannerSettings),
+      foreignTables: await readForeignTables(session),
+      managedBy: managed.extensions,
     };
   } finally {
     // On a lost connection this fails as well; the first error is the one to report.

@@ -18,6 +18,7 @@ interface IndexRow {
   readonly primary: boolean;
   readonly valid: boolean;
   readonly constraint: string | null;
+  readonly constraint_definition: string | null;
   readonly exclusion: boolean;
   readonly replica_identity: boolean;
   readonly clustered: boolean;
@@ -36,7 +37,7 @@ const statement = `
 select x.indrelid as table_oid, i.oid, n.nspname as schema, i.relname as name, pg_get_indexdef(i.oid) as definition,
        m.amname as method, k.keys, k.options, k.include, k.plain_keys,
        x.indisunique as "unique", x.indisprimary as "primary", x.indisvalid as valid,
-       con.conname as "constraint", x.indisexclusion as exclusion, x.indisreplident as replica_identity,
+       con.conname as "constraint", pg_get_constraintdef(con.oid) as constraint_definition, x.indisexclusion as exclusion, x.indisreplident as replica_identity,
        x.indisclustered as clustered,
        ${isExtensionMember("pg_class", "i.oid")} or ${isExtensionMember("pg_class", "c.oid")} as extension_owned,
        pg_get_expr(x.indpred, x.indrelid) as predicate,
@@ -82,6 +83,7 @@ const toIndex = (row: IndexRow): ExistingIndex => ({
   primary: row.primary,
   valid: row.valid,
   constraint: row.constraint,
+  constraintDefinition: row.constraint_definition,
   exclusion: row.exclusion,
   replicaIdentity: row.replica_identity,
   clustered: row.clustered,

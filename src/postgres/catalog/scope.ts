@@ -5,7 +5,9 @@
 export const isUserSchema = (column: string): string =>
   `(${column} !~ '^pg_' and ${column} not in ('information_schema', 'indexpilot'))`;
 
+type ExtensionCatalog = `pg_${"class" | "type" | "collation" | "proc" | "operator" | "opclass" | "cast"}`;
+
 /** SQL condition: the object was made by an extension's script. `catalog` is the catalogue's name, `oid` a column. */
-export const isExtensionMember = (catalog: "pg_class" | "pg_type", oid: string): string =>
+export const isExtensionMember = (catalog: ExtensionCatalog, oid: string): string =>
   `exists (select from pg_depend e
             where e.classid = '${catalog}'::regclass and e.objid = ${oid} and e.objsubid = 0 and e.deptype = 'e')`;

@@ -7,6 +7,7 @@ import {
 } from "../../domain/index.ts";
 import type { Session } from "../session.ts";
 import { isUserSchema } from "./scope.ts";
+import { readExpressionStatistics, readRangeStatistics } from "./slots.ts";
 
 interface StatisticsRow {
   readonly schema: string;
@@ -45,11 +46,14 @@ export const readColumnStatistics = async (
   session: Session,
 ): Promise<{ readonly of: StatisticsOf; readonly columnsOf: (relation: TableName) => readonly string[] }> => {
   const relations = new Map<string, Map<string, ColumnStatistics[]>>();
+  const rangesOf = await readRangeStatistics(session);
   for (const row of await session.query<StatisticsRow>(columnStatement)) {
     const id = tableId({ schema: row.schema, name: row.relation });
     const columns = relations.get(id) ?? new Map<string, ColumnStatistics[]>();
     relations.set(id, columns);
-    columns.set(row.column, [...(columns.get(row.column) ?? []), toStatistics(row)]);
+    const ranges = rangesOf(row.schema, row.relation, row.column, row.inherited);
+    const statistics = { ...toStatistics(row), ...(ranges === undefined ? {} : { ranges }) };
+    columns.set(row.column, [...(columns.get(row.column) ?? []), statistics]);
   }
   return {
     of: (relation, column) => relations.get(tableId(relation))?.get(column) ?? [],
@@ -94,20 +98,29 @@ interface DataRow extends ExtendedStatisticsData {
   readonly oid: number;
 }
 
-// 14 keeps one row per object, for the inheritance tree where there is one. OIDs below 16384 are the same on every server of a major.
+// 14 keeps one row per object, for the inheritance tree where there is one.
 const dataStatement = (versionNum: number): string => `
 select s.oid, ${versionNum >= 150_000 ? "d.stxdinherit" : "false"} as inherited,
        encode(d.stxdndistinct::bytea, 'hex') as "distinct",
        encode(d.stxddependencies::bytea, 'hex') as dependencies,
-       case when s.stxexprs is null
-             and not exists (select from pg_attribute a
-                              where a.attrelid = s.stxrelid and a.attnum = any (s.stxkeys) and a.atttypid >= 16384)
-            then encode(d.stxdmcv::bytea, 'hex') end as "mostCommonValues"
+       encode(d.stxdmcv::bytea, 'hex') as "mostCommonValues"
   from pg_statistic_ext s
   join pg_statistic_ext_data d on d.stxoid = s.oid
   join pg_class c on c.oid = s.stxrelid
   join pg_namespace n on n.oid = c.relnamespace
  where ${isUserSchema("n.nspname")}`;
+
+/** The first OID of the user's own types; those below are the same on every server of a major. */
+const FIRST_USER_OID = 16384;
+
+// MCVList (extended_stats_internal.h) as it is stored: magic, type and number of items, number of dimensions, then each dimension's type.
+const isPortable = (hexadecimal: string): boolean => {
+  const list = Buffer.from(hexadecimal, "hex");
+  const dimensions = list.readInt16LE(12);
+  return Array.from({ length: dimensions }, (_, i) => list.readUInt32LE(14 + 4 * i)).every(
+    (oid) => oid < FIRST_USER_OID,
+  );
+};
 
 /** CREATE STATISTICS objects; what ANALYZE found only for a role that may read `pg_statistic_ext_data` (pg_read_all_data may). */
 export const readExtendedStatistics = async (session: Session): Promise<ExtendedStatistics[]> => {
@@ -116,7 +129,9 @@ export const readExtendedStatistics = async (session: Session): Promise<Extended
   const [access] = await session.query<{ readable: boolean }>(
     `select has_table_privilege('pg_statistic_ext_data', 'select') as readable`,
   );
-  const data = access?.readable === true ? await session.query<DataRow>(dataStatement(session.versionNum)) : [];
+  const readable = access?.readable === true;
+  const data = readable ? await session.query<DataRow>(dataStatement(session.versionNum)) : [];
+  const expressionsOf = readable ? await readExpressionStatistics(session) : () => undefined;
   return objects.map((row) => ({
     schema: row.schema,
     name: row.name,
@@ -124,11 +139,15 @@ export const readExtendedStatistics = async (session: Session): Promise<Extended
     definition: row.definition,
     data: data
       .filter((one) => one.oid === row.oid)
-      .map(({ inherited, distinct, dependencies, mostCommonValues }) => ({
-        inherited,
-        distinct,
-        dependencies,
-        mostCommonValues,
-      })),
+      .map(({ inherited, distinct, dependencies, mostCommonValues }) => {
+        const expressions = expressionsOf(row.oid, inherited);
+        return {
+          inherited,
+          distinct,
+          dependencies,
+          mostCommonValues: mostCommonValues !== null && isPortable(mostCommonValues) ? mostCommonValues : null,
+          ...(expressions === undefined ? {} : { expressions }),
+        };
+      }),
   }));
 };

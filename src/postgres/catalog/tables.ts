@@ -4,6 +4,8 @@ import { readColumns } from "./columns.ts";
 import { readChecks, readForeignKeys, readParents } from "./constraints.ts";
 import { readIndexes } from "./indexes.ts";
 import { isUserSchema } from "./scope.ts";
+import type { Managed } from "./managed.ts";
+import { readPolicies } from "./roles.ts";
 import { readColumnStatistics } from "./statistics.ts";
 
 interface TableRow {
@@ -21,6 +23,7 @@ interface TableRow {
   readonly partition_bound: string | null;
   readonly partition_key: string | null;
   readonly row_level_security: boolean;
+  readonly forced_row_level_security: boolean;
   readonly has_activity: boolean;
   readonly inserts: string;
   readonly updates: string;
@@ -38,7 +41,7 @@ select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind, c.relpe
        coalesce(c.reloptions, '{}') as storage_parameters,
        pg_get_expr(c.relpartbound, c.oid) as partition_bound,
        case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
-       c.relrowsecurity as row_level_security,
+       c.relrowsecurity as row_level_security, c.relforcerowsecurity as forced_row_level_security,
        s.relid is not null as has_activity, s.n_tup_ins as inserts, s.n_tup_upd as updates, s.n_tup_hot_upd as hot_updates,
        s.n_tup_del as deletes, s.seq_scan as sequential_scans, s.n_mod_since_analyze as modifications,
        s.n_live_tup as live_tuples
@@ -67,7 +70,7 @@ const activityOf = (row: TableRow): Table["activity"] =>
  * Tables with all that belongs to them, in the order they were made. Takes ACCESS SHARE on each relation for an instant (its size);
  * needs SELECT on the tables for their statistics (pg_read_all_data).
  */
-export const readTables = async (session: Session): Promise<Table[]> => {
+export const readTables = async (session: Session, managed: Managed): Promise<Table[]> => {
   const rows = await session.query<TableRow>(statement);
   const statistics = await readColumnStatistics(session);
   const columns = await readColumns(session, statistics.of);
@@ -75,6 +78,7 @@ export const readTables = async (session: Session): Promise<Table[]> => {
   const foreignKeys = await readForeignKeys(session);
   const checks = await readChecks(session);
   const parents = await readParents(session);
+  const policies = await readPolicies(session);
   return rows.map((row) => ({
     schema: row.schema,
     name: row.name,
@@ -95,6 +99,9 @@ export const readTables = async (session: Session): Promise<Table[]> => {
     partitionBound: row.partition_bound,
     partitionKey: row.partition_key,
     rowLevelSecurity: row.row_level_security,
+    forcedRowLevelSecurity: row.forced_row_level_security,
+    policies: policies.get(row.oid) ?? [],
+    managedBy: managed.tables.get(row.oid) ?? null,
     checks: checks.get(row.oid) ?? [],
   }));
 };

@@ -117,7 +117,8 @@ export const runCli = async (argv: readonly string[]): Promise<number> => {
   try {
     await buildProgram(run).parseAsync([...argv]);
   } catch (error) {
-    code = report(error, json);
+    // Whatever broke while everything was being stopped, the person's Ctrl-C is why.
+    code = report(abort.signal.aborted ? failure("interrupted", {}) : error, json);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);

@@ -55,7 +55,7 @@ for (const major of options.majors.split(",").map(Number)) {
   });
   try {
     const administrator = await openSession(resolveConnection(server.url(), {}), "build");
-    await administrator.script("create role observer login; grant pg_monitor, pg_read_all_data to observer");
+    await administrator.script("create role observer login bypassrls; grant pg_monitor, pg_read_all_data to observer");
     for (const fixture of fixtures.filter((one) => options.schema === undefined || options.schema === one.name)) {
       await administrator.script(`create database ${quoteIdentifier(fixture.name)}`);
       const measures = await measure(server, fixture, Number(options.rows));

@@ -11,6 +11,8 @@ export interface HypotheticalIndex {
   readonly estimatedBytes: number;
   /** How the planner names it in its plans. */
   readonly planName: string;
+  /** Why its size and its plans are less certain than others', for people; absent where they are not. */
+  readonly uncertain?: string;
 }
 
 export interface WhatIfRequest {

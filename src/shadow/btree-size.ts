@@ -18,6 +18,7 @@ const TUPLE_HEADER_BYTES = 8;
 /** Header plus null bitmap, aligned. */
 const NULL_TUPLE_HEADER_BYTES = 16;
 
+const FULL_PAGE_BYTES = 8144;
 // What nbtsort.c puts on a page: 8144 bytes are free on a new one, and it is full when less than (100 − fillfactor) % of 8192 are left.
 const LEAF_BYTES = 8144 - 819;
 const INNER_BYTES = 8144 - 2457;
@@ -181,18 +182,22 @@ const nullPatterns = (columns: readonly Column[]): { readonly probability: numbe
   return patterns;
 };
 
-const heightAbove = (leafPages: number, fanOut: number): { readonly height: number; readonly innerPages: number } => {
+const heightAbove = (
+  leafPages: number,
+  fanOut: number,
+  rootFanOut = fanOut,
+): { readonly height: number; readonly innerPages: number } => {
   let height = 0;
   let innerPages = 0;
   for (let pages = leafPages; pages > 1; height += 1) {
-    pages = Math.ceil(pages / fanOut);
+    pages = pages <= rootFanOut ? 1 : Math.ceil(pages / fanOut);
     innerPages += pages;
   }
   return { height, innerPages };
 };
 
-const fanOutOf = (pivotBytes: number): number =>
-  Math.max(2, Math.floor(INNER_BYTES / (pivotBytes + LINE_POINTER_BYTES)));
+const fanOutOf = (pivotBytes: number, pageBytes = INNER_BYTES): number =>
+  Math.max(2, Math.floor(pageBytes / (pivotBytes + LINE_POINTER_BYTES)));
 
 /** The planner's row count (`estimate_rel_size`): the density of the last ANALYZE over the present length. */
 export const currentRows = (table: Table): number => {
@@ -237,30 +242,35 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition, fac
   if (rows === 0) return { rows, pages: 1, bytes: PAGE_BYTES, height: 0 };
   const keys = definition.keys.map((key, place) => facts.expressions?.get(place) ?? columnOf(table, key.column));
   const stored = [...keys, ...definition.include.map((name) => columnOf(table, name))];
-  const grouped =
-    definition.include.length === 0 &&
-    keys.every(deduplicates) &&
-    !isUnique(
-      table,
-      definition.keys.flatMap((key) => (key.expression === undefined ? [key.column] : [])),
-    );
+  const isUniqueKey = isUnique(
+    table,
+    definition.keys.flatMap((key) => (key.expression === undefined ? [key.column] : [])),
+  );
+  const grouped = definition.include.length === 0 && keys.every(deduplicates) && !isUniqueKey;
 
   let bytes = 0;
   let items = 0;
+  let values = 0;
   for (const { probability, nulls } of nullPatterns(stored)) {
     const present = stored.filter((column) => !nulls.has(column));
     const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
     const part = rows * probability;
+    const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
+    const classes = (columns: readonly Column[]): FrequencyClass[] =>
+      columns.map((column) => frequencyClasses(column, all)).reduce(crossed, [one]);
     if (!grouped) {
       bytes += part * (tuple + LINE_POINTER_BYTES);
       items += part;
+      // The third key makes almost every entry differ from its neighbour.
+      values +=
+        present.length > 2 ? part : classes(present).reduce((sum, group) => sum + occurringValues(group, part), 0);
       continue;
     }
-    const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
-    for (const group of present.map((column) => frequencyClasses(column, all)).reduce(crossed, [one])) {
+    for (const group of classes(present)) {
       const occurring = occurringValues(group, part);
       if (occurring === 0) continue;
       const each = postingBytes(tuple, (part * group.share * group.values) / occurring);
+      values += occurring;
       bytes += occurring * each.bytes;
       items += occurring * each.items;
     }
@@ -269,18 +279,30 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition, fac
   // Where all entries are of one length, what is left of a page holds no further one.
   const uniform = Math.round(items) === rows && !stored.some((column) => varies(column) || isNullable(column));
   const leafPages = Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / LEAF_BYTES);
-  const { height, innerPages } = heightAbove(leafPages, fanOutOf(tupleBytes(keys, TUPLE_HEADER_BYTES)));
+  // Between two entries with the same key, the level above also notes the row.
+  const sameKey = isUniqueKey ? 0 : Math.max(0, 1 - values / items);
+  const pivot = tupleBytes(keys, TUPLE_HEADER_BYTES) + 8 * sameKey;
+  const { height, innerPages } = heightAbove(leafPages, fanOutOf(pivot));
   const pages = 1 + leafPages + innerPages;
   return { rows, pages, bytes: pages * PAGE_BYTES, height };
 };
 
-/** Levels above the leaves of an existing B-tree, from its length and the width of its keys. */
+/** CREATE TABLE gives the indexes of its constraints OIDs that follow the table's closely. */
+const SAME_STATEMENT_OIDS = 40;
+
+/**
+ * Levels above the leaves of an existing B-tree, from its length and the width of its keys. CREATE INDEX leaves 30 % of each inner page free; where
+ * the index came with its table, it grew row by row, and a root is full before another level comes.
+ */
 export const estimateBtreeHeight = (table: Table, index: ExistingIndex, pages: number): number => {
   const expressions = index.expressionStatistics ?? [];
   const keys = index.keys.flatMap((key) => (key === null ? [] : [columnOf(table, key)]));
   const expressionBytes = index.keys
     .filter((key) => key === null)
     .reduce((sum, _, i) => sum + (expressions[i]?.statistics.averageWidth ?? UNKNOWN_WIDTH), 0);
-  const fanOut = fanOutOf(align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8));
-  return heightAbove(Math.max(1, Math.round((pages - 1) * (1 - 1 / fanOut))), fanOut).height;
+  const pivot = align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8);
+  const fanOut = fanOutOf(pivot);
+  const distance = index.oid - table.oid;
+  const rootFanOut = distance > 0 && distance < SAME_STATEMENT_OIDS ? fanOutOf(pivot, FULL_PAGE_BYTES) : fanOut;
+  return heightAbove(Math.max(1, Math.round((pages - 1) * (1 - 1 / fanOut))), fanOut, rootFanOut).height;
 };

@@ -47,17 +47,19 @@ const trigrams = (text: string): Set<string> => {
   return found;
 };
 
-const scalarText = (value: unknown): string => `=${JSON.stringify(value)}`;
+/** Tokens by where in the value they come from: each place has a variety of its own. */
+type PlacedTokens = Iterable<readonly [token: string, place: string]>;
 
-/** The keys of jsonb_ops (each object key, each array string as a key, each scalar) or jsonb_path_ops (a hash of each scalar with its path). */
-const jsonKeys = (value: unknown, path: string | null): string[] => {
-  if (Array.isArray(value)) return value.flatMap((one) => jsonKeys(one, path));
+/** The keys of jsonb_ops (each object key, each scalar) or jsonb_path_ops (a hash of each scalar with its path). */
+const jsonKeys = (value: unknown, path: string, hashed: boolean): [string, string][] => {
+  if (Array.isArray(value)) return value.flatMap((one) => jsonKeys(one, path, hashed));
   if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, one]) =>
-      path === null ? [`.${key}`, ...jsonKeys(one, null)] : jsonKeys(one, `${path}.${key}`),
-    );
+    return Object.entries(value).flatMap(([key, one]) => {
+      const below = jsonKeys(one, `${path}.${key}`, hashed);
+      return hashed ? below : [[`.${key}`, ""] as [string, string], ...below];
+    });
   }
-  return [path === null ? scalarText(value) : `${path}${scalarText(value)}`];
+  return [[`${hashed ? path : ""}=${JSON.stringify(value)}`, path]];
 };
 
 const parsed = (text: string): unknown => {
@@ -70,21 +72,25 @@ const parsed = (text: string): unknown => {
 };
 
 interface Tokens {
-  of(value: string): Iterable<string>;
+  /** Each token once. */
+  of(value: string): PlacedTokens;
   bytes(token: string): number;
 }
 
+const inOnePlace = (tokens: Iterable<string>): PlacedTokens =>
+  new Map([...tokens].map((token) => [token, ""] as const));
+
 const tokensOf = (column: Column, opclass: string | undefined): Tokens | null => {
-  if (opclass === "gin_trgm_ops") return { of: trigrams, bytes: () => 3 };
+  if (opclass === "gin_trgm_ops") return { of: (text) => inOnePlace(trigrams(text)), bytes: () => 3 };
   if (column.baseType === "jsonb") {
     const hashed = opclass === "jsonb_path_ops";
     return {
-      of: (text) => new Set(jsonKeys(parsed(text), hashed ? "" : null)),
+      of: (text) => new Map(jsonKeys(parsed(text), "", hashed)),
       bytes: (token) => (hashed ? 4 : byteLength(token)),
     };
   }
   if (column.baseType.startsWith("_")) {
-    return { of: (text) => new Set(arrayElements(text)), bytes: byteLength };
+    return { of: (text) => inOnePlace(arrayElements(text)), bytes: byteLength };
   }
   return null;
 };
@@ -92,34 +98,45 @@ const tokensOf = (column: Column, opclass: string | undefined): Tokens | null =>
 /** A GIN index on a fixed-length array stores elements of that length. */
 const elementBytes: Readonly<Record<string, number>> = { _int2: 2, _int4: 4, _int8: 8, _uuid: 16, _date: 4 };
 
-const fromSample = (column: Column, tokens: Tokens, statistics: ColumnStatistics, rows: number): ElementClass[] => {
-  const sample = sampleOf(statistics);
-  if (sample.length === 0) return [];
-  const counted = new Map<string, { times: number; weight: number }>();
-  let tokensSeen = 0;
-  let tokensPerRow = 0;
-  for (const { value, weight } of sample) {
-    for (const token of tokens.of(value)) {
-      const one = counted.get(token) ?? { times: 0, weight: 0 };
-      counted.set(token, { times: one.times + 1, weight: one.weight + weight });
-      tokensSeen += 1;
-      tokensPerRow += weight;
-    }
-  }
-  // ANALYZE keeps only values of up to 1 kB: what is not there is taken to be alike.
-  const repeated = [...counted].filter(([, one]) => one.times > 1);
-  const once = [...counted].filter(([, one]) => one.times === 1);
-  const distinct = distinctFromSample(tokensSeen, counted.size, once.length, tokensPerRow * rows);
-  const bytesOf = (token: string): number => elementBytes[column.baseType] ?? tokens.bytes(token);
+interface Counted {
+  times: number;
+  weight: number;
+}
+
+const classesOf = (
+  counted: ReadonlyMap<string, Counted>,
+  rows: number,
+  bytesOf: (token: string) => number,
+): ElementClass[] => {
+  const all = [...counted];
+  const seen = all.reduce((sum, [, one]) => sum + one.times, 0);
+  const once = all.filter(([, one]) => one.times === 1);
+  const repeated = all.filter(([, one]) => one.times > 1);
+  const occurrences = all.reduce((sum, [, one]) => sum + one.weight, 0) * rows;
   const classes = repeated.map(([token, one]) => ({ elements: 1, rows: one.weight * rows, bytes: bytesOf(token) }));
-  const rare = Math.max(once.length, distinct - repeated.length);
   if (once.length > 0) {
-    const weight = once.reduce((sum, [, one]) => sum + one.weight, 0);
+    const rare = once.reduce((sum, [, one]) => sum + one.weight, 0) * rows;
+    const distinct = distinctFromSample(seen, all.length, once.length, occurrences) - repeated.length;
+    const elements = Math.max(1, Math.min(rare, Math.max(once.length, distinct)));
     const bytes = once.reduce((sum, [token]) => sum + bytesOf(token), 0) / once.length;
-    const elements = Math.max(1, Math.min(rare, weight * rows));
-    classes.push({ elements, rows: (weight * rows) / elements, bytes });
+    classes.push({ elements, rows: rare / elements, bytes });
   }
   return classes;
+};
+
+// ANALYZE keeps only values of up to 1 kB: what is not there is taken to be alike.
+const fromSample = (column: Column, tokens: Tokens, statistics: ColumnStatistics, rows: number): ElementClass[] => {
+  const places = new Map<string, Map<string, Counted>>();
+  for (const { value, weight } of sampleOf(statistics)) {
+    for (const [token, place] of tokens.of(value)) {
+      const counted = places.get(place) ?? new Map<string, Counted>();
+      places.set(place, counted);
+      const one = counted.get(token) ?? { times: 0, weight: 0 };
+      counted.set(token, { times: one.times + 1, weight: one.weight + weight });
+    }
+  }
+  const bytesOf = (token: string): number => elementBytes[column.baseType] ?? tokens.bytes(token);
+  return [...places.values()].flatMap((counted) => classesOf(counted, rows, bytesOf));
 };
 
 /** Mean number of different elements in a value, where ANALYZE does not say: from the width of a tsvector (tsvector.h) or array. */
@@ -153,6 +170,29 @@ const fromElements = (column: Column, statistics: ColumnStatistics, rows: number
     classes.push({ elements: (rest * present) / each, rows: each, bytes: meanBytes });
   }
   return classes;
+};
+
+/** How the values of `column ->> 'key'` are spread, from the jsonb values that ANALYZE kept; null where that says nothing. */
+export const memberSpread = (
+  column: Column,
+  key: string,
+  rows: number,
+): { readonly distinct: number; readonly bytes: number } | null => {
+  const statistics = column.statistics ?? column.inheritedStatistics;
+  if (statistics === null) return null;
+  const members = sampleOf(statistics).flatMap(({ value }) => {
+    const object = parsed(value);
+    const member = typeof object === "object" && object !== null ? (object as Record<string, unknown>)[key] : undefined;
+    return member === undefined ? [] : [typeof member === "string" ? member : JSON.stringify(member)];
+  });
+  if (members.length === 0) return null;
+  const times = new Map<string, number>();
+  for (const member of members) times.set(member, (times.get(member) ?? 0) + 1);
+  const once = [...times.values()].filter((one) => one === 1).length;
+  return {
+    distinct: distinctFromSample(members.length, times.size, once, rows),
+    bytes: members.reduce((sum, one) => sum + byteLength(one), 0) / members.length + 1,
+  };
 };
 
 /**

@@ -10,8 +10,8 @@ const gistKeyBytes = (column: Column, opclass: string | undefined): number => {
   const type = column.baseType;
   if (type === "point" || type === "circle" || type === "polygon" || type === "box") return 32;
   if (type === "inet" || type === "cidr") return 12;
-  // Sets of 4-byte hash codes; long ones become signatures of 124 bytes.
-  if (type === "tsvector") return Math.min(124 + 8, widthOf(column) / 3 + 8);
+  // Sets of 4-byte hash codes, of about 13 bytes of tsvector each; long ones become signatures of 124 bytes.
+  if (type === "tsvector") return Math.min(124, 4 * (widthOf(column) / 13)) + 8;
   if (opclass === "gist_trgm_ops") return 3 * widthOf(column) + 8;
   // btree_gist keeps a lowest and a highest value.
   return type.endsWith("range") ? widthOf(column) : 2 * widthOf(column);

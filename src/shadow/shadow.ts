@@ -111,6 +111,9 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndP
   );
   leftOut.push(...unread, ...(await finishSchema(builder, catalog)));
   await installShowIndexes(builder);
+  // Candidates name operator classes of extensions without their schema.
+  const ofExtensions = new Set(catalog.extensions.map((one) => one.schema));
+  await builder.query(`set search_path = ${["pg_catalog", ...ofExtensions].map(quoteIdentifier).join(", ")}`);
   for (const { step, reason } of await attempt(builder, settingSteps(catalog))) {
     leftOut.push({ object: step.object, reason });
   }

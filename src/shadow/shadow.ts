@@ -11,7 +11,13 @@ import {
   type WhatIfResult,
 } from "../domain/index.ts";
 import { type EmbeddedServer, startEmbedded } from "../embedded/index.ts";
-import { type ConnectionTarget, openSession, resolveConnection, type Session } from "../postgres/index.ts";
+import {
+  type ConnectionTarget,
+  openSession,
+  quoteIdentifier,
+  resolveConnection,
+  type Session,
+} from "../postgres/index.ts";
 import { plannableRoles, PLANNER_ROLE } from "./access.ts";
 import { attempt, installAttempt } from "./attempt.ts";
 import { buildSchema, finishSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";

@@ -8,7 +8,8 @@
 export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName } from "./advice.ts";
 export { advise, adviseDefaults, type AdviseInput, type AdviseOptions } from "./advise.ts";
 export { apply, type ApplyOptions, type ApplyReport, type BuildReport } from "./apply.ts";
-export { type Check, type CheckLevel, diagnose, type Diagnosis } from "./doctor.ts";
+export { diagnose, type Diagnosis } from "./doctor.ts";
+export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { findRollback, rollBack } from "./rollback.ts";

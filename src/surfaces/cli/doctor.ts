@@ -32,7 +32,8 @@ export const doctor = async (flags: ConnectionFlags, context: CommandContext): P
     );
     for (const check of diagnosis.checks) {
       terminal.out(`${mark(check, terminal)} ${check.name}: ${check.found}`);
-      if (check.remedy !== null) terminal.out(`    ${terminal.colors.dim("remedy:")} ${check.remedy}`);
+      if (check.remedy !== null)
+        terminal.out(`    ${terminal.colors.dim("remedy:")} ${check.remedy.replaceAll("\n", "\n            ")}`);
     }
   }
   return problems > 0 ? ExitCode.findings : ExitCode.ok;

@@ -33,6 +33,12 @@ export const roleSteps = (catalog: Catalog, password: string): Step[] => {
       sql: `create role ${quoteIdentifier(role.name)}${role.bypassesRowSecurity ? " bypassrls" : ""}; grant ${quoteIdentifier(role.name)} to ${PLANNER_ROLE}`,
     })),
     ...roles.flatMap((role) =>
+      Object.entries(role.settings).map(([name, value]) => ({
+        object: `setting ${name} of role ${role.name}`,
+        sql: `alter role ${quoteIdentifier(role.name)} set ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
+      })),
+    ),
+    ...roles.flatMap((role) =>
       role.memberOf
         // Nobody becomes the shadow's superuser.
         .filter((group) => group !== ADMINISTRATOR)

@@ -135,6 +135,24 @@ const crossed = (left: readonly FrequencyClass[], right: readonly FrequencyClass
     })),
   );
 
+/** More combinations of classes than this are merged with their neighbours, so that any number of columns can be crossed. */
+const COMBINATIONS = 12 * CLASSES;
+
+const merged = (classes: readonly FrequencyClass[]): readonly FrequencyClass[] => {
+  if (classes.length <= COMBINATIONS) return classes;
+  const sorted = classes.toSorted((a, b) => a.share - b.share);
+  const step = Math.ceil(sorted.length / COMBINATIONS);
+  const result: FrequencyClass[] = [];
+  for (let from = 0; from < sorted.length; from += step) {
+    const part = sorted.slice(from, from + step);
+    const values = part.reduce((sum, one) => sum + one.values, 0);
+    const mean = (of: (one: FrequencyClass) => number): number =>
+      part.reduce((sum, one) => sum + one.values * of(one), 0) / values;
+    result.push({ values, share: mean((one) => one.share), rarest: mean((one) => one.rarest) });
+  }
+  return result;
+};
+
 /** How many of a class's combinations occur: each of the `most` rows with its rarest part has the other parts by chance. */
 const occurringValues = ({ values, share, rarest }: FrequencyClass, rows: number): number => {
   const most = Math.max(1, rows * rarest);
@@ -223,6 +241,52 @@ const isUnique = (table: Table, keys: readonly string[]): boolean =>
       index.keys.every((key) => key !== null && keys.includes(key)),
   );
 
+interface LeafContents {
+  /** Line pointers included. */
+  readonly bytes: number;
+  /** Index tuples: single entries and posting lists. */
+  readonly items: number;
+  /** Different keys. */
+  readonly values: number;
+}
+
+/**
+ * What the leaves of a B-tree hold.
+ * @param all the table's rows, which shares and negative `n_distinct` refer to
+ */
+const leafContents = (stored: readonly Column[], rows: number, all: number, grouped: boolean): LeafContents => {
+  let bytes = 0;
+  let items = 0;
+  let values = 0;
+  for (const { probability, nulls } of nullPatterns(stored)) {
+    const present = stored.filter((column) => !nulls.has(column));
+    const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
+    const part = rows * probability;
+    const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
+    const classes = present
+      .map((column) => frequencyClasses(column, all))
+      .reduce<readonly FrequencyClass[]>((left, right) => crossed(merged(left), right), [one]);
+    if (!grouped) {
+      bytes += part * (tuple + LINE_POINTER_BYTES);
+      items += part;
+      values += classes.reduce((sum, group) => sum + occurringValues(group, part), 0);
+      continue;
+    }
+    for (const group of classes) {
+      const occurring = occurringValues(group, part);
+      if (occurring === 0) continue;
+      const each = postingBytes(tuple, (part * group.share * group.values) / occurring);
+      values += occurring;
+      bytes += occurring * each.bytes;
+      items += occurring * each.items;
+    }
+  }
+  return { bytes, items, values };
+};
+
+/** Share of the boundaries between two entries that lie within equal keys: there the level above also notes the row. */
+const sameKeyShare = ({ items, values }: LeafContents): number => (items === 0 ? 0 : Math.max(0, 1 - values / items));
+
 /** What the catalogue alone does not tell about an index. */
 export interface BtreeFacts {
   /** Rows that a predicate lets in; without it all. */
@@ -248,40 +312,13 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition, fac
   );
   const grouped = definition.include.length === 0 && keys.every(deduplicates) && !isUniqueKey;
 
-  let bytes = 0;
-  let items = 0;
-  let values = 0;
-  for (const { probability, nulls } of nullPatterns(stored)) {
-    const present = stored.filter((column) => !nulls.has(column));
-    const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
-    const part = rows * probability;
-    const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
-    const classes = (columns: readonly Column[]): FrequencyClass[] =>
-      columns.map((column) => frequencyClasses(column, all)).reduce(crossed, [one]);
-    if (!grouped) {
-      bytes += part * (tuple + LINE_POINTER_BYTES);
-      items += part;
-      // The third key makes almost every entry differ from its neighbour.
-      values +=
-        present.length > 2 ? part : classes(present).reduce((sum, group) => sum + occurringValues(group, part), 0);
-      continue;
-    }
-    for (const group of classes(present)) {
-      const occurring = occurringValues(group, part);
-      if (occurring === 0) continue;
-      const each = postingBytes(tuple, (part * group.share * group.values) / occurring);
-      values += occurring;
-      bytes += occurring * each.bytes;
-      items += occurring * each.items;
-    }
-  }
+  const contents = leafContents(stored, rows, all, grouped);
+  const { bytes, items } = contents;
   const average = bytes / items;
   // Where all entries are of one length, what is left of a page holds no further one.
   const uniform = Math.round(items) === rows && !stored.some((column) => varies(column) || isNullable(column));
   const leafPages = Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / LEAF_BYTES);
-  // Between two entries with the same key, the level above also notes the row.
-  const sameKey = isUniqueKey ? 0 : Math.max(0, 1 - values / items);
-  const pivot = tupleBytes(keys, TUPLE_HEADER_BYTES) + 8 * sameKey;
+  const pivot = tupleBytes(keys, TUPLE_HEADER_BYTES) + (isUniqueKey ? 0 : 8 * sameKeyShare(contents));
   const { height, innerPages } = heightAbove(leafPages, fanOutOf(pivot));
   const pages = 1 + leafPages + innerPages;
   return { rows, pages, bytes: pages * PAGE_BYTES, height };
@@ -300,7 +337,13 @@ export const estimateBtreeHeight = (table: Table, index: ExistingIndex, pages: n
   const expressionBytes = index.keys
     .filter((key) => key === null)
     .reduce((sum, _, i) => sum + (expressions[i]?.statistics.averageWidth ?? UNKNOWN_WIDTH), 0);
-  const pivot = align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8);
+  const all = currentRows(table);
+  const isRepeated = !index.unique && expressionBytes === 0 && all > 0;
+  const grouped = index.include.length === 0 && keys.every(deduplicates);
+  const noted = isRepeated
+    ? 8 * sameKeyShare(leafContents(keys, Math.max(1, Math.min(all, index.tuples)), all, grouped))
+    : 0;
+  const pivot = align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8) + noted;
   const fanOut = fanOutOf(pivot);
   const distance = index.oid - table.oid;
   const rootFanOut = distance > 0 && distance < SAME_STATEMENT_OIDS ? fanOutOf(pivot, FULL_PAGE_BYTES) : fanOut;

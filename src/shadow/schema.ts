@@ -101,7 +101,19 @@ export const tableConstraintSteps = ({ tables }: Catalog): Step[] => {
   ];
 };
 
-const indexSteps = (table: Table, index: ExistingIndex): Step[] => {
+const indexSteps = (table: Table, index: ExistingIndex): Step[] => [
+  ...createSteps(table, index),
+  ...(index.comment === null
+    ? []
+    : [
+        {
+          object: `comment on ${called("index", index)}`,
+          sql: `comment on index ${quoteName(index)} is ${quoteLiteral(index.comment)}`,
+        },
+      ]),
+];
+
+const createSteps = (table: Table, index: ExistingIndex): Step[] => {
   const object = called("index", index);
   const { constraint, constraintDefinition = null } = index;
   if (constraint === null) return [{ object, sql: index.definition }];

@@ -204,11 +204,14 @@ const dataValues = (data: ExtendedStatisticsData, versionNum: number): string =>
     "null",
   ].join(", ");
 
-// The types refuse input, so their bytes go in by a cast that leaves them as they are; it exists in the shadow only. 14 has made an empty row
+// The types refuse input, so their bytes go in by a cast that leaves them as they are, as long as it takes. 14 has made an empty row
 // with each object.
+const opaque = ["pg_ndistinct", "pg_dependencies", "pg_mcv_list"];
 const prepareExtended = `
-${["pg_ndistinct", "pg_dependencies", "pg_mcv_list"].map((type) => `create cast (bytea as ${type}) without function;`).join("\n")}
+${opaque.map((type) => `create cast (bytea as ${type}) without function;`).join("\n")}
 delete from pg_statistic_ext_data`;
+
+const finishExtended = opaque.map((type) => `drop cast (bytea as ${type})`).join(";");
 
 /** What ANALYZE found for CREATE STATISTICS objects; answers those that could not be written. */
 export const importExtendedStatistics = async (session: Session, catalog: Catalog): Promise<FailedStep[]> => {
@@ -223,7 +226,9 @@ export const importExtendedStatistics = async (session: Session, catalog: Catalo
   );
   if (steps.length === 0) return [];
   await session.script(prepareExtended);
-  return [...(await attempt(session, steps)), ...(await importExpressionStatistics(session, catalog))];
+  const failed = await attempt(session, steps);
+  await session.script(finishExtended);
+  return [...failed, ...(await importExpressionStatistics(session, catalog))];
 };
 
 // pg_statistic rows belong to a relation: each object's expressions become the columns of a scratch table, whose rows then go into the object.

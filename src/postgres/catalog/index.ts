@@ -20,7 +20,7 @@ import {
   readSchemas,
   readViews,
 } from "./database.ts";
-import { readExtendedStatistics } from "./statistics.ts";
+import { readExtendedStatistics } from "./extended-statistics.ts";
 import { readTables } from "./tables.ts";
 import { readManaged } from "./managed.ts";
 import { readRoles } from "./roles.ts";

@@ -2,6 +2,11 @@ import type { Routine, SchemaObject } from "../../domain/index.ts";
 import type { Session } from "../session.ts";
 import { isExtensionMember, isUserSchema } from "./scope.ts";
 
+// A range brings constructors and a cast of its own.
+const isOwnMaking = (catalog: "pg_proc" | "pg_cast", oid: string): string =>
+  `not ${isExtensionMember(catalog, oid)}
+   and not exists (select from pg_depend i where i.classid = '${catalog}'::regclass and i.objid = ${oid} and i.deptype = 'i')`;
+
 // Not: triggers, which no plan calls, and what only C can write (cstring, internal).
 const functionStatement = `
 select n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as name, l.lanname as language,
@@ -10,7 +15,7 @@ select n.nspname || '.' || p.proname || '(' || pg_get_function_identity_argument
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace
   join pg_language l on l.oid = p.prolang
- where p.prokind = 'f' and ${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_proc", "p.oid")}
+ where p.prokind = 'f' and ${isUserSchema("n.nspname")} and ${isOwnMaking("pg_proc", "p.oid")}
    and not array['trigger', 'event_trigger', 'cstring', 'internal', 'language_handler', 'fdw_handler', 'index_am_handler',
                  'table_am_handler', 'tsm_handler']::regtype[]
            && (p.prorettype || p.proargtypes::oid[])::regtype[]
@@ -81,7 +86,7 @@ select 'cast' as kind, format('(%s as %s)', format_type(c.castsource, null), for
        || case c.castmethod when 'f' then 'with function ' || c.castfunc::regprocedure when 'i' then 'with inout' else 'without function' end
        || case c.castcontext when 'i' then ' as implicit' when 'a' then ' as assignment' else '' end as definition
   from pg_cast c
- where c.oid >= 16384 and not ${isExtensionMember("pg_cast", "c.oid")}
+ where c.oid >= 16384 and ${isOwnMaking("pg_cast", "c.oid")}
  order by c.oid`;
 
 // A family of several classes is rebuilt as one per class: their cross-type members are missing then.

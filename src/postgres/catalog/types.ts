@@ -14,8 +14,8 @@ select 'collation' as kind, format('%I.%I', n.nspname, l.collname) as name,
        || case when l.collprovider = 'c' then format('lc_collate = %L, lc_ctype = %L', l.collcollate, l.collctype)
                else format('provider = %s, locale = %L, deterministic = %s',
                            case l.collprovider when 'i' then 'icu' else 'builtin' end,
-                           ${localeColumn(versionNum)}, l.collisdeterministic) end
-       ${versionNum >= 160_000 ? "|| coalesce(format(', rules = %L', l.collicurules), '')" : ""} || ')' as definition
+                           ${localeColumn(versionNum)}, l.collisdeterministic::text) end
+       ${versionNum >= 160_000 ? "|| case when l.collicurules is null then '' else format(', rules = %L', l.collicurules) end" : ""} || ')' as definition
   from pg_collation l
   join pg_namespace n on n.oid = l.collnamespace
  where (${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_collation", "l.oid")})

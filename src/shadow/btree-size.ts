@@ -346,6 +346,7 @@ export const estimateBtreeHeight = (table: Table, index: ExistingIndex, pages: n
   const pivot = align(tupleBytes(keys, TUPLE_HEADER_BYTES) + expressionBytes, 8) + noted;
   const fanOut = fanOutOf(pivot);
   const distance = index.oid - table.oid;
-  const rootFanOut = distance > 0 && distance < SAME_STATEMENT_OIDS ? fanOutOf(pivot, FULL_PAGE_BYTES) : fanOut;
+  const cameWithTable = index.constraint !== null && distance > 0 && distance < SAME_STATEMENT_OIDS;
+  const rootFanOut = cameWithTable ? fanOutOf(pivot, FULL_PAGE_BYTES) : fanOut;
   return heightAbove(Math.max(1, Math.round((pages - 1) * (1 - 1 / fanOut))), fanOut, rootFanOut).height;
 };

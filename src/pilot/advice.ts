@@ -7,12 +7,15 @@ import type {
   TableAccess,
   Workload,
 } from "../domain/index.ts";
-import { renderCreateIndex } from "../postgres/index.ts";
+import { quoteName, renderCreateIndex } from "../postgres/index.ts";
+import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
 export interface Advice {
   readonly catalog: Catalog;
   readonly workload: Workload;
+  /** What the observing role may not see, and what would let it. */
+  readonly blindSpots: readonly BlindSpot[];
   /** How each statement uses each table, by statement id. */
   readonly accesses: ReadonlyMap<string, readonly TableAccess[]>;
   readonly planner: "shadow" | "hypopg";
@@ -32,6 +35,9 @@ export const confidenceOf = (
   advice: Advice,
   chosen: ChosenIndex,
 ): { readonly level: Confidence; readonly reason: string | null } => {
+  const table = quoteName(chosen.index.definition.table);
+  const blind = advice.blindSpots.find(({ tables }) => tables.includes(table));
+  if (blind !== undefined) return { level: "low", reason: `${blind.problem}; remedy: ${blind.remedy}` };
   let unknown: string | null = null;
   for (const id of chosen.statementIds) {
     const statement = advice.workload.statements.find((one) => one.id === id);
@@ -87,6 +93,7 @@ export const adviceDocument = (advice: Advice) => {
       low: count("low"),
       unknown: count("unknown"),
       leftOut: advice.leftOut,
+      blindSpots: advice.blindSpots,
     },
     budgetBytes: advice.budgetBytes,
     create: configuration.create.map((chosen) => {

@@ -32,7 +32,7 @@ export interface AdviseInput extends AdviseOptions {
  */
 export const advise = async (input: AdviseInput): Promise<Advice> => {
   const { source, emit, signal } = input;
-  const { catalog, workload, accesses, explainable } = await readSubject(source, emit, signal);
+  const { catalog, workload, blindSpots, accesses, explainable } = await readSubject(source, emit, signal);
   const statements = explainable.map(({ statement }) => statement);
   const candidates = generateCandidates({
     statements: workload.statements.map((statement) => ({
@@ -76,6 +76,7 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
     return {
       catalog,
       workload,
+      blindSpots,
       accesses,
       planner: planner.name,
       leftOut: "leftOut" in planner ? (planner as ShadowPlanner).leftOut : [],

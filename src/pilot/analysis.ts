@@ -5,11 +5,13 @@ import type { CalibrationStatement } from "../whatif/index.ts";
 import { resolverFor } from "../workload/index.ts";
 import type { Emit } from "./events.ts";
 import type { TargetSource } from "./source.ts";
+import type { BlindSpot } from "./visibility.ts";
 
 /** What every analysis begins with: the catalogue, the workload, and what the one has to do with the other. */
 export interface Subject {
   readonly catalog: Catalog;
   readonly workload: Workload;
+  readonly blindSpots: readonly BlindSpot[];
   /** How each statement uses each table, by statement id. */
   readonly accesses: ReadonlyMap<string, readonly TableAccess[]>;
   /** Statements that use a table of the catalogue, with what to ask the target about each. */
@@ -40,6 +42,7 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
       hint: "let the application run for a while, watch it with --observe 10m, or give SQL files with --queries 'dir/*.sql'",
     });
   }
+  const blindSpots = await source.readBlindSpots();
   const accesses = accessesOf(workload, catalog);
   const explainable = workload.statements
     .filter((statement) => (accesses.get(statement.id) ?? []).length > 0)
@@ -47,7 +50,7 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
       statement,
       calibrationSql: statement.bindings.map((binding) => calibrationText(statement, binding.sql)),
     }));
-  return { catalog, workload, accesses, explainable };
+  return { catalog, workload, blindSpots, accesses, explainable };
 };
 
 // A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows.

@@ -22,7 +22,7 @@ export interface SnapshotInput {
  * @throws IndexPilotError `workload_empty` when no statement can be analysed
  */
 export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }: SnapshotInput): Promise<Snapshot> => {
-  const { catalog, workload, explainable } = await readSubject(source, emit, signal);
+  const { catalog, workload, blindSpots, explainable } = await readSubject(source, emit, signal);
   if (redact) {
     const redacted = redactCatalog(catalog);
     return {
@@ -30,6 +30,7 @@ export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }
       redacted: true,
       catalog: redacted,
       workload: withoutValues(workload, redacted, seed),
+      blindSpots,
       endPoints: [],
       plans: new Map(),
     };
@@ -48,5 +49,5 @@ export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }
       ] as const;
     }),
   );
-  return { takenAt: clock.now(), redacted: false, catalog, workload, endPoints, plans };
+  return { takenAt: clock.now(), redacted: false, catalog, workload, blindSpots, endPoints, plans };
 };

@@ -3,6 +3,7 @@ import { type OwnScans, readCatalog, type Session } from "../postgres/index.ts";
 import { type EndPoints, readEndPoints } from "../shadow/index.ts";
 import { planKey, type Snapshot } from "../snapshot/index.ts";
 import { explainOnTarget, type TargetPlans } from "../whatif/index.ts";
+import { type BlindSpot, readBlindSpots } from "./visibility.ts";
 import type { WorkloadSource } from "./workload.ts";
 
 /** All that an analysis asks of a target. A live one is asked; a snapshot answers what the target answered when it was taken. */
@@ -11,6 +12,8 @@ export interface TargetSource {
   readonly session: Session | null;
   readonly readCatalog: () => Promise<Catalog>;
   readonly readWorkload: (catalog: Catalog) => Promise<Workload>;
+  /** What the observing role may not see. */
+  readonly readBlindSpots: () => Promise<readonly BlindSpot[]>;
   readonly readEndPoints: (catalog: Catalog) => Promise<readonly EndPoints[]>;
   readonly plans: TargetPlans;
   /** How often asking has scanned each of the target's indexes so far, by OID. */
@@ -26,6 +29,7 @@ export const liveTarget = (session: Session, workloadOf: WorkloadSource): Target
     session,
     readCatalog: () => readCatalog(session),
     readWorkload: workloadOf,
+    readBlindSpots: () => readBlindSpots(session),
     readEndPoints: (catalog) => readEndPoints(session, catalog, ownScans),
     plans: explainOnTarget(session, ownScans),
     ownScans,
@@ -38,6 +42,7 @@ export const snapshotTarget = (snapshot: Snapshot): TargetSource => ({
   session: null,
   readCatalog: () => Promise.resolve(snapshot.catalog),
   readWorkload: () => Promise.resolve(snapshot.workload),
+  readBlindSpots: () => Promise.resolve(snapshot.blindSpots),
   readEndPoints: () => Promise.resolve(snapshot.endPoints),
   plans: (questions) =>
     Promise.resolve(

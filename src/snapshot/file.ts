@@ -12,6 +12,13 @@ export interface Snapshot {
   readonly redacted: boolean;
   readonly catalog: Catalog;
   readonly workload: Workload;
+  /** What the observing role could not see, and what would let it. */
+  readonly blindSpots: readonly {
+    readonly code: "not_readable" | "row_level_security";
+    readonly tables: readonly string[];
+    readonly problem: string;
+    readonly remedy: string;
+  }[];
   /** The ends of columns whose statistics do not tell them. Real values. */
   readonly endPoints: readonly {
     readonly table: TableName;
@@ -50,6 +57,7 @@ export const writeSnapshotFile = async (file: string, snapshot: Snapshot, force:
     redacted: snapshot.redacted,
     catalog: snapshot.catalog,
     workload: snapshot.workload,
+    blindSpots: snapshot.blindSpots,
     endPoints: snapshot.endPoints,
     plans: [...snapshot.plans].map(([question, answer]) =>
       answer.kind === "read" ? { question, plan: rawPlan(answer.value) } : { question, refused: answer.reason },
@@ -76,6 +84,7 @@ interface Document {
     readonly observedFrom: string | null;
     readonly observedTo: string | null;
   };
+  readonly blindSpots?: Snapshot["blindSpots"];
   readonly endPoints?: Snapshot["endPoints"];
   readonly plans?: readonly { readonly question: string; readonly plan?: unknown; readonly refused?: string }[];
 }
@@ -102,7 +111,7 @@ export const readSnapshotFile = async (file: string): Promise<Snapshot> => {
   }
   const document = parse(text);
   if (document?.format !== FORMAT) throw failure("snapshot_unreadable", { file });
-  const { formatVersion, takenAt, catalog, workload, endPoints, plans } = document;
+  const { formatVersion, takenAt, catalog, workload, blindSpots, endPoints, plans } = document;
   if (typeof formatVersion === "number" && formatVersion > FORMAT_VERSION) {
     throw failure("snapshot_newer", { file, version: formatVersion });
   }
@@ -111,6 +120,7 @@ export const readSnapshotFile = async (file: string): Promise<Snapshot> => {
     typeof takenAt !== "string" ||
     !Array.isArray(catalog?.tables) ||
     !Array.isArray(workload?.statements) ||
+    !Array.isArray(blindSpots) ||
     !Array.isArray(endPoints) ||
     !Array.isArray(plans)
   ) {
@@ -125,6 +135,7 @@ export const readSnapshotFile = async (file: string): Promise<Snapshot> => {
       observedFrom: moment(workload.observedFrom),
       observedTo: moment(workload.observedTo),
     },
+    blindSpots,
     endPoints,
     plans: new Map(
       plans.map(({ question, plan, refused }): [string, PlanAnswer] => [

@@ -173,13 +173,6 @@ const read = async (
   );
   const visible = rows.filter((row) => !row.hidden && row.queryid !== null);
   const hidden = rows.filter((row) => row.hidden).length;
-  if (visible.length === 0 && hidden > 0) {
-    throw failure("privilege_missing", {
-      what: `role "${session.target.user}" may not see the statements of other roles (${hidden} hidden)`,
-      grant: `grant pg_read_all_stats to ${quoteIdentifier(session.target.user)}; -- or pg_monitor, which includes it`,
-    });
-  }
-
   const relations = await session.query<{ relname: string }>(
     "select relname from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v')",
   );
@@ -222,6 +215,13 @@ const read = async (
       },
     ];
   });
+  // What such a role does see is its own: nothing of the application's.
+  if (kept.length === 0 && hidden > 0) {
+    throw failure("privilege_missing", {
+      what: `role "${session.target.user}" may not see the statements of other roles (${hidden} hidden)`,
+      grant: `grant pg_read_all_stats to ${quoteIdentifier(session.target.user)}; -- or pg_monitor, which includes it`,
+    });
+  }
   return {
     takenAt: moment.at,
     serverStartedAt: moment.started,

@@ -47,6 +47,11 @@ const showTrust = (advice: Advice, terminal: Terminal): void => {
   terminal.out(
     `${terminal.colors.bold("Planner")}: ${advice.planner}, whose plans and costs without new indexes are the target's own for ${String(trusted.length)} of ${String(compared)} statements that could be compared`,
   );
+  for (const spot of advice.blindSpots) {
+    terminal.out(
+      `  ${terminal.colors.yellow("hidden")} ${spot.problem}\n    ${terminal.colors.dim("remedy:")} ${spot.remedy}`,
+    );
+  }
   for (const calibration of low.slice(0, shown)) {
     terminal.out(
       `  ${terminal.colors.yellow("low confidence")} ${queryName(advice, calibration.statementId)}: ${calibration.reason ?? ""}`,

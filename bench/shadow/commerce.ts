@@ -1,4 +1,4 @@
-import { type Fixture, key, pairsIn } from "./fixture.ts";
+import { type Fixture, key, pairsIn, pendingEntries, unknownEnd } from "./fixture.ts";
 
 const pairs = pairsIn("public");
 const trigram = (column: string) => key(column, { opclass: "gin_trgm_ops" });
@@ -129,6 +129,10 @@ export const commerce: Fixture = {
     "select * from orders where (customer_id, placed_at) > (19000, '2024-01-01') order by customer_id, placed_at limit 10",
     "select * from order_items where order_id between 5000 and 5050 and line = 2",
     "select product_id, count(*) filter (where quantity > 3) from order_items group by product_id order by 2 desc limit 5",
+  ],
+  causes: [
+    { index: /products_search/, cause: pendingEntries },
+    { index: /\((price|shipped_at|total)\b/, cause: unknownEnd },
   ],
   pairs: [
     pairs(

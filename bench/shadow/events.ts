@@ -1,4 +1,4 @@
-import { type Fixture, key, pairsIn } from "./fixture.ts";
+import { type Fixture, key, pairsIn, pendingEntries } from "./fixture.ts";
 
 const pairs = pairsIn("Event Log");
 const months = Array.from({ length: 12 }, (_, i) => i + 1);
@@ -134,6 +134,7 @@ export const events: Fixture = {
     `update "Events" set duration = 7 where "Id" = 12 and at < '2024-02-01'`,
     `delete from measures where region = 'uk' and at < '2024-01-05'`,
   ],
+  causes: [{ index: /labels/, cause: pendingEntries }],
   pairs: [
     pairs(
       "Events",

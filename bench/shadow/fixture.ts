@@ -19,6 +19,8 @@ export interface Fixture {
   readonly change: string;
   readonly queries: readonly string[];
   readonly pairs: readonly Pairs[];
+  /** Why plans that use certain indexes may differ, as far as we have found out; by plan shape or DDL. */
+  readonly causes?: readonly { readonly index: RegExp; readonly cause: string }[];
 }
 
 interface Options {
@@ -49,3 +51,11 @@ export const pairsIn =
     },
     queries,
   });
+
+/** Found by `gin_clean_pending_list`, after which the plans are the same. */
+export const pendingEntries =
+  "the length of a GIN index's pending list is in its metapage only, which an observer without pgstattuple cannot read";
+
+/** Only an index tells the planner where a column ends, and asking the table would mean to read it. */
+export const unknownEnd =
+  "a range near the end of a column without an index: the built index tells the end, the histogram's is a sample's";

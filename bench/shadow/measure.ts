@@ -69,6 +69,7 @@ const request = (fixture: Fixture, sql: string, visible: readonly string[] = [])
 });
 
 const compare = (
+  fixture: Fixture,
   sql: string,
   index: string | null,
   real: Plan,
@@ -85,7 +86,12 @@ const compare = (
   const ratio = real.root.totalCost === 0 ? 1 : result.totalCost / real.root.totalCost;
   const costs = `cost ${real.root.totalCost.toFixed(2)} there, ${result.totalCost.toFixed(2)} here (× ${ratio.toFixed(3)})`;
   const sameShape = shapes[0] === shapes[1];
-  const detail = sameShape ? costs : `${costs}\n      there ${shapes[0] ?? ""}\n      here  ${shapes[1] ?? ""}`;
+  const cause = fixture.causes?.find((one) => [index ?? "", ...shapes].some((text) => one.index.test(text)));
+  const detail = [
+    costs,
+    ...(sameShape ? [] : [`there ${shapes[0] ?? ""}`, `here  ${shapes[1] ?? ""}`]),
+    ...(cause === undefined ? [] : [`cause: ${cause.cause}`]),
+  ].join("\n      ");
   return { sql, index, ratio, sameShape, detail };
 };
 
@@ -100,7 +106,7 @@ const compareAll = async (
   const comparisons: Comparison[] = [];
   await owner.script("begin");
   for (const [i, sql] of fixture.queries.entries()) {
-    comparisons.push(compare(sql, null, await explain(owner, fixture, sql), results[i], existing));
+    comparisons.push(compare(fixture, sql, null, await explain(owner, fixture, sql), results[i], existing));
   }
   await owner.script("rollback");
   return comparisons;
@@ -142,7 +148,7 @@ const compareCandidates = async (
       });
     }
     for (const [i, sql] of queries.entries()) {
-      comparisons.push(compare(sql, ddl, await explain(owner, fixture, sql), results[i], existing));
+      comparisons.push(compare(fixture, sql, ddl, await explain(owner, fixture, sql), results[i], existing));
     }
     await owner.script("rollback");
   }

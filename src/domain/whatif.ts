@@ -15,6 +15,10 @@ export interface HypotheticalIndex {
   readonly uncertain?: string;
 }
 
+/** Why candidates on an expression are uncertain: only ANALYZE of the index itself tells how its values are spread. */
+export const unseenExpression =
+  "how the values of its expression are spread is unknown until ANALYZE has seen the index";
+
 export interface WhatIfRequest {
   readonly binding: Binding;
   readonly scope: ObservationScope;

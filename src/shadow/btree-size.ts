@@ -347,6 +347,10 @@ export const estimateBtreeHeight = (table: Table, index: ExistingIndex, pages: n
   const fanOut = fanOutOf(pivot);
   const distance = index.oid - table.oid;
   const cameWithTable = index.constraint !== null && distance > 0 && distance < SAME_STATEMENT_OIDS;
-  const rootFanOut = cameWithTable ? fanOutOf(pivot, FULL_PAGE_BYTES) : fanOut;
-  return heightAbove(Math.max(1, Math.round((pages - 1) * (1 - 1 / fanOut))), fanOut, rootFanOut).height;
+  const full = fanOutOf(pivot, FULL_PAGE_BYTES);
+  const above = (length: number, rootFanOut: number): number =>
+    heightAbove(Math.max(1, Math.round((length - 1) * (1 - 1 / fanOut))), fanOut, rootFanOut).height;
+  if (cameWithTable || index.pages <= 0) return above(pages, full);
+  // What it had when it was last measured, and a level more only once the root is full.
+  return Math.max(above(Math.min(pages, index.pages), fanOut), above(pages, full));
 };

@@ -35,6 +35,15 @@ const histogramIsPartial = (table: Table, name: string): boolean => {
   return statistics !== null && statistics.histogramBounds !== null && statistics.mostCommonValues !== null;
 };
 
+/** ANALYZE looks at this many rows for each step of the statistics target: of a larger table it hardly ever sees the ends. */
+const SAMPLE_ROWS = 300;
+
+const isSampled = (catalog: Catalog, table: Table, name: string): boolean => {
+  const column = table.columns.find((one) => one.name === name);
+  const target = column?.statisticsTarget ?? Number(catalog.plannerSettings["default_statistics_target"] ?? 100);
+  return currentRows(table) > SAMPLE_ROWS * target;
+};
+
 // Two probes of an index, which raise its idx_scan by two. Takes ACCESS SHARE; needs SELECT on the table (pg_read_all_data). Many dead rows at an
 // end make a probe slow, hence the time-out. The names of its columns tell the observation (`workload`) that it is ours.
 const probe = (table: Table, column: string): string => {
@@ -71,7 +80,7 @@ const readBlinded = async (session: Session): Promise<ReadonlySet<string>> => {
 
 /**
  * The ends of those columns where the statistics may not tell them, as the target's own planner would ask for them: leading columns of its
- * B-trees, where the statistics are stale or leave common values out of the histogram. `ledger` is told which indexes that scanned.
+ * B-trees, where the statistics are stale, come from a sample, or leave common values out of the histogram. `ledger` is told which indexes that scanned.
  */
 export const readEndPoints = async (session: Session, catalog: Catalog, ledger: OwnScans): Promise<EndPoints[]> => {
   const found: EndPoints[] = [];
@@ -80,7 +89,7 @@ export const readEndPoints = async (session: Session, catalog: Catalog, ledger: 
     if (blinded.has(tableId(table)) || table.kind === "partitioned") continue;
     const leading = new Set(table.indexes.filter(answersEndPoints).flatMap((index) => index.keys[0] ?? []));
     for (const column of leading) {
-      if (!isStale(table) && !histogramIsPartial(table, column)) continue;
+      if (!isStale(table) && !histogramIsPartial(table, column) && !isSampled(catalog, table, column)) continue;
       try {
         const results = await session.script(probe(table, column));
         // The last four: counters, the answer, counters, commit.

@@ -1,4 +1,5 @@
-import type { Column, IndexDefinition, Table } from "../domain/index.ts";
+import { type Column, type IndexDefinition, type Table, unseenExpression } from "../domain/index.ts";
+import { quoteIdentifier } from "../postgres/index.ts";
 import { estimateBrinSize } from "./brin-size.ts";
 import { PAGE_BYTES } from "./btree-pages.ts";
 import { columnOf, currentRows, estimateBtreeSize } from "./btree-size.ts";
@@ -30,11 +31,23 @@ export interface IndexSize {
   readonly uncertain?: string;
 }
 
+/** A column among the rows of a predicate that names it: without nulls, unless it asks for them. */
+const amongRows = (column: Column, where: string | undefined): Column => {
+  const { statistics } = column;
+  if (where === undefined || statistics === null || statistics.nullFraction === 0) return column;
+  const name = quoteIdentifier(column.name).replaceAll(/[^\w"]/g, String.raw`\$&`);
+  if (!new RegExp(String.raw`(^|[^\w"])${name}(?![\w"])(?! IS NULL)`).test(where)) return column;
+  const present = 1 - statistics.nullFraction;
+  const frequencies = statistics.mostCommonFrequencies?.map((one) => one / present) ?? null;
+  return { ...column, statistics: { ...statistics, nullFraction: 0, mostCommonFrequencies: frequencies } };
+};
+
 /**
  * The size of an index on a table with storage, whatever its method.
  * @throws Error when the definition names a column that the table does not have
  */
-export const estimateIndexSize = (table: Table, definition: IndexDefinition, facts: SizeFacts): IndexSize => {
+export const estimateIndexSize = (whole: Table, definition: IndexDefinition, facts: SizeFacts): IndexSize => {
+  const table = { ...whole, columns: whole.columns.map((column) => amongRows(column, definition.where)) };
   const all = currentRows(table);
   const rows = Math.min(all, facts.rows ?? all);
   const expressions = new Map<number, Column>();
@@ -46,9 +59,7 @@ export const estimateIndexSize = (table: Table, definition: IndexDefinition, fac
     expressions.set(place, column);
     known &&= column.known;
   }
-  const uncertain = known
-    ? {}
-    : { uncertain: "how the values of its expression are spread is unknown until ANALYZE has seen the index" };
+  const uncertain = known ? {} : { uncertain: unseenExpression };
   const keys = definition.keys.map((key, place) => ({
     column: expressions.get(place) ?? columnOf(table, key.column),
     ...(key.opclass === undefined ? {} : { opclass: key.opclass }),

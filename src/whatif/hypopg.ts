@@ -3,6 +3,8 @@ import {
   definitionId,
   type HypotheticalIndex,
   type IndexDefinition,
+  type IndexMethod,
+  unseenExpression,
   type WhatIfPlanner,
   type WhatIfRequest,
   type WhatIfResult,
@@ -16,6 +18,9 @@ import { explainText, runParts, type ScriptPart, searchPathText } from "./explai
 const partsPerTrip = 64;
 /** Without real OIDs HypoPG has about 2,500 to give out at a time (those below 16384 that no catalogue uses). */
 const definitionsPerTrip = 500;
+
+/** Those that HypoPG can make, of those we know (`hypo_index_store_parsetree`). */
+const representable: ReadonlySet<IndexMethod> = new Set<IndexMethod>(["btree", "brin", "hash"]);
 
 interface Registered extends HypotheticalIndex {
   readonly ddl: string;
@@ -55,7 +60,7 @@ export const openHypopg = async (session: Session, catalog: Catalog): Promise<Wh
 
   const register = async (definitions: readonly IndexDefinition[]): Promise<HypotheticalIndex[]> => {
     const unknown = new Map<string, { id: string; definition: IndexDefinition; ddl: string }>();
-    for (const definition of definitions) {
+    for (const definition of definitions.filter((one) => representable.has(one.method))) {
       const id = definitionId(definition);
       const ddl = renderCreateIndex(definition, null, { concurrently: false });
       if (!registered.has(id)) unknown.set(id, { id, definition, ddl });
@@ -76,6 +81,7 @@ export const openHypopg = async (session: Session, catalog: Catalog): Promise<Wh
           ...entry,
           estimatedBytes: Number(outcome.value["bytes"]),
           planName: `<${String(registered.size + 1)}>${stripNumber(String(outcome.value["name"]))}`,
+          ...(entry.definition.keys.some((key) => key.expression !== undefined) ? { uncertain: unseenExpression } : {}),
         });
       }
     }

@@ -74,6 +74,26 @@ describe.skipIf(!hasHypopg)("the what-if planner over HypoPG", () => {
     expect(new Set(indexes.map((one) => one.planName)).size).toBe(2);
   });
 
+  it("makes partial indexes, BRIN, hash and expressions, and leaves out methods that HypoPG does not know", async () => {
+    const partial: IndexDefinition = { ...byTotal, where: "(customer = 5)" };
+    const brin: IndexDefinition = { ...byTotal, method: "brin" };
+    const hash: IndexDefinition = { ...byCustomer, method: "hash" };
+    const expression: IndexDefinition = {
+      ...byTotal,
+      keys: [{ ...ascending("total"), expression: "(total % 1000)" }],
+    };
+    const unknown = (["gin", "gist", "spgist"] as const).map((method) => ({ ...byTotal, method }));
+    const made = await planner.register([partial, ...unknown, brin, hash, expression]);
+    expect(made.map((one) => one.definition)).toEqual([partial, brin, hash, expression]);
+    expect(made.map((one) => one.uncertain !== undefined)).toEqual([false, false, false, true]);
+    expect(await plan(`select * from "odd ""name""" where customer = 5 and total < 9000`, partial)).toMatchObject({
+      usedIndexes: [definitionId(partial)],
+    });
+    expect(await plan(`select * from "odd ""name""" where total % 1000 = 7`, expression)).toMatchObject({
+      usedIndexes: [definitionId(expression)],
+    });
+  });
+
   it("plans with exactly the visible indexes", async () => {
     const without = await plan(search);
     const withIt = await plan(search, byCustomer, byTotal);

@@ -3,12 +3,13 @@ import type { Session } from "../postgres/index.ts";
 import { SqlState } from "../postgres/index.ts";
 import { ownerSteps, policySteps, roleSteps } from "./access.ts";
 import { attempt, attemptInAnyOrder, type FailedStep, type Step } from "./attempt.ts";
-import { estimateBtreeHeight } from "./btree-size.ts";
 import { PAGE_BYTES } from "./btree-pages.ts";
 import { type StoredTable } from "./candidates.ts";
 import { installAvailable, readAvailable } from "./database.ts";
 import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points.ts";
+import { writeExistingIndex } from "./existing-index.ts";
 import { makeLeaves } from "./leaves.ts";
+import { moveBuffered } from "./metapages.ts";
 import { readShadowRelations, type ShadowRelations } from "./relations.ts";
 import { bodySteps, collationSteps, foundationSteps, objectSteps, standInSteps } from "./objects.ts";
 import { type Available, keySteps, ordinaryIndexSteps, tableConstraintSteps, tableStep, viewSteps } from "./schema.ts";
@@ -18,7 +19,7 @@ import {
   type RelationSize,
   writeRelationSizes,
 } from "./statistics.ts";
-import { setLength, writeTree, writeVisibility } from "./storage.ts";
+import { setLength, writeVisibility } from "./storage.ts";
 
 export interface LeftOut {
   readonly object: string;
@@ -151,6 +152,7 @@ export const importSizesAndStatistics = async (
     ...(await importColumnStatistics(session, catalog)),
     ...(await importExtendedStatistics(session, catalog)),
   ];
+  await moveBuffered(session);
   const relations = await readShadowRelations(session, dataDirectory);
   const leaves = await makeLeaves(session, dataDirectory, wantedLeaves(catalog, relations, endPoints));
   const sizes: RelationSize[] = [];
@@ -176,8 +178,7 @@ export const importSizesAndStatistics = async (
       if (!valid || clustered || replicaIdentity) marks.push({ oid: built.oid, valid, clustered, replicaIdentity });
       if (built.file === null) continue;
       const pages = index.sizeBytes / PAGE_BYTES;
-      if (index.method !== "btree") setLength(built.file, pages);
-      else writeTree(built.file, pages, estimateBtreeHeight(table, index, pages), leaves.get(built.oid) ?? null);
+      writeExistingIndex(built.file, table, index, pages, leaves.get(built.oid) ?? null);
     }
   }
   await writeRelationSizes(session, sizes);

@@ -22,6 +22,18 @@ export const moveToFreshFiles = async (session: Session, indexes: readonly numbe
   await session.query(`select pg_temp.move_indexes($1)`, [indexes]);
 };
 
+/** {@link moveToFreshFiles} for every index whose metapage the planner reads and whose build leaves it in the buffers. */
+export const moveBuffered = async (session: Session): Promise<void> => {
+  const rows = await session.query<{ oid: number }>(
+    `select c.oid from pg_class c join pg_am m on m.oid = c.relam
+      where m.amname in ('gin', 'brin') and c.relkind = 'i' and c.relpersistence <> 't'`,
+  );
+  await moveToFreshFiles(
+    session,
+    rows.map((row) => row.oid),
+  );
+};
+
 /** Part of a session's preparation. */
 export const installMove = async (session: Session): Promise<void> => {
   await session.script(`

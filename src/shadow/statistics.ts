@@ -10,7 +10,7 @@ const FLOAT8_LESS = 672;
 // ANALYZE would note: of the type's default B-tree operator class, found by GetDefaultOpClass's rules. Values go in by the base type: a domain's
 // checks would run the target's functions.
 const install = `
-create function pg_temp.base_type(type oid) returns oid language sql as $function$
+create function pg_temp.base_type(type oid) returns oid language sql stable as $function$
   with recursive base (oid, typtype, typbasetype) as (
     select oid, typtype, typbasetype from pg_type where oid = type
     union all
@@ -18,13 +18,13 @@ create function pg_temp.base_type(type oid) returns oid language sql as $functio
   ) select oid from base where typtype <> 'd'
 $function$;
 
-create function pg_temp.comparison(type oid, out equal oid, out less oid) language sql as $function$
+create function pg_temp.comparison(base oid, out equal oid, out less oid) language sql stable as $function$
   with class as (
     select k.opcfamily, k.opcintype
       from pg_type t
       join pg_opclass k on k.opcdefault
       join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
-     where t.oid = pg_temp.base_type(type)
+     where t.oid = base
        and (k.opcintype = t.oid
             or k.opcintype = case when t.typcategory = 'A' then 'anyarray'::regtype
                                   when t.typtype = 'e' then 'anyenum'::regtype
@@ -41,12 +41,30 @@ create function pg_temp.comparison(type oid, out equal oid, out less oid) langua
      and o.amoplefttype = class.opcintype and o.amoprighttype = class.opcintype
 $function$;
 
+create temporary table known_type (
+  oid oid primary key, base oid, range oid, element oid, element_collation oid, equal oid, less oid, element_equal oid);
+
+create function pg_temp.learn_types() returns void language sql as $function$
+  insert into known_type
+  select a.type, t.oid, coalesce(r.rngtypid, t.oid), e.oid, e.typcollation, o.equal, o.less, eo.equal
+    from (select distinct a.atttypid as type, pg_temp.base_type(a.atttypid) as base
+            from pg_attribute a join pg_class c on c.oid = a.attrelid
+           where c.oid >= 16384 and a.attnum > 0 and not a.attisdropped
+             and not exists (select from known_type k where k.oid = a.atttypid)) a
+    join pg_type t on t.oid = a.base
+    left join pg_range r on r.rngmultitypid = t.oid
+    left join pg_type e on e.oid = case when t.typname = 'tsvector' then 'text'::regtype else t.typelem end
+   cross join lateral pg_temp.comparison(t.oid) o
+   cross join lateral pg_temp.comparison(pg_temp.base_type(e.oid)) eo
+$function$;
+
 create function pg_temp.import_statistics(given jsonb) returns table (place bigint, state text, message text)
 language plpgsql as $function$
 declare
-  s record; col record; op record; element record;
+  s record; col record;
   mcv boolean; hist boolean; bounds_of_ranges boolean; lengths boolean; corr boolean; elements boolean; counts boolean;
 begin
+  perform pg_temp.learn_types();
   for s in
     select g.*, r.n
       from jsonb_array_elements(given) with ordinality as r (value, n),
@@ -55,25 +73,17 @@ begin
              bounds text, correlation real, elements text, element_frequencies real[], element_counts real[],
              empty_fraction real, range_lengths text, range_bounds text)
   loop
-    select a.attrelid, a.attnum, t.oid as type, a.attcollation, e.oid as element, e.typcollation as element_collation,
-           coalesce(r.rngtypid, t.oid) as range into col
-      from pg_attribute a
-      join pg_class c on c.oid = a.attrelid
-      join pg_namespace n on n.oid = c.relnamespace
-      join pg_type t on t.oid = pg_temp.base_type(a.atttypid)
-      left join pg_range r on r.rngmultitypid = t.oid
-      left join pg_type e on e.oid = case when t.typname = 'tsvector' then 'text'::regtype else t.typelem end
-     where n.nspname = s.schema and c.relname = s.relation and a.attname = s."column" and not a.attisdropped;
+    select a.attrelid, a.attnum, a.attcollation, t.* into col
+      from pg_attribute a join known_type t on t.oid = a.atttypid
+     where a.attrelid = to_regclass(format('%I.%I', s.schema, s.relation)) and a.attname = s."column";
     continue when not found;
-    select * into op from pg_temp.comparison(col.type);
-    select * into element from pg_temp.comparison(col.element);
-    mcv := s.common_values is not null and op.equal is not null;
-    hist := s.bounds is not null and op.less is not null;
-    corr := s.correlation is not null and op.less is not null;
+    mcv := s.common_values is not null and col.equal is not null;
+    hist := s.bounds is not null and col.less is not null;
+    corr := s.correlation is not null and col.less is not null;
     bounds_of_ranges := s.range_bounds is not null;
     lengths := s.range_lengths is not null;
-    elements := s.elements is not null and element.equal is not null;
-    counts := s.element_counts is not null and element.equal is not null;
+    elements := s.elements is not null and col.element_equal is not null;
+    counts := s.element_counts is not null and col.element_equal is not null;
     loop
       begin
         insert into pg_statistic values (
@@ -81,18 +91,18 @@ begin
           case when mcv then 1 when bounds_of_ranges then 7 else 0 end, case when hist then 2 when lengths then 6 else 0 end,
           case when corr then 3 else 0 end,
           case when elements then 4 else 0 end, case when counts then 5 else 0 end,
-          case when mcv then op.equal else 0 end, case when hist then op.less when lengths then ${FLOAT8_LESS} else 0 end,
-          case when corr then op.less else 0 end,
-          case when elements then element.equal else 0 end, case when counts then element.equal else 0 end,
+          case when mcv then col.equal else 0 end, case when hist then col.less when lengths then ${FLOAT8_LESS} else 0 end,
+          case when corr then col.less else 0 end,
+          case when elements then col.element_equal else 0 end, case when counts then col.element_equal else 0 end,
           case when mcv then col.attcollation else 0 end, case when hist then col.attcollation else 0 end,
           case when corr then col.attcollation else 0 end,
           case when elements then col.element_collation else 0 end, case when counts then col.element_collation else 0 end,
           case when mcv then s.common_frequencies end, case when lengths then array[s.empty_fraction] end,
           case when corr then array[s.correlation] end,
           case when elements then s.element_frequencies end, case when counts then s.element_counts end,
-          case when mcv then array_in(s.common_values::cstring, col.type, -1)
+          case when mcv then array_in(s.common_values::cstring, col.base, -1)
                when bounds_of_ranges then array_in(s.range_bounds::cstring, col.range, -1) end,
-          case when hist then array_in(s.bounds::cstring, col.type, -1)
+          case when hist then array_in(s.bounds::cstring, col.base, -1)
                when lengths then array_in(s.range_lengths::cstring, 'float8'::regtype, -1) end,
           null,
           case when elements then array_in(s.elements::cstring, col.element, -1) end,

@@ -5,6 +5,7 @@ import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts"
 import { decodePlan, type Plan, planShape } from "../../src/plan/index.ts";
 import { openSession, readCatalog, resolveConnection, type Session } from "../../src/postgres/index.ts";
 import { type ShadowPlanner, startShadow } from "../../src/shadow/index.ts";
+import { forumSchema } from "./fixtures/forum.ts";
 import { comparable } from "./round-trip.ts";
 
 const fixture = (name: string): string => readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
@@ -137,5 +138,18 @@ describe.each([14, 18])("the shadow of a small PostgreSQL %i database with somet
       }
     }
     expect(differing).toEqual([]);
+  });
+});
+
+describe.each([14, 18])("the shadow of a grown PostgreSQL %i application", (major) => {
+  it("reads as its target does, with hundreds of relations", async () => {
+    const pair = await openPair(major, forumSchema(130, 40));
+    try {
+      expect(pair.catalog.tables.flatMap((table) => table.indexes).length).toBeGreaterThan(500);
+      expect(pair.shadow.leftOut).toEqual([]);
+      expect(comparable(await readAgain(pair.shadow))).toEqual(comparable(pair.catalog));
+    } finally {
+      await pair.close();
+    }
   });
 });

@@ -1,0 +1,46 @@
+import type { ExistingIndex, Table } from "../domain/index.ts";
+import { estimateBrinSize } from "./brin-size.ts";
+import { columnOf, currentRows, estimateBtreeHeight } from "./btree-size.ts";
+import { estimateGinSize, type GinContents } from "./gin-size.ts";
+import { writeBrin, writeGin } from "./metapages.ts";
+import { setLength, writeTree } from "./storage.ts";
+
+const namedOpclass = /\b(gin_trgm_ops|jsonb_path_ops)\b/;
+
+/** How an existing GIN index's pages divide into entries and posting trees, as a new one's would; null where its keys tell nothing. */
+const ginContents = (table: Table, index: ExistingIndex, pages: number): GinContents | null => {
+  if (index.predicate !== null || pages < 3) return null;
+  const [, opclass] = namedOpclass.exec(index.definition) ?? [];
+  const keys = index.keys.flatMap((key) =>
+    key === null ? [] : [{ column: columnOf(table, key), ...(opclass === undefined ? {} : { opclass }) }],
+  );
+  if (keys.length !== index.keys.length) return null;
+  const fresh = estimateGinSize(keys, currentRows(table), table.blocks);
+  const entryPages = Math.max(1, Math.round((fresh.entryPages * (pages - 1)) / (fresh.pages - 1)));
+  return { entryPages, dataPages: Math.max(0, pages - 1 - entryPages), entries: fresh.entries };
+};
+
+/**
+ * Makes the file of an index that was just built on an empty table look like the target's: its length, and what the planner reads in it.
+ * @param leaf the leaf of a B-tree, if it shall tell the ends of its leading column
+ */
+export const writeExistingIndex = (
+  file: string,
+  table: Table,
+  index: ExistingIndex,
+  pages: number,
+  leaf: Buffer | null,
+): void => {
+  if (index.method === "btree") {
+    writeTree(file, pages, estimateBtreeHeight(table, index, pages), leaf);
+  } else if (index.method === "gin") {
+    const contents = ginContents(table, index, pages);
+    // Without contents that fit its length, the planner assumes some itself.
+    if (contents === null) setLength(file, pages);
+    else writeGin(file, pages, contents);
+  } else if (index.method === "brin" && pages >= 3) {
+    writeBrin(file, pages, estimateBrinSize([], table.blocks).revmapPages);
+  } else {
+    setLength(file, pages);
+  }
+};

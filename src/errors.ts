@@ -192,6 +192,12 @@ export const catalogue = {
     message: (p) => `refused: ${p.reason}`,
     remedy: (p) => p.remedy,
   }),
+  plan_outdated: entry<{ change: string }>({
+    exitCode: ExitCode.refused,
+    retryable: false,
+    message: (p) => `the database is not what it was when the plan was made: ${p.change}`,
+    remedy: () => "make a new plan with `indexpilot advise --out`",
+  }),
   index_not_ours: entry<{ index: string }>({
     exitCode: ExitCode.refused,
     retryable: false,

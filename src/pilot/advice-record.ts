@@ -1,6 +1,7 @@
 import { majorVersion } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
-import type { Advice } from "./advice.ts";
+import { type Advice, confidenceOf } from "./advice.ts";
+import type { ChangePlan } from "./change-plan.ts";
 
 /** Stores one analysis as decisions: the whole, and each candidate that was declined. */
 export const recordAdvice = async (store: Store, advice: Advice, now: Date): Promise<void> => {
@@ -25,13 +26,12 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
         statementIds: chosen.statementIds,
         costBefore: chosen.costBefore,
         costAfter: chosen.costAfter,
+        confidence: confidenceOf(advice, chosen),
       })),
-      calibrations: [...advice.calibrations.values()].map(({ statementId, confidence, targetCost, whatIfCost }) => ({
-        statementId,
-        confidence,
-        targetCost,
-        whatIfCost,
-      })),
+      // Reasons name shapes, costs and objects, never a value.
+      calibrations: [...advice.calibrations.values()],
+      leftOut: advice.leftOut,
+      blindSpots: advice.blindSpots,
     },
   });
   for (const declined of configuration.declined) {
@@ -47,3 +47,16 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
     });
   }
 };
+
+/** Stores that a plan made before is carried out now. */
+export const recordPlan = (store: Store, plan: ChangePlan, now: Date): Promise<void> =>
+  store.decisions.record({
+    at: now,
+    subject: "apply plan",
+    deploymentId: null,
+    rule: "pilot.plan_unmoved",
+    outcome: `${String(plan.create.length)} to create`,
+    code: "plan_unmoved",
+    reason: "the database and the tables concerned are as they were when the plan was made",
+    inputs: { ...plan },
+  });

@@ -52,7 +52,7 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
     const hypothetical = await planner.register(candidates.candidates.map((candidate) => candidate.definition));
     signal.throwIfAborted();
     emit({ kind: "step", text: "comparing its plans with the target's own" });
-    const calibrations = await calibrate({ target: source.plans, planner, statements: explainable });
+    const calibrations = await calibrate({ target: source.plans, role: source.role, planner, statements: explainable });
     await input.onOwnScans?.(source.ownScans);
     signal.throwIfAborted();
     emit({ kind: "step", text: "searching the best set of indexes" });

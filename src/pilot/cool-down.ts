@@ -1,28 +1,28 @@
-import { type ChosenIndex, definitionId } from "../domain/index.ts";
+import { definitionId } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
-import type { Advice } from "./advice.ts";
+import type { PlannedIndex } from "./change-plan.ts";
 import type { PilotContext } from "./target.ts";
 
 /** After a rollback the same index is not built again for this long: the next verdict would most likely be the same. */
 const COOL_DOWN_MS = 7 * 86_400_000;
 
-/** The chosen indexes without those that were rolled back lately; each that is left out is recorded as refused. */
+/** The planned indexes without those that were rolled back lately; each that is left out is recorded as refused. */
 export const withoutRecentlyRolledBack = async (
   store: Store,
-  advice: Advice,
+  create: readonly PlannedIndex[],
   context: PilotContext,
-): Promise<readonly ChosenIndex[]> => {
+): Promise<readonly PlannedIndex[]> => {
   const since = context.clock.now().getTime() - COOL_DOWN_MS;
   const cooling = new Map(
     (await store.deployments.list({ states: ["rolled_back"] }))
       .filter((deployment) => deployment.updatedAt.getTime() >= since)
       .map((deployment) => [definitionId(deployment.intended), deployment]),
   );
-  const wanted: ChosenIndex[] = [];
-  for (const chosen of advice.configuration.create) {
-    const earlier = cooling.get(chosen.index.id);
+  const wanted: PlannedIndex[] = [];
+  for (const planned of create) {
+    const earlier = cooling.get(definitionId(planned.definition));
     if (earlier === undefined) {
-      wanted.push(chosen);
+      wanted.push(planned);
       continue;
     }
     const reason = `${earlier.indexName} was rolled back on ${earlier.updatedAt.toISOString()}; the same index is not built again within 7 days`;

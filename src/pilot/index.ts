@@ -7,7 +7,9 @@
  */
 export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName } from "./advice.ts";
 export { advise, adviseDefaults, type AdviseInput, type AdviseOptions } from "./advise.ts";
-export { apply, type ApplyOptions, type ApplyReport, type BuildReport } from "./apply.ts";
+export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
+export type { BuildReport, CarriedOut } from "./carry-out.ts";
+export { type ChangePlan, changePlan } from "./change-plan.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";

@@ -28,6 +28,7 @@ export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }
     return {
       takenAt: clock.now(),
       redacted: true,
+      role: source.role,
       catalog: redacted,
       workload: withoutValues(workload, redacted, seed),
       blindSpots,
@@ -49,5 +50,5 @@ export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }
       ] as const;
     }),
   );
-  return { takenAt: clock.now(), redacted: false, catalog, workload, blindSpots, endPoints, plans };
+  return { takenAt: clock.now(), redacted: false, role: source.role, catalog, workload, blindSpots, endPoints, plans };
 };

@@ -10,6 +10,8 @@ import type { WorkloadSource } from "./workload.ts";
 export interface TargetSource {
   /** Null where there is no server to ask anything else. */
   readonly session: Session | null;
+  /** The observing role, as whom plans are asked for. */
+  readonly role: string;
   readonly readCatalog: () => Promise<Catalog>;
   readonly readWorkload: (catalog: Catalog) => Promise<Workload>;
   /** What the observing role may not see. */
@@ -27,6 +29,7 @@ export const liveTarget = (session: Session, workloadOf: WorkloadSource): Target
   const ownScans: OwnScans = new Map();
   return {
     session,
+    role: session.target.user,
     readCatalog: () => readCatalog(session),
     readWorkload: workloadOf,
     readBlindSpots: () => readBlindSpots(session),
@@ -40,6 +43,7 @@ export const liveTarget = (session: Session, workloadOf: WorkloadSource): Target
 /** A target that need not be there. */
 export const snapshotTarget = (snapshot: Snapshot): TargetSource => ({
   session: null,
+  role: snapshot.role,
   readCatalog: () => Promise.resolve(snapshot.catalog),
   readWorkload: () => Promise.resolve(snapshot.workload),
   readBlindSpots: () => Promise.resolve(snapshot.blindSpots),

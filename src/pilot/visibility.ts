@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteName, type Session } from "../postgres/index.ts";
+import { quoteName, type Session } from "../postgres/index.ts";
 import { isApplications, some } from "./doctor/check.ts";
 import { readMemberships } from "./membership.ts";
 
@@ -22,13 +22,13 @@ interface RelationRow {
 
 /**
  * Tables and views whose statistics or plans are hidden from the session's role: those it may not read (pg_stats leaves them out in silence, EXPLAIN
- * refuses), and those that row-level security filters for it (pg_stats leaves them out as well). Reads the catalogue only.
+ * refuses), and those that row-level security filters for it (pg_stats leaves them out as well, pg_statistic does not). Reads the catalogue only.
  */
 export const readBlindSpots = async (session: Session): Promise<readonly BlindSpot[]> => {
   const rows = await session.query<RelationRow>(
     `select n.nspname::text as schema, c.relname::text as name, current_user::text as role,
             has_table_privilege(c.oid, 'select') and has_schema_privilege(n.oid, 'usage') as readable,
-            c.relrowsecurity and row_security_active(c.oid) as filtered
+            c.relrowsecurity and row_security_active(c.oid) and not has_table_privilege('pg_statistic', 'select') as filtered
        from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'm', 'v', 'f') and ${isApplications}
       order by 1, 2`,
@@ -37,13 +37,13 @@ export const readBlindSpots = async (session: Session): Promise<readonly BlindSp
   const unreadable = rows.filter((row) => !row.readable).map(quoteName);
   const [first] = rows;
   if (first === undefined) return [];
+  const remedy = (await readMemberships(session, ["pg_read_all_data"])).get("pg_read_all_data")?.grant ?? "";
   if (unreadable.length > 0) {
-    const membership = (await readMemberships(session, ["pg_read_all_data"])).get("pg_read_all_data");
     spots.push({
       code: "not_readable",
       tables: unreadable,
       problem: `pg_stats is silently empty, and EXPLAIN refused, for ${first.role} on ${some(unreadable)}`,
-      remedy: membership?.grant ?? "",
+      remedy,
     });
   }
   const filtered = rows.filter((row) => row.readable && row.filtered).map(quoteName);
@@ -52,7 +52,7 @@ export const readBlindSpots = async (session: Session): Promise<readonly BlindSp
       code: "row_level_security",
       tables: filtered,
       problem: `row-level security hides the statistics of ${some(filtered)} from ${first.role}`,
-      remedy: `alter role ${quoteIdentifier(first.role)} bypassrls;`,
+      remedy,
     });
   }
   return spots;

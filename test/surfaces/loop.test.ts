@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -29,7 +32,8 @@ const traffic = async (url: string): Promise<() => Promise<void>> => {
   };
 };
 
-describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i", (major) => {
+// Each runs the whole loop several times; on a busy machine that takes a while.
+describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i", { timeout: 240_000 }, (major) => {
   let server: EmbeddedServer;
   let session: Session;
   let flags: readonly string[];
@@ -149,6 +153,50 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
     }
   });
 
+  test("a reviewed plan is carried out later, unless the database has moved on", async () => {
+    const stop = await traffic(server.url("target", "application"));
+    const directory = mkdtempSync(join(tmpdir(), "ip-plan-"));
+    const file = join(directory, "plan.json");
+    try {
+      const advice = await indexpilot(["advise", ...flags.slice(0, 2), "--out", file, "--sql"]);
+      expect(advice).toMatchObject({ code: 0, out: expect.stringMatching(/^create index concurrently on public\./m) });
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(await indexpilot(["advise", ...flags, "--out", file])).toMatchObject({ code: 2 });
+      const markdown = await indexpilot(["advise", ...flags, "--markdown"]);
+      expect(markdown.out).toMatch(/^\| `create index on public\./m);
+
+      expect(await indexpilot(["apply", file, ...flags])).toMatchObject({
+        code: 0,
+        err: expect.stringContaining("dry run"),
+      });
+      await session.query(`alter table ${table} add column note varchar(10)`);
+      const fast = ["--yes", "--baseline", "1s", "--block", "1s"];
+      expect(await indexpilot(["apply", file, ...flags, ...fast])).toMatchObject({
+        code: 5,
+        err: expect.stringContaining("have changed"),
+      });
+      await session.query(`alter table ${table} drop column note`);
+      // Rolled back a moment ago by the test before: that stands between, and says so.
+      const cooling = await indexpilot(["apply", file, ...flags, ...fast, "--json"]);
+      expect(cooling).toMatchObject({ code: 0, err: expect.stringContaining("within 7 days") });
+      expect(JSON.parse(cooling.out)).toMatchObject({ builds: [] });
+      await session.query("update indexpilot.deployment set updated_at = updated_at - interval '8 days'");
+      const applied = await indexpilot(["apply", file, ...flags, ...fast, "--json"]);
+      expect(JSON.parse(applied.out)).toMatchObject({ builds: [{ outcome: "built" }] });
+      expect(await indexes()).toHaveLength(1);
+      expect(await indexpilot(["apply", file, ...flags, ...fast])).toMatchObject({ code: 5 });
+
+      writeFileSync(file, "{}");
+      expect(await indexpilot(["apply", file, ...flags])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining("is not a plan"),
+      });
+    } finally {
+      await stop();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   test("an index of somebody else is not ours to roll back", async () => {
     await session.query("create index theirs on elsewhere (label)");
     expect(await indexpilot(["rollback", "theirs", ...flags, "--yes"])).toMatchObject({
@@ -160,7 +208,7 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
   });
 });
 
-describe("a command that is killed in the middle of a build", () => {
+describe("a command that is killed in the middle of a build", { timeout: 120_000 }, () => {
   let server: EmbeddedServer;
   let session: Session;
 

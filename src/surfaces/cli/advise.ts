@@ -3,6 +3,7 @@ import { ExitCode, failure } from "../../errors.ts";
 import {
   advise as adviseTarget,
   adviceDocument,
+  changePlan,
   liveTarget,
   type PilotContext,
   snapshotTarget,
@@ -14,8 +15,10 @@ import {
 import { openSession } from "../../postgres/index.ts";
 import { systemClock } from "../../runtime/index.ts";
 import { readSnapshotFile } from "../../snapshot/index.ts";
+import { adviceMarkdown, adviceSql } from "./advice-text.ts";
 import { showAdvice } from "./advice-view.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { writePlanFile } from "./plan-file.ts";
 
 /** How the workload is come by. */
 export interface WorkloadFlags extends ConnectionFlags {
@@ -35,6 +38,9 @@ export interface AnalysisFlags extends ConnectionFlags {
 
 export interface AdviseFlags extends AnalysisFlags, WorkloadFlags {
   readonly snapshot?: string;
+  readonly out?: string;
+  readonly markdown?: boolean;
+  readonly sql?: boolean;
 }
 
 /** Opens the live target that the flags name, with its workload, and closes it again. */
@@ -87,7 +93,14 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
     flags.snapshot === undefined
       ? await withLiveTarget(flags, pilotContext(flags, context), run)
       : await run(snapshotTarget(await readSnapshotFile(flags.snapshot)));
-  if (context.json) context.terminal.out(JSON.stringify(adviceDocument(advice), null, 2));
-  else showAdvice(advice, context.terminal);
+  const { terminal } = context;
+  if (context.json) terminal.out(JSON.stringify(adviceDocument(advice), null, 2));
+  else if (flags.markdown === true) terminal.out(adviceMarkdown(advice));
+  else if (flags.sql === true) terminal.out(adviceSql(advice));
+  else showAdvice(advice, terminal);
+  if (flags.out !== undefined) {
+    await writePlanFile(flags.out, changePlan(advice));
+    terminal.err(`\nThe plan is in ${flags.out}; \`indexpilot apply ${flags.out} --yes\` carries it out.`);
+  }
   return ExitCode.ok;
 };

@@ -1,9 +1,10 @@
-import { defaults } from "../../config/index.ts";
+import { defaults, formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import {
   adviceDocument,
   apply as applyToTarget,
-  type ApplyReport,
+  applyPlan,
+  type CarriedOut,
   type Pursued,
   verify as verifyTarget,
   withSession,
@@ -13,7 +14,8 @@ import { openSession } from "../../postgres/index.ts";
 import { advise, type AnalysisFlags } from "./advise.ts";
 import { showAdvice } from "./advice-view.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
-import { buildDocument, describeBuild, showVerdict, verdictDocument } from "./outcome-view.ts";
+import { buildDocument, describeBuild, describeIndex, showVerdict, verdictDocument } from "./outcome-view.ts";
+import { readPlanFile } from "./plan-file.ts";
 
 export interface ApplyFlags extends AnalysisFlags {
   readonly yes?: boolean;
@@ -24,7 +26,33 @@ export interface ApplyFlags extends AnalysisFlags {
   readonly acceptInstallation?: boolean;
 }
 
-export const apply = async (flags: ApplyFlags, context: CommandContext): Promise<ExitCode> => {
+const actOptions = (flags: ApplyFlags, context: CommandContext) => ({
+  budgetBytes: flags.budget,
+  actor: actorOf(context),
+  baselineMs: flags.baseline,
+  blockMs: flags.block,
+  minimumBlocks: defaults.minimumBlocks,
+  waitMs: flags.wait === undefined ? null : flags.wait === true ? defaults.waitMs : flags.wait,
+  acceptInstallation: flags.acceptInstallation === true,
+});
+
+const carriedOutDocument = (report: CarriedOut) => ({
+  reconciled: report.reconciled.map(({ deployment, result, reason }) => ({
+    name: deployment.indexName,
+    result,
+    reason,
+  })),
+  builds: report.builds.map(buildDocument),
+  verdicts: report.verdicts.map(verdictDocument),
+});
+
+/** Analyses and builds, or, given a plan's file, builds what it says. */
+export const apply = async (
+  file: string | undefined,
+  flags: ApplyFlags,
+  context: CommandContext,
+): Promise<ExitCode> => {
+  if (file !== undefined) return applyFile(file, flags, context);
   if (flags.yes !== true) {
     const code = await advise({ ...flags, queries: [], exclude: [] }, context);
     context.terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
@@ -33,41 +61,46 @@ export const apply = async (flags: ApplyFlags, context: CommandContext): Promise
   const pilot = pilotContext(flags, context);
   const report = await withSession(openSession(pilot.observe, "observe"), (session) =>
     applyToTarget(pilot, {
-      budgetBytes: flags.budget,
+      ...actOptions(flags, context),
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
       workloadOf: workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed }),
-      actor: actorOf(context),
-      baselineMs: flags.baseline,
-      blockMs: flags.block,
-      minimumBlocks: defaults.minimumBlocks,
-      waitMs: flags.wait === undefined ? null : flags.wait === true ? defaults.waitMs : flags.wait,
-      acceptInstallation: flags.acceptInstallation === true,
     }),
   );
   if (context.json) {
     context.terminal.out(
-      JSON.stringify(
-        {
-          advice: adviceDocument(report.advice),
-          reconciled: report.reconciled.map(({ deployment, result, reason }) => ({
-            name: deployment.indexName,
-            result,
-            reason,
-          })),
-          builds: report.builds.map(buildDocument),
-          verdicts: report.verdicts.map(verdictDocument),
-        },
-        null,
-        2,
-      ),
+      JSON.stringify({ advice: adviceDocument(report.advice), ...carriedOutDocument(report) }, null, 2),
     );
-  } else showReport(report, context);
+  } else {
+    showAdvice(report.advice, context.terminal);
+    showReport(report, context);
+  }
   return exitCodeOf(report);
 };
 
-const showReport = (report: ApplyReport, { terminal }: CommandContext): void => {
-  showAdvice(report.advice, terminal);
+const applyFile = async (file: string, flags: ApplyFlags, context: CommandContext): Promise<ExitCode> => {
+  const plan = await readPlanFile(file);
+  const { terminal } = context;
+  if (flags.yes !== true) {
+    if (context.json) terminal.out(JSON.stringify({ dryRun: true, ...plan }, null, 2));
+    else {
+      terminal.out(`${file}: ${String(plan.create.length)} to create in database ${plan.target.database}`);
+      for (const planned of plan.create) {
+        terminal.out(
+          `  ${describeIndex(planned.definition)}, about ${formatSize(planned.predictedBytes)}, for ${planned.queries.join(", ")}`,
+        );
+      }
+      terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
+    }
+    return ExitCode.ok;
+  }
+  const report = await applyPlan(pilotContext(flags, context), plan, actOptions(flags, context));
+  if (context.json) terminal.out(JSON.stringify(carriedOutDocument(report), null, 2));
+  else showReport(report, context);
+  return exitCodeOf(report);
+};
+
+const showReport = (report: CarriedOut, { terminal }: CommandContext): void => {
   if (report.builds.length > 0) {
     terminal.out(`\n${terminal.colors.bold("Built")}`);
     for (const build of report.builds) terminal.out(`  ${describeBuild(build)}`);
@@ -91,7 +124,7 @@ const showVerdicts = (verdicts: readonly Pursued[], built: boolean, terminal: Co
   }
 };
 
-const exitCodeOf = (report: ApplyReport): ExitCode => {
+const exitCodeOf = (report: CarriedOut): ExitCode => {
   const kinds = new Set(report.builds.map(({ outcome }) => outcome.kind));
   if (kinds.has("failed")) return ExitCode.failed;
   if (kinds.has("refused") || kinds.has("deferred")) return ExitCode.refused;

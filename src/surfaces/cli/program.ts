@@ -201,6 +201,12 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
       ),
     ),
   )
+    .option(
+      "--out <file>",
+      "write the plan to a file, to be reviewed and carried out later by `indexpilot apply <file>`",
+    )
+    .addOption(new Option("--markdown", "print Markdown, for a pull request").conflicts(["json", "sql"]))
+    .addOption(new Option("--sql", "print a migration").conflicts("json"))
     .option("--snapshot <file>", "answer from a file that `indexpilot snapshot` wrote, without any connection")
     .addHelpText(
       "after",
@@ -229,6 +235,10 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
   verdictWait(
     observation(analysis(connection(command("apply", "build what advise would advise: a dry run unless --yes")))),
   )
+    .argument(
+      "[plan]",
+      "a file that `indexpilot advise --out` wrote: build what it says, if the database has not moved on",
+    )
     .option("--yes", "really build")
     .option(
       "--wait [time]",
@@ -244,7 +254,9 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
       "--accept-installation",
       "schema indexpilot came here with a move of the server: it belongs to this database from now on",
     )
-    .action(run<ApplyFlags & OutputFlags>(apply));
+    .action((plan: string | undefined, flags: ApplyFlags & OutputFlags) =>
+      run<ApplyFlags & OutputFlags>((given, context) => apply(plan, given, context))(flags),
+    );
 
   verdictWait(
     connection(command("verify", "observe after a build and finish pending verdicts; drop what made things worse")),

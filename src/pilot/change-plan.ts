@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import {
+  type Catalog,
+  type IndexDefinition,
+  type ServerIdentity,
+  type Table,
+  type TableName,
+  tableId,
+} from "../domain/index.ts";
+import { failure } from "../errors.ts";
+import { quoteName } from "../postgres/index.ts";
+import { type Advice, queryName } from "./advice.ts";
+
+/** One index to build, with what its verdict will be made from. */
+export interface PlannedIndex {
+  readonly definition: IndexDefinition;
+  readonly predictedBytes: number;
+  /** `Statement.id` of those it is meant for, and their names for people. */
+  readonly statementIds: readonly string[];
+  readonly queries: readonly string[];
+  readonly costBefore: number;
+  readonly costAfter: number;
+  /** Statements that write its table and pay for it. */
+  readonly writeIds: readonly string[];
+}
+
+/** What an analysis wants to have changed, apart from how it was found: can be reviewed, stored, and carried out later. */
+export interface ChangePlan {
+  readonly target: Pick<ServerIdentity, "systemIdentifier" | "databaseOid" | "database">;
+  /** The tables that change, and a digest of their columns and indexes as they were when this was decided. */
+  readonly tables: readonly (TableName & { readonly oid: number; readonly structure: string })[];
+  /** Statements on none of these tables: what happens to them is drift. */
+  readonly controlIds: readonly string[];
+  readonly create: readonly PlannedIndex[];
+}
+
+/** A digest of what a decision about a table rests on: columns, types, and indexes; not its rows, statistics or sizes. */
+export const structureOf = (table: Table): string =>
+  createHash("sha256")
+    .update(
+      JSON.stringify([
+        table.kind,
+        table.columns.map((column) => [column.name, column.type, column.notNull, column.collation]),
+        table.indexes.map((index) => `${index.definition} ${String(index.valid)}`).toSorted((a, b) => (a < b ? -1 : 1)),
+      ]),
+    )
+    .digest("hex")
+    .slice(0, 16);
+
+/** The changes an advice asks for. */
+export const changePlan = (advice: Advice): ChangePlan => {
+  const { catalog, configuration, workload } = advice;
+  const changing = new Map(
+    configuration.create.map((chosen) => {
+      const id = tableId(chosen.index.definition.table);
+      const table = catalog.tables.find((one) => tableId(one) === id);
+      if (table === undefined) throw new Error("an index was chosen on a table that is not in the catalogue");
+      return [id, table] as const;
+    }),
+  );
+  const accesses = (id: string) => advice.accesses.get(id) ?? [];
+  return {
+    target: {
+      systemIdentifier: catalog.server.systemIdentifier,
+      databaseOid: catalog.server.databaseOid,
+      database: catalog.server.database,
+    },
+    tables: [...changing.values()].map((table) => ({
+      schema: table.schema,
+      name: table.name,
+      oid: table.oid,
+      structure: structureOf(table),
+    })),
+    controlIds: workload.statements
+      .filter(
+        ({ id }) => accesses(id).length > 0 && !accesses(id).some((access) => changing.has(tableId(access.table))),
+      )
+      .map(({ id }) => id),
+    create: configuration.create.map((chosen) => {
+      const own = tableId(chosen.index.definition.table);
+      const served = new Set(chosen.statementIds);
+      return {
+        definition: chosen.index.definition,
+        predictedBytes: chosen.index.estimatedBytes,
+        statementIds: chosen.statementIds,
+        queries: chosen.statementIds.map((id) => queryName(advice, id)),
+        costBefore: chosen.costBefore,
+        costAfter: chosen.costAfter,
+        writeIds: workload.statements
+          .filter(
+            ({ id, verb }) =>
+              verb !== "select" &&
+              !served.has(id) &&
+              accesses(id).some((access) => tableId(access.table) === own && access.written.length > 0),
+          )
+          .map(({ id }) => id),
+      };
+    }),
+  };
+};
+
+/** The table of the plan that an index is for. */
+export const plannedTable = (plan: ChangePlan, { definition }: PlannedIndex): ChangePlan["tables"][number] => {
+  const id = tableId(definition.table);
+  const table = plan.tables.find((one) => tableId(one) === id);
+  if (table === undefined) throw new Error("a plan holds an index on a table that it does not list");
+  return table;
+};
+
+/**
+ * Makes sure that the database is the one the plan was made for, and its tables as they were then.
+ * @throws IndexPilotError `plan_outdated`
+ */
+export const requireUnmoved = (plan: ChangePlan, catalog: Catalog): void => {
+  const { server } = catalog;
+  if (server.systemIdentifier !== plan.target.systemIdentifier || server.databaseOid !== plan.target.databaseOid) {
+    throw failure("plan_outdated", {
+      change: `it was made for database ${plan.target.database} of another server or copy`,
+    });
+  }
+  for (const planned of plan.tables) {
+    const table = catalog.tables.find((one) => one.oid === planned.oid);
+    if (table === undefined || tableId(table) !== tableId(planned)) {
+      throw failure("plan_outdated", { change: `table ${quoteName(planned)} was dropped, renamed or made anew` });
+    }
+    if (structureOf(table) !== planned.structure) {
+      throw failure("plan_outdated", { change: `the columns or indexes of table ${quoteName(planned)} have changed` });
+    }
+  }
+};

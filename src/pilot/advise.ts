@@ -62,6 +62,8 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
       candidates: hypothetical,
       costs,
       budgetBytes: input.budgetBytes,
+      // Statements from files bring no times, so that nobody knows which share of the time is theirs.
+      ...(workload.source === "files" ? { minimumShare: 0 } : {}),
       drops: planner.canHide ? redundantIndexes(catalog) : [],
       clock: input.clock,
       signal,

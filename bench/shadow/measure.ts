@@ -40,7 +40,7 @@ export interface Measures {
 }
 
 /** What the size errors are grouped by. */
-export const kindOf = ({ definition }: Pick<HypotheticalIndex, "definition">): string => {
+const kindOf = ({ definition }: Pick<HypotheticalIndex, "definition">): string => {
   const opclass = definition.keys[0]?.opclass;
   if (definition.method !== "btree") {
     return opclass === undefined ? definition.method : `${definition.method} ${opclass}`;

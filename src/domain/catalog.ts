@@ -89,6 +89,8 @@ export interface ExistingIndex {
   readonly comment: string | null;
   /** The parent index of a partition's index. */
   readonly parentOid: number | null;
+  /** Pages of a GIN index's list of pending entries; absent where the extension pgstattuple is not there to tell. */
+  readonly pendingPages?: number;
   /** Statistics of the index's own expressions, by the name `pg_attribute` gives each; absent where there are none. */
   readonly expressionStatistics?: readonly { readonly column: string; readonly statistics: ColumnStatistics }[];
 }
@@ -221,6 +223,8 @@ export interface ExtendedStatisticsData {
   readonly dependencies: string | null;
   /** Null also where it holds values of user-defined types, whose OIDs mean nothing elsewhere. */
   readonly mostCommonValues: string | null;
+  /** There are such values, but they were left out for that reason. */
+  readonly ownTypesLeftOut?: boolean;
   /** Of its expressions, in their order; absent where there are none or the role may not read them. */
   readonly expressions?: readonly (ColumnStatistics | null)[];
 }

@@ -183,8 +183,16 @@ export const importSizesAndStatistics = async (
   }
   await writeRelationSizes(session, sizes);
   await markIndexes(session, marks);
-  return { relations, leftOut: asLeftOut(failed) };
+  return { relations, leftOut: [...asLeftOut(failed), ...lostStatistics(catalog)] };
 };
+
+const lostStatistics = (catalog: Catalog): LeftOut[] =>
+  catalog.extendedStatistics
+    .filter((object) => (object.data ?? []).some((data) => data.ownTypesLeftOut === true))
+    .map(({ schema, name }) => ({
+      object: `most common values of statistics ${schema}.${name}`,
+      reason: "they hold values of user-defined types, which mean nothing on another server",
+    }));
 
 interface IndexMarks {
   readonly oid: number;

@@ -16,8 +16,9 @@ const ginContents = (table: Table, index: ExistingIndex, pages: number): GinCont
   );
   if (keys.length !== index.keys.length) return null;
   const fresh = estimateGinSize(keys, currentRows(table), table.blocks);
-  const entryPages = Math.max(1, Math.round((fresh.entryPages * (pages - 1)) / (fresh.pages - 1)));
-  return { entryPages, dataPages: Math.max(0, pages - 1 - entryPages), entries: fresh.entries };
+  const used = Math.max(1, pages - 1 - (index.pendingPages ?? 0));
+  const entryPages = Math.max(1, Math.round((fresh.entryPages * used) / (fresh.pages - 1)));
+  return { entryPages, dataPages: Math.max(0, used - entryPages), entries: fresh.entries };
 };
 
 /**
@@ -37,7 +38,7 @@ export const writeExistingIndex = (
     const contents = ginContents(table, index, pages);
     // Without contents that fit its length, the planner assumes some itself.
     if (contents === null) setLength(file, pages);
-    else writeGin(file, pages, contents);
+    else writeGin(file, pages, contents, index.pendingPages);
   } else if (index.method === "brin" && pages >= 3) {
     writeBrin(file, pages, estimateBrinSize([], table.blocks).revmapPages);
   } else {

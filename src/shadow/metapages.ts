@@ -48,6 +48,7 @@ end $function$`);
 
 // GinMetaPageData and BrinMetaPageData begin where a page's contents do (ginblock.h, brin_page.h; the same in 14 to 18).
 const CONTENTS = 24;
+const GIN_PENDING_PAGES = CONTENTS + 12;
 const GIN_TOTAL_PAGES = CONTENTS + 24;
 const GIN_ENTRY_PAGES = CONTENTS + 28;
 const GIN_DATA_PAGES = CONTENTS + 32;
@@ -66,9 +67,10 @@ const editMetapage = (file: string, edit: (page: Buffer) => void): void => {
   }
 };
 
-/** Makes the file of an empty GIN index, moved to a fresh file, look like one of this size without pending entries. */
-export const writeGin = (file: string, pages: number, contents: GinContents): void => {
+/** Makes the file of an empty GIN index, moved to a fresh file, look like one of this size. */
+export const writeGin = (file: string, pages: number, contents: GinContents, pendingPages = 0): void => {
   editMetapage(file, (page) => {
+    page.writeUInt32LE(pendingPages, GIN_PENDING_PAGES);
     page.writeUInt32LE(pages, GIN_TOTAL_PAGES);
     page.writeUInt32LE(contents.entryPages, GIN_ENTRY_PAGES);
     page.writeUInt32LE(contents.dataPages, GIN_DATA_PAGES);

@@ -1,4 +1,5 @@
 import type { ExistingIndex } from "../../domain/index.ts";
+import { quoteIdentifier } from "../identifier.ts";
 import type { Session } from "../session.ts";
 import { isExtensionMember, isUserSchema } from "./scope.ts";
 import type { readColumnStatistics } from "./statistics.ts";
@@ -97,6 +98,32 @@ const toIndex = (row: IndexRow): ExistingIndex => ({
   parentOid: row.parent_oid,
 });
 
+// Reads one page of each index. Needs pg_stat_scan_tables, which pg_monitor includes.
+const pendingStatement = (schema: string): string => `
+select x.indexrelid as oid, g.pending_pages as pages
+  from pg_index x
+  join pg_class i on i.oid = x.indexrelid
+  join pg_class c on c.oid = x.indrelid
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_am m on m.oid = i.relam and m.amname = 'gin'
+  cross join lateral ${quoteIdentifier(schema)}.pgstatginindex(x.indexrelid) g
+ where i.relkind = 'i' and i.relpersistence <> 't' and x.indisvalid and ${isUserSchema("n.nspname")}`;
+
+const readPendingPages = async (session: Session): Promise<ReadonlyMap<number, number>> => {
+  const [found] = await session.query<{ schema: string }>(
+    `select n.nspname as schema
+       from pg_extension e
+       join pg_depend d on d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid and d.classid = 'pg_proc'::regclass
+       join pg_proc p on p.oid = d.objid and p.proname = 'pgstatginindex'
+       join pg_namespace n on n.oid = p.pronamespace
+      where e.extname = 'pgstattuple' and has_function_privilege(p.oid, 'execute')
+        and has_schema_privilege(n.oid, 'usage')`,
+  );
+  if (found === undefined) return new Map();
+  const rows = await session.query<{ oid: number; pages: number }>(pendingStatement(found.schema));
+  return new Map(rows.map(({ oid, pages }) => [oid, pages]));
+};
+
 /**
  * Indexes by their table's OID, in the order they were made. Takes ACCESS SHARE on each for an instant (its size); every role may ask.
  */
@@ -105,13 +132,19 @@ export const readIndexes = async (
   statistics: Awaited<ReturnType<typeof readColumnStatistics>>,
 ): Promise<ReadonlyMap<number, readonly ExistingIndex[]>> => {
   const tables = new Map<number, ExistingIndex[]>();
+  const pending = await readPendingPages(session);
   for (const row of await session.query<IndexRow>(statement)) {
     const indexes = tables.get(row.table_oid) ?? [];
     const index = toIndex(row);
     const expressions = statistics
       .columnsOf(index)
       .flatMap((column) => statistics.of(index, column).map((one) => ({ column, statistics: one })));
-    indexes.push(expressions.length > 0 ? { ...index, expressionStatistics: expressions } : index);
+    const pendingPages = pending.get(index.oid);
+    indexes.push({
+      ...index,
+      ...(expressions.length > 0 ? { expressionStatistics: expressions } : {}),
+      ...(pendingPages === undefined ? {} : { pendingPages }),
+    });
     tables.set(row.table_oid, indexes);
   }
   return tables;

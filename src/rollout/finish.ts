@@ -2,7 +2,7 @@ import type { Deployment } from "../domain/index.ts";
 import { renderIndexComment, renderRenameIndex, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { RolloutContext } from "./context.ts";
 import { ownershipComment, readableName } from "./names.ts";
-import { type CatalogIndex, expectedDefinition, nameTaken, readIndex } from "./statements.ts";
+import { type CatalogIndex, expectedDefinition, nameTaken, readIndex, sameDefinition } from "./statements.ts";
 import { advance } from "./transitions.ts";
 
 export type Finished =
@@ -23,7 +23,8 @@ export const isAsIntended = async (
   { build }: Pick<RolloutContext, "build">,
   deployment: Deployment,
   index: CatalogIndex,
-): Promise<boolean> => index.definition === (await expectedDefinition(build, deployment.intended, index.name));
+): Promise<boolean> =>
+  sameDefinition(index.definition, await expectedDefinition(build, deployment.intended, index.name));
 
 const freeName = async ({ build }: RolloutContext, deployment: Deployment, index: CatalogIndex): Promise<string> => {
   for (let attempt = 0; ; attempt += 1) {

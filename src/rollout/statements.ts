@@ -57,8 +57,8 @@ const fromRows = ([row]: readonly IndexRow[]): CatalogIndex | null => {
 
 /**
  * What `pg_get_indexdef` writes for a definition under a name. Quoted by the server, as it quotes its own answer: which words need quotes
- * differs between versions. Equal texts mean equal table, method, columns, order, payload, and nothing besides (uniqueness, predicate,
- * operator class, collation, storage parameters would all show).
+ * differs between versions. Equal texts mean equal table, method, keys, order, operator classes, payload and predicate, and nothing besides
+ * (uniqueness, collation, storage parameters would all show). Compare with {@link sameDefinition}.
  */
 export const expectedDefinition = async (
   session: Session,
@@ -78,15 +78,28 @@ export const expectedDefinition = async (
   );
   const [index, schema, table, ...columns] = row?.quoted ?? [];
   const keys = definition.keys.map((key, i) => {
+    const target = key.expression === undefined ? (columns[i] ?? "") : asKey(key.expression);
+    const opclass = key.opclass === undefined ? "" : ` ${key.opclass}`;
+    if (definition.method !== "btree") return `${target}${opclass}`;
     const nulls = key.nulls === (key.direction === "asc" ? "last" : "first") ? "" : ` NULLS ${key.nulls.toUpperCase()}`;
-    return `${columns[i] ?? ""}${key.direction === "desc" ? " DESC" : ""}${nulls}`;
+    return `${target}${opclass}${key.direction === "desc" ? " DESC" : ""}${nulls}`;
   });
   const include = columns.slice(definition.keys.length);
   return (
     `CREATE INDEX ${index ?? ""} ON ${schema ?? ""}.${table ?? ""} USING ${definition.method} (${keys.join(", ")})` +
-    (include.length === 0 ? "" : ` INCLUDE (${include.join(", ")})`)
+    (include.length === 0 ? "" : ` INCLUDE (${include.join(", ")})`) +
+    (definition.where === undefined ? "" : ` WHERE ${definition.where}`)
   );
 };
+
+// A call stands as it is, every other expression in parentheses (`looks_like_function`, ruleutils.c).
+const asKey = (expression: string): string => (/^["\w.]+\(.*\)$/s.test(expression) ? expression : `(${expression})`);
+
+/** Whether two definitions are the same, wherever the session's search path makes the server name schemas of types and operator classes. */
+export const sameDefinition = (one: string, other: string): boolean => withoutSchemas(one) === withoutSchemas(other);
+
+const withoutSchemas = (definition: string): string =>
+  definition.replaceAll(/::("[^"]+"|\w+)\./g, "::").replaceAll(/ ("[^"]+"|\w+)\.(\w+_ops)\b/g, " $2");
 
 /** A table's present name, or null when it is gone. */
 export const readTableName = async (session: Session, oid: number): Promise<TableName | null> => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { IndexDefinition } from "../../src/domain/index.ts";
 import type { BuildProgress } from "../../src/rollout/index.ts";
 import { createIndex, findOurs } from "../../src/rollout/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
@@ -43,6 +44,41 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
     ]);
     expect(await shop.events(deployment.id)).toEqual(["propose", "begin", "check", "build"]);
     expect(await findOurs(shop.context.store, "public.orders_customer_id_created_at_idx")).toEqual([stored]);
+  });
+
+  test.each<[string, Omit<IndexDefinition, "table">]>([
+    [
+      "an expression, of some rows",
+      {
+        method: "btree",
+        keys: [
+          { column: "note", direction: "desc", nulls: "last", expression: "lower(note)" },
+          { column: "id", direction: "asc", nulls: "last", expression: "(id)::text", opclass: "text_pattern_ops" },
+        ],
+        include: ["id"],
+        where: "((note = 'open'::text) AND (customer_id IS NOT NULL))",
+      },
+    ],
+    ["a hash", { method: "hash", keys: [{ column: "note", direction: "asc", nulls: "last" }], include: [] }],
+    [
+      "a full text index",
+      {
+        method: "gin",
+        keys: [
+          {
+            column: "note",
+            direction: "asc",
+            nulls: "last",
+            expression: "to_tsvector('english'::regconfig, COALESCE(note, ''::text))",
+          },
+        ],
+        include: [],
+      },
+    ],
+  ])("%s is recognised as what was intended", async (_, intended) => {
+    const shop = await openShop(target());
+    const deployment = await shop.approved({ table: { schema: "public", name: "orders" }, ...intended });
+    expect((await createIndex({ ...shop.context, deployment })).kind).toBe("built");
   });
 
   test("hostile names of tables and columns are names and nothing else", async () => {

@@ -11,7 +11,7 @@ export interface KeyDraft {
 
 /** The estimated number of different values; PostgreSQL's own default (200) where nothing is known. */
 export const distinctValues = (column: Column, tuples: number): number => {
-  const distinct = column.statistics?.distinct ?? 0;
+  const distinct = (column.statistics ?? column.inheritedStatistics)?.distinct ?? 0;
   if (distinct > 0) return distinct;
   return distinct < 0 ? -distinct * Math.max(tuples, 1) : 200;
 };
@@ -76,6 +76,15 @@ export const draftKeys = (
   if (join.length > 2) draft("join", join);
   return drafts;
 };
+
+/** The same look-ups with the tenant's column first: one tenant's rows lie together, and every statement of the tenant can share the index. */
+export const tenantFirst = (drafts: readonly KeyDraft[], tenants: ReadonlySet<string>): KeyDraft[] =>
+  drafts.flatMap((draft) => {
+    const position = draft.keys.findIndex((key, i) => i < draft.equalities && tenants.has(key.column));
+    const tenant = draft.keys[position];
+    if (tenant === undefined || position === 0) return [];
+    return [{ ...draft, rule: "tenant", keys: [tenant, ...draft.keys.filter((key) => key !== tenant)] }];
+  });
 
 // An order is of use up to its first column that cannot be a key; columns fixed by equality do not take part in it.
 const leadingUsable = <T>(

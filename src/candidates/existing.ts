@@ -20,13 +20,45 @@ export const isPlainBtree = (index: ExistingIndex): boolean =>
   index.valid && index.method === "btree" && index.predicate === null && index.plainKeys;
 
 /** The existing index that offers all that the definition would, or null. */
-export const indexThatCovers = (table: Table, definition: IndexDefinition): ExistingIndex | null => {
-  for (const index of table.indexes) {
-    if (!isPlainBtree(index)) continue;
-    const keys = plainKeysOf(index);
-    if (keys === null || !isPrefixOf(definition.keys, keys)) continue;
-    const offered = new Set([...keys.map((key) => key.column), ...index.include]);
-    if (definition.include.every((column) => offered.has(column))) return index;
+export const indexThatCovers = (table: Table, definition: IndexDefinition): ExistingIndex | null =>
+  table.indexes.find((index) => offers(index, definition)) ?? null;
+
+const offers = (index: ExistingIndex, definition: IndexDefinition): boolean => {
+  if (!index.valid || index.method !== definition.method) return false;
+  // An index of all rows offers what one of some rows would, a little larger.
+  if (index.predicate !== null && bare(index.predicate) !== bare(definition.where ?? "")) return false;
+  const keys = plainKeysOf(index);
+  if (definition.method !== "btree" || !definition.keys.every(isPlain) || !index.plainKeys || keys === null) {
+    return index.include.length === 0 && definition.include.length === 0 && sameWritten(index, definition);
   }
-  return null;
+  if (!isPrefixOf(definition.keys, keys)) return false;
+  const offered = new Set([...keys.map((key) => key.column), ...index.include]);
+  return definition.include.every((column) => offered.has(column));
+};
+
+const isPlain = (key: IndexKey): boolean => key.expression === undefined && key.opclass === undefined;
+
+// Expressions and operator classes are known from the definition's text only, where the server writes them in one way.
+const sameWritten = (index: ExistingIndex, { keys }: IndexDefinition): boolean => {
+  if (index.keys.length !== keys.length) return false;
+  return keys.every((key, position) => {
+    const column = index.keys[position] ?? null;
+    if ((key.expression === undefined ? key.column : null) !== column) return false;
+    if (key.expression !== undefined && !index.definition.includes(bare(key.expression))) return false;
+    if (key.opclass !== undefined) return index.definition.includes(` ${key.opclass}`);
+    return column === null ? !/_ops\b/.test(index.definition) : index.plainKeys;
+  });
+};
+
+/** Without the parentheses around the whole, which some places write and others do not. */
+const bare = (expression: string): string => {
+  const inner = /^\((.*)\)$/s.exec(expression)?.[1];
+  if (inner === undefined) return expression;
+  let depth = 0;
+  for (const letter of inner) {
+    if (letter === "(") depth += 1;
+    if (letter === ")") depth -= 1;
+    if (depth < 0) return expression;
+  }
+  return bare(inner);
 };

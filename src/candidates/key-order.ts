@@ -1,7 +1,7 @@
 import type { IndexKey, SortColumn } from "../domain/index.ts";
 
 const flip = (key: IndexKey): IndexKey => ({
-  column: key.column,
+  ...key,
   direction: key.direction === "asc" ? "desc" : "asc",
   nulls: key.nulls === "first" ? "last" : "first",
 });
@@ -16,7 +16,10 @@ export const sortKeys = (order: readonly SortColumn[]): IndexKey[] => {
 };
 
 const sameKey = (a: IndexKey, b: IndexKey): boolean =>
-  a.column === b.column && a.direction === b.direction && a.nulls === b.nulls;
+  (a.expression ?? a.column) === (b.expression ?? b.column) &&
+  a.opclass === b.opclass &&
+  a.direction === b.direction &&
+  a.nulls === b.nulls;
 
 /** Whether `keys` are the first keys of `longer`, read in either direction. */
 export const isPrefixOf = (keys: readonly IndexKey[], longer: readonly IndexKey[]): boolean => {

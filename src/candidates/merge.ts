@@ -50,12 +50,13 @@ export const sharedPayloads = (
 ): {
   readonly keys: readonly IndexKey[];
   readonly include: readonly string[];
+  readonly where: string | undefined;
   readonly origins: readonly CandidateOrigin[];
 }[] => {
   const groups = new Map<string, (typeof candidates)[number][]>();
   for (const candidate of candidates) {
     if (candidate.definition.include.length === 0) continue;
-    const keys = JSON.stringify(candidate.definition.keys);
+    const keys = JSON.stringify([candidate.definition.keys, candidate.definition.where]);
     const group = groups.get(keys);
     if (group === undefined) groups.set(keys, [candidate]);
     else group.push(candidate);
@@ -65,7 +66,8 @@ export const sharedPayloads = (
       group.slice(position + 1).flatMap((other) => {
         const include = [...new Set([...one.definition.include, ...other.definition.include])];
         if (include.length > maxInclude) return [];
-        return [{ keys: one.definition.keys, include, origins: [...one.origins, ...other.origins] }];
+        const { keys, where } = one.definition;
+        return [{ keys, include, where, origins: [...one.origins, ...other.origins] }];
       }),
     ),
   );

@@ -1,4 +1,4 @@
-import type { Table } from "../domain/index.ts";
+import { type Catalog, type Table, tableId } from "../domain/index.ts";
 
 /**
  * Reading ten blocks in order costs about as much as two random pages, which is what the shortest index look-up reads (default
@@ -7,13 +7,26 @@ import type { Table } from "../domain/index.ts";
 const tinyBlocks = 10;
 const tinyRows = 1_000;
 
+/** Rows and blocks; of a partitioned table, those of its partitions at all levels. */
+export const tableExtent = (table: Table, catalog: Catalog): { readonly tuples: number; readonly blocks: number } => {
+  if (table.kind !== "partitioned") return table;
+  const parts = catalog.tables
+    .filter((one) => one.parents.some((parent) => tableId(parent) === tableId(table)))
+    .map((one) => tableExtent(one, catalog));
+  return {
+    tuples: parts.reduce((sum, part) => sum + Math.max(0, part.tuples), 0),
+    blocks: parts.reduce((sum, part) => sum + part.blocks, 0),
+  };
+};
+
 /** Why this table gets no candidates, or null when it may. */
-export const tableProblem = (table: Table): { readonly code: string; readonly reason: string } | null => {
-  if (table.kind === "partitioned" || table.partitionBound !== null) {
-    return {
-      code: "partitioned_not_supported_yet",
-      reason: "indexes on partitioned tables are not proposed by this version",
-    };
+export const tableProblem = (
+  table: Table,
+  { tuples, blocks }: { readonly tuples: number; readonly blocks: number },
+): { readonly code: string; readonly reason: string } | null => {
+  if (table.partitionBound !== null) {
+    const parent = table.parents[0]?.name ?? "the partitioned table";
+    return { code: "partition", reason: `an index belongs on ${parent}, so that every partition gets it` };
   }
   if (table.kind === "materialized view") {
     return {
@@ -21,12 +34,22 @@ export const tableProblem = (table: Table): { readonly code: string; readonly re
       reason: "indexes on materialized views are not proposed by this version",
     };
   }
-  if (table.blocks < tinyBlocks || (table.tuples >= 0 && table.tuples < tinyRows)) {
-    const rows = table.tuples >= 0 ? `${String(Math.round(table.tuples))} rows, ` : "";
+  if (blocks < tinyBlocks || (tuples >= 0 && tuples < tinyRows)) {
+    const rows = tuples >= 0 ? `${String(Math.round(tuples))} rows, ` : "";
     return {
       code: "tiny_table",
-      reason: `the table is read whole faster than an index (${rows}${String(table.blocks)} blocks)`,
+      reason: `the table is read whole faster than an index (${rows}${String(blocks)} blocks)`,
     };
   }
+  return null;
+};
+
+/** Why the rollout cannot build an index on this table, so that it is only advised; null where it can. */
+export const whyNotBuildable = (table: Table): string | null => {
+  if (table.kind === "partitioned") {
+    return "an index on a partitioned table cannot be built concurrently in one step: build it on each partition, then attach";
+  }
+  if (table.managedBy !== undefined && table.managedBy !== null)
+    return `${table.managedBy} manages this table: only its own commands may change it`;
   return null;
 };

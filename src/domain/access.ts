@@ -7,6 +7,38 @@ export interface SortColumn {
   readonly nulls: "first" | "last";
 }
 
+/**
+ * What an index could hold of one row, or compare it with, as the statement writes it: columns are the table's own, types are not resolved.
+ * Functions and types are named without `pg_catalog`, other schemas in front.
+ */
+export type RowExpression =
+  | { readonly kind: "column"; readonly column: string }
+  /** `text` is every quoted literal, whatever type the server makes of it. */
+  | { readonly kind: "constant"; readonly type: "text" | "number" | "boolean"; readonly value: string }
+  | { readonly kind: "call"; readonly name: string; readonly arguments: readonly RowExpression[] }
+  | {
+      readonly kind: "operator";
+      readonly operator: string;
+      readonly left: RowExpression;
+      readonly right: RowExpression;
+    }
+  | { readonly kind: "cast"; readonly argument: RowExpression; readonly type: string };
+
+/** A condition that every row which the statement asks for satisfies. */
+export interface RowCondition {
+  /** The side that the row decides; one of its columns at least is in it. */
+  readonly subject: RowExpression;
+  /**
+   * With the subject on the left: `=`, `<`, `@>`, `~~` (LIKE), `~~*` (ILIKE) and so on; `in`, `between`; without another side `is null`,
+   * `is not null`, `is true`, `is false`; for a function that is itself the condition, `call`, with the function as subject.
+   */
+  readonly operator: string;
+  /** The other side where the text itself holds it, a list for `in` and `between`; null for parameters and whatever must be computed. */
+  readonly operands: readonly RowExpression[] | null;
+  /** Whether the other side comes from another table. */
+  readonly joined: boolean;
+}
+
 /** How one statement uses one table: all that candidate generation needs to know of the text. */
 export interface TableAccess {
   readonly table: TableName;
@@ -27,4 +59,6 @@ export interface TableAccess {
   readonly referenced: readonly string[] | null;
   /** Columns an UPDATE sets; every column for INSERT. Empty for reads. */
   readonly written: readonly string[];
+  /** What WHERE and ON ask of this table's rows, plain comparisons of columns included. Absent means none. */
+  readonly conditions?: readonly RowCondition[];
 }

@@ -12,6 +12,10 @@ export interface Candidate {
   readonly id: string;
   readonly definition: IndexDefinition;
   readonly origins: readonly CandidateOrigin[];
+  /** False where the rollout cannot build it, so that it is only advised; absent where it can. */
+  readonly buildable?: false;
+  /** Why it is not buildable, for people. */
+  readonly obstacle?: string;
 }
 
 /** An index that was thought of and will not be built. */

@@ -30,6 +30,7 @@ export const analyseAccess = (statement: ParsedStatement, lookup: TableLookup): 
       limited: one.limited,
       referenced: one.wholeRow ? null : [...one.referenced],
       written: [...one.written],
+      ...(one.conditions.length === 0 ? {} : { conditions: one.conditions }),
     })),
     tables: [...new Map(relations.map(({ table }) => [tableId(table), table])).values()],
     unresolved: [...unresolved],

@@ -1,5 +1,6 @@
 import type { JoinExpr, Node, RangeVar } from "@pgsql/types";
 import { type QueryOutput, readExpression, type Reading } from "./expressions.ts";
+import { noteConditions } from "./conditions.ts";
 import { restrictionsOf } from "./restrictions.ts";
 import {
   findCte,
@@ -106,6 +107,7 @@ const readJoin = (reading: Reading, join: JoinExpr, scope: Scope): void => {
   );
   const restrictions = restrictionsOf(reading, join.quals, scope);
   apply(restrictions.filter(({ kind, origin }) => kind === "join" || relations.has(origin.relation)));
+  noteConditions(reading, join.quals, scope, relations);
 
   const shared = join.isNatural
     ? [...new Set(left.flatMap((source) => [...source.columns.keys()]))].filter((name) =>

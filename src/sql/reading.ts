@@ -2,6 +2,7 @@ import type { CommonTableExpr, InsertStmt, MergeStmt, Node, SelectStmt, WithClau
 import { type QueryOutput, readExpression, type Reading, useOf } from "./expressions.ts";
 import { addTable, apply, outputSource, readFromItem } from "./from-clause.ts";
 import { groupingOf, orderingOf, outputColumns } from "./output.ts";
+import { noteConditions } from "./conditions.ts";
 import type { ParsedStatement } from "./parser.ts";
 import { restrictionsOf } from "./restrictions.ts";
 import { type Ctes, namesOf, openSource, type Relation, type Scope, type TableLookup } from "./scope.ts";
@@ -89,6 +90,7 @@ const readSelect = (reading: Reading, select: SelectStmt, scope: Scope, existsOn
   for (const item of select.fromClause ?? []) readFromItem(reading, item, scope);
   read(select.whereClause);
   apply(restrictionsOf(reading, select.whereClause, scope));
+  noteConditions(reading, select.whereClause, scope);
   // EXISTS never looks at what its query would deliver.
   if (!existsOnly) for (const target of select.targetList ?? []) read(target);
   for (const node of [select.groupClause, select.distinctClause, select.sortClause, select.windowClause].flat()) {
@@ -148,6 +150,7 @@ const readModification = (
 ): QueryOutput => {
   readExpression(reading, condition, scope);
   apply(restrictionsOf(reading, condition, scope));
+  noteConditions(reading, condition, scope);
   for (const node of returning ?? []) readExpression(reading, node, scope);
   // The old row is fetched whole.
   if (target !== null) target.wholeRow = true;

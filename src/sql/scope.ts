@@ -1,5 +1,5 @@
 import type { Node, RangeVar } from "@pgsql/types";
-import type { SortColumn, TableName } from "../domain/index.ts";
+import type { RowCondition, SortColumn, TableName } from "../domain/index.ts";
 
 /** What is known of a table: enough to resolve names. */
 export interface KnownTable extends TableName {
@@ -22,6 +22,7 @@ export interface Relation {
   readonly join: Set<string>;
   readonly referenced: Set<string>;
   readonly written: Set<string>;
+  readonly conditions: RowCondition[];
   wholeRow: boolean;
   order: readonly SortColumn[];
   group: readonly string[];
@@ -37,6 +38,7 @@ export const relation = (table: KnownTable, alias: string): Relation => ({
   join: new Set(),
   referenced: new Set(),
   written: new Set(),
+  conditions: [],
   wholeRow: false,
   order: [],
   group: [],

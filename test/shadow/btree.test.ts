@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Column, ColumnStatistics, Table } from "../../src/domain/index.ts";
+import type { Column, ColumnStatistics, ExistingIndex, Table } from "../../src/domain/index.ts";
 import { startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection } from "../../src/postgres/index.ts";
 import { estimateBtreeSize } from "../../src/shadow/index.ts";
+import { estimateBtreeHeight } from "../../src/shadow/btree-size.ts";
 import { setLength, writeTree } from "../../src/shadow/storage.ts";
 
 const statistics = (values: Partial<ColumnStatistics>): ColumnStatistics => ({
@@ -133,6 +134,53 @@ describe("the size of a B-tree", () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+describe("the height of an existing B-tree", () => {
+  const things = { ...table(100_000, [column("a", "int8", 8, { averageWidth: 8 })]), oid: 20_000 };
+  const heightOf = (index: Partial<ExistingIndex>, pages: number): number =>
+    estimateBtreeHeight(
+      things,
+      {
+        oid: 90_000,
+        schema: "public",
+        name: "t_a",
+        definition: "create index t_a on public.t using btree (a)",
+        method: "btree",
+        keys: ["a"],
+        directions: ["asc"],
+        nulls: ["last"],
+        include: [],
+        plainKeys: true,
+        unique: true,
+        primary: false,
+        valid: true,
+        constraint: null,
+        exclusion: false,
+        replicaIdentity: false,
+        clustered: false,
+        extensionOwned: false,
+        predicate: null,
+        sizeBytes: pages * 8192,
+        pages,
+        tuples: 100_000,
+        scans: 0,
+        comment: null,
+        parentOid: null,
+        ...index,
+      },
+      pages,
+    );
+
+  it("is what CREATE INDEX makes of inner pages filled to 70 %", () => {
+    expect([heightOf({}, 280), heightOf({}, 300)]).toEqual([1, 2]);
+  });
+
+  it("grows by a level only when the root is full, where it came with its table or was measured before", () => {
+    const withTable = { constraint: "t_pkey", oid: 20_006 };
+    expect([heightOf(withTable, 300), heightOf(withTable, 420)]).toEqual([1, 2]);
+    expect([heightOf({ pages: 280 }, 300), heightOf({ pages: 280 }, 420)]).toEqual([1, 2]);
   });
 });
 

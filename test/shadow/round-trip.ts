@@ -48,7 +48,10 @@ export const comparable = (catalog: Catalog): unknown => {
     extensions: byName(rest.extensions),
     enums: named(rest.enums),
     domains: named(rest.domains),
-    extendedStatistics: named(rest.extendedStatistics),
+    extendedStatistics: named(rest.extendedStatistics).map((object) => ({
+      ...object,
+      data: object.data?.map(({ ownTypesLeftOut: _leftOut, ...data }) => data),
+    })),
     tables: named(tables).map(tableOf),
     views: named(views),
     routines: byName(routines ?? []).map(routineOf),

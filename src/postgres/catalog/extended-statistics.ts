@@ -73,13 +73,28 @@ const readExpressionStatistics = async (
 /** The first OID of the user's own types; those below are the same on every server of a major. */
 const FIRST_USER_OID = 16384;
 
-// MCVList (extended_stats_internal.h) as it is stored: magic, type and number of items, number of dimensions, then each dimension's type.
-const isPortable = (hexadecimal: string): boolean => {
+const domainStatement = `
+with recursive domain (oid, base) as (
+  select oid, typbasetype from pg_type where typtype = 'd'
+  union all
+  select d.oid, t.typbasetype from domain d join pg_type t on t.oid = d.base and t.typtype = 'd'
+)
+select d.oid, d.base from domain d join pg_type t on t.oid = d.base and t.typtype <> 'd'`;
+
+/**
+ * Most common values that mean the same elsewhere, or null: a domain's are those of its base type, an enum's are OIDs. MCVList
+ * (extended_stats_internal.h) begins with magic, type and number of items, number of dimensions, then each dimension's type.
+ */
+const portable = (hexadecimal: string, baseOf: ReadonlyMap<number, number>): string | null => {
   const list = Buffer.from(hexadecimal, "hex");
-  const dimensions = list.readInt16LE(12);
-  return Array.from({ length: dimensions }, (_, i) => list.readUInt32LE(14 + 4 * i)).every(
-    (oid) => oid < FIRST_USER_OID,
-  );
+  for (let dimension = 0; dimension < list.readInt16LE(12); dimension += 1) {
+    const at = 14 + 4 * dimension;
+    const type = list.readUInt32LE(at);
+    const base = baseOf.get(type) ?? type;
+    if (base >= FIRST_USER_OID) return null;
+    list.writeUInt32LE(base, at);
+  }
+  return list.toString("hex");
 };
 
 /** CREATE STATISTICS objects; what ANALYZE found only for a role that may read `pg_statistic_ext_data` (pg_read_all_data may). */
@@ -88,6 +103,8 @@ export const readExtendedStatistics = async (session: Session): Promise<Extended
   if (objects.length === 0) return [];
   const readable = await mayRead(session, "pg_statistic_ext_data");
   const data = readable ? await session.query<DataRow>(dataStatement(session.versionNum)) : [];
+  const domains = readable ? await session.query<{ oid: number; base: number }>(domainStatement) : [];
+  const baseOf = new Map(domains.map(({ oid, base }) => [oid, base]));
   const expressionsOf = readable ? await readExpressionStatistics(session) : () => undefined;
   return objects.map((row) => ({
     schema: row.schema,
@@ -98,11 +115,13 @@ export const readExtendedStatistics = async (session: Session): Promise<Extended
       .filter((one) => one.oid === row.oid)
       .map(({ inherited, distinct, dependencies, mostCommonValues }) => {
         const expressions = expressionsOf(row.oid, inherited);
+        const values = mostCommonValues === null ? null : portable(mostCommonValues, baseOf);
         return {
           inherited,
           distinct,
           dependencies,
-          mostCommonValues: mostCommonValues !== null && isPortable(mostCommonValues) ? mostCommonValues : null,
+          mostCommonValues: values,
+          ...(mostCommonValues !== null && values === null ? { ownTypesLeftOut: true } : {}),
           ...(expressions === undefined ? {} : { expressions }),
         };
       }),

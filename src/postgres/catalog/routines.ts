@@ -16,7 +16,7 @@ select n.nspname || '.' || p.proname || '(' || pg_get_function_identity_argument
   join pg_namespace n on n.oid = p.pronamespace
   join pg_language l on l.oid = p.prolang
  where p.prokind = 'f' and ${isUserSchema("n.nspname")} and ${isOwnMaking("pg_proc", "p.oid")}
-   and not array['trigger', 'event_trigger', 'cstring', 'internal', 'language_handler', 'fdw_handler', 'index_am_handler',
+   and not array['trigger', 'event_trigger', 'cstring', 'cstring[]', 'internal', 'language_handler', 'fdw_handler', 'index_am_handler',
                  'table_am_handler', 'tsm_handler']::regtype[]
            && (p.prorettype || p.proargtypes::oid[])::regtype[]
  order by p.oid`;

@@ -89,6 +89,7 @@ for (const kind of [...new Set(sizes.map((one) => one.kind))].sort()) {
     (ratios[Math.floor(share * (ratios.length - 1))] ?? Number.NaN).toFixed(2).padStart(8);
   say(`  ${kind.padEnd(26)}${String(ratios.length).padStart(4)}${at(0.5)} ${at(0)} ${at(1)}`);
 }
+say(`  outside the error that advice shows: ${String(sizes.filter((one) => !one.asShown).length)}`);
 if (options.sizes) {
   for (const one of sizes)
     say(

@@ -9,7 +9,7 @@ import {
   resolveConnection,
   type Session,
 } from "../../src/postgres/index.ts";
-import { readEndPoints, type ShadowPlanner, startShadow } from "../../src/shadow/index.ts";
+import { readEndPoints, type ShadowPlanner, sizeErrorOf, startShadow } from "../../src/shadow/index.ts";
 import type { Fixture } from "./fixture.ts";
 
 /** One plan of the shadow against the server's own. */
@@ -29,6 +29,8 @@ export interface SizeComparison {
   readonly index: string;
   readonly estimated: number;
   readonly real: number;
+  /** Whether the real size lies where `sizeErrorOf` says. */
+  readonly asShown: boolean;
 }
 
 export interface Measures {
@@ -140,12 +142,11 @@ const compareCandidates = async (
     await owner.script(`set local search_path = ${fixture.searchPath.map(quoteIdentifier).join(", ")}`);
     const [row] = await owner.query<{ bytes: string }>(sizeStatement);
     if (candidate !== undefined) {
-      sizes.push({
-        kind: kindOf(candidate),
-        index: ddl,
-        estimated: candidate.estimatedBytes,
-        real: Number(row?.bytes),
-      });
+      const { low, high } = sizeErrorOf(definition);
+      const { estimatedBytes: estimated } = candidate;
+      const real = Number(row?.bytes);
+      const asShown = real >= low * estimated && real <= high * estimated;
+      sizes.push({ kind: kindOf(candidate), index: ddl, estimated, real, asShown });
     }
     for (const [i, sql] of queries.entries()) {
       comparisons.push(compare(fixture, sql, ddl, await explain(owner, fixture, sql), results[i], existing));

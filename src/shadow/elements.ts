@@ -103,17 +103,27 @@ interface Counted {
   weight: number;
 }
 
+/** A token in more of the sampled values than this counts as known. */
+const COMMON_SHARE = 0.1;
+
 const classesOf = (
   counted: ReadonlyMap<string, Counted>,
+  sampled: number,
   rows: number,
   bytesOf: (token: string) => number,
 ): ElementClass[] => {
-  const all = [...counted];
+  // Those that are everywhere tell nothing about how many rare ones there are.
+  const everywhere = [...counted].filter(([, one]) => one.times > COMMON_SHARE * sampled);
+  const all = [...counted].filter(([, one]) => one.times <= COMMON_SHARE * sampled);
   const seen = all.reduce((sum, [, one]) => sum + one.times, 0);
   const once = all.filter(([, one]) => one.times === 1);
   const repeated = all.filter(([, one]) => one.times > 1);
   const occurrences = all.reduce((sum, [, one]) => sum + one.weight, 0) * rows;
-  const classes = repeated.map(([token, one]) => ({ elements: 1, rows: one.weight * rows, bytes: bytesOf(token) }));
+  const classes = [...everywhere, ...repeated].map(([token, one]) => ({
+    elements: 1,
+    rows: one.weight * rows,
+    bytes: bytesOf(token),
+  }));
   if (once.length > 0) {
     const rare = once.reduce((sum, [, one]) => sum + one.weight, 0) * rows;
     const distinct = distinctFromSample(seen, all.length, once.length, occurrences) - repeated.length;
@@ -127,7 +137,8 @@ const classesOf = (
 // ANALYZE keeps only values of up to 1 kB: what is not there is taken to be alike.
 const fromSample = (column: Column, tokens: Tokens, statistics: ColumnStatistics, rows: number): ElementClass[] => {
   const places = new Map<string, Map<string, Counted>>();
-  for (const { value, weight } of sampleOf(statistics)) {
+  const sample = sampleOf(statistics);
+  for (const { value, weight } of sample) {
     for (const [token, place] of tokens.of(value)) {
       const counted = places.get(place) ?? new Map<string, Counted>();
       places.set(place, counted);
@@ -136,7 +147,7 @@ const fromSample = (column: Column, tokens: Tokens, statistics: ColumnStatistics
     }
   }
   const bytesOf = (token: string): number => elementBytes[column.baseType] ?? tokens.bytes(token);
-  return [...places.values()].flatMap((counted) => classesOf(counted, rows, bytesOf));
+  return [...places.values()].flatMap((counted) => classesOf(counted, sample.length, rows, bytesOf));
 };
 
 /** Mean number of different elements in a value, where ANALYZE does not say: from the width of a tsvector (tsvector.h) or array. */

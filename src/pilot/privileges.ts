@@ -14,7 +14,7 @@ export interface BuildPrivileges {
 }
 
 /**
- * Only an owner creates indexes, and needs CREATE on the schema as well. Where a superuser owns the table, a grant of that role would give everything
+ * Only an owner creates indexes, and needs USAGE and CREATE on the schema as well. Where a superuser owns the table, a grant of that role would give everything
  * there is: the table is given away instead. Reads the catalogue only.
  * @param oids the tables to look at; null: all of the application's
  */
@@ -34,7 +34,8 @@ export const readBuildPrivileges = async (
   }>(
     `select n.nspname::text as schema, c.relname::text as name, current_user::text as role, o.rolname::text as owner,
             case c.relkind when 'm' then 'materialized view' else 'table' end as kind,
-            o.rolsuper as superuser, pg_has_role(o.oid, 'usage') as owns, has_schema_privilege(n.oid, 'create') as may_create
+            o.rolsuper as superuser, pg_has_role(o.oid, 'usage') as owns, 
+            has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage') as may_create
        from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles o on o.oid = c.relowner
       where c.relkind in ('r', 'p', 'm') and ${isApplications} and ($1::oid[] is null or c.oid = any ($1))
       order by 1, 2`,
@@ -51,7 +52,7 @@ export const readBuildPrivileges = async (
         ]),
     ...(row.may_create
       ? []
-      : [`grant create on schema ${quoteIdentifier(row.schema)} to ${quoteIdentifier(row.role)};`]),
+      : [`grant usage, create on schema ${quoteIdentifier(row.schema)} to ${quoteIdentifier(row.role)};`]),
   ]);
   return {
     denied: rows.filter((row) => !row.owns || !row.may_create).map(quoteName),

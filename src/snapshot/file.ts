@@ -10,6 +10,8 @@ export interface Snapshot {
   readonly takenAt: Date;
   /** Whether values were left out. */
   readonly redacted: boolean;
+  /** The observing role, as whom everything was asked. */
+  readonly role: string;
   readonly catalog: Catalog;
   readonly workload: Workload;
   /** What the observing role could not see, and what would let it. */
@@ -55,6 +57,7 @@ export const writeSnapshotFile = async (file: string, snapshot: Snapshot, force:
     formatVersion: FORMAT_VERSION,
     takenAt: snapshot.takenAt,
     redacted: snapshot.redacted,
+    role: snapshot.role,
     catalog: snapshot.catalog,
     workload: snapshot.workload,
     blindSpots: snapshot.blindSpots,
@@ -79,6 +82,7 @@ interface Document {
   readonly formatVersion?: unknown;
   readonly takenAt?: unknown;
   readonly redacted?: unknown;
+  readonly role?: unknown;
   readonly catalog?: Catalog & { readonly tables?: unknown };
   readonly workload?: Omit<Workload, "observedFrom" | "observedTo"> & {
     readonly observedFrom: string | null;
@@ -111,13 +115,14 @@ export const readSnapshotFile = async (file: string): Promise<Snapshot> => {
   }
   const document = parse(text);
   if (document?.format !== FORMAT) throw failure("snapshot_unreadable", { file });
-  const { formatVersion, takenAt, catalog, workload, blindSpots, endPoints, plans } = document;
+  const { formatVersion, takenAt, role, catalog, workload, blindSpots, endPoints, plans } = document;
   if (typeof formatVersion === "number" && formatVersion > FORMAT_VERSION) {
     throw failure("snapshot_newer", { file, version: formatVersion });
   }
   if (
     formatVersion !== FORMAT_VERSION ||
     typeof takenAt !== "string" ||
+    typeof role !== "string" ||
     !Array.isArray(catalog?.tables) ||
     !Array.isArray(workload?.statements) ||
     !Array.isArray(blindSpots) ||
@@ -129,6 +134,7 @@ export const readSnapshotFile = async (file: string): Promise<Snapshot> => {
   return {
     takenAt: new Date(takenAt),
     redacted: document.redacted === true,
+    role,
     catalog,
     workload: {
       ...workload,

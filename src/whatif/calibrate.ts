@@ -29,6 +29,8 @@ export type TargetPlans = (questions: readonly TargetQuestion[]) => Promise<read
 
 export interface CalibrationInput {
   readonly target: TargetPlans;
+  /** As whom the target was asked: row-level security and the role's settings make the same text another plan for another role. */
+  readonly role: string;
   readonly planner: WhatIfPlanner;
   readonly statements: readonly CalibrationStatement[];
   /** What the what-if planner calls an existing index, to the target's name for it; the same by default. */
@@ -44,12 +46,12 @@ type Comparison =
  */
 export const calibrate = async (input: CalibrationInput): Promise<Calibration[]> => {
   const questions = input.statements.flatMap((one, asked) =>
-    questionsOf(one).map((question) => ({ asked, statement: one.statement, ...question })),
+    questionsOf(one).map((question) => ({ asked, ...question })),
   );
   const whatIf = await input.planner.plan(
-    questions.map(({ statement, binding }) => ({
+    questions.map(({ scope, binding }) => ({
       binding,
-      scope: statement.scope,
+      scope: { ...scope, role: input.role },
       visible: new Set<string>(),
       hidden: new Set<number>(),
     })),

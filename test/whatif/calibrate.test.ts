@@ -71,6 +71,7 @@ afterAll(async () => {
 const judged = async (...questions: [Statement, (string | null)[]][]) =>
   calibrate({
     target: explainOnTarget(target),
+    role: "observer",
     planner: plannerOver(copy),
     statements: questions.map(([one, calibrationSql]) => ({ statement: one, calibrationSql })),
   });

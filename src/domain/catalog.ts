@@ -265,6 +265,8 @@ export interface Catalog {
   readonly routines?: readonly Routine[];
   /** All but the predefined ones. */
   readonly roles?: readonly Role[];
+  /** Those of identity columns left out. */
+  readonly sequences?: readonly TableName[];
   readonly foreignTables?: readonly TableName[];
   /** Extensions that take tables over; see {@link Table.managedBy}. */
   readonly managedBy?: readonly ("timescaledb" | "citus")[];

@@ -5,7 +5,7 @@ import { NO_BODY, type Step } from "./attempt.ts";
 /** Where the shadow keeps what is its own; `readCatalog` passes it over. */
 export const OWN_SCHEMA = "indexpilot";
 
-/** Schemas and extensions. */
+/** Schemas, extensions, and the sequences that statements may name. */
 export const foundationSteps = (catalog: Catalog): Step[] => [
   { object: "the shadow's own schema", sql: `create schema ${OWN_SCHEMA}` },
   ...catalog.schemas.map((name) => ({
@@ -18,6 +18,10 @@ export const foundationSteps = (catalog: Catalog): Step[] => [
       `create extension if not exists ${quoteIdentifier(name)}` +
       (catalog.schemas.includes(schema) ? ` schema ${quoteIdentifier(schema)}` : "") +
       " cascade",
+  })),
+  ...(catalog.sequences ?? []).map((sequence) => ({
+    object: `sequence ${sequence.schema}.${sequence.name}`,
+    sql: `create sequence ${quoteName(sequence)}`,
   })),
 ];
 

@@ -45,6 +45,7 @@ export const comparable = (catalog: Catalog): unknown => {
   return {
     ...rest,
     schemas: rest.schemas.toSorted(),
+    sequences: named(rest.sequences ?? []),
     extensions: byName(rest.extensions),
     enums: named(rest.enums),
     domains: named(rest.domains),

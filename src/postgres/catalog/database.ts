@@ -69,7 +69,9 @@ export const readExtensions = (session: Session): Promise<Catalog["extensions"][
     `select e.extname as name, n.nspname as schema, e.extversion as version,
             exists (select from pg_depend d
                      where d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid and d.deptype = 'e'
-                       and d.classid in ('pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_am'::regclass))
+                       and (d.classid in ('pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_am'::regclass)
+                            or d.classid = 'pg_type'::regclass
+                               and exists (select from pg_type t where t.oid = d.objid and t.typtype <> 'c' and t.typelem = 0)))
               as "bringsTypes"
        from pg_extension e join pg_namespace n on n.oid = e.extnamespace
       order by e.oid`,
@@ -121,5 +123,15 @@ export const readForeignTables = (session: Session): Promise<TableName[]> =>
     `select n.nspname as schema, c.relname as name
        from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'f' and ${isUserSchema("n.nspname")}
+      order by c.oid`,
+  );
+
+/** Sequences by name, but for those that belong to identity columns. Every role may ask. */
+export const readSequences = (session: Session): Promise<TableName[]> =>
+  session.query(
+    `select n.nspname as schema, c.relname as name
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'S' and c.relpersistence <> 't' and ${isUserSchema("n.nspname")} and not ${isExtensionMember("pg_class", "c.oid")}
+        and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i')
       order by c.oid`,
   );

@@ -18,6 +18,7 @@ import {
   readLocale,
   readPlannerSettings,
   readSchemas,
+  readSequences,
   readViews,
 } from "./database.ts";
 import { readExtendedStatistics } from "./extended-statistics.ts";
@@ -74,6 +75,7 @@ const readOnce = async (session: Session): Promise<Catalog> => {
       objects: [...(await readTypes(session)), ...(await readOperators(session))],
       routines: await readRoutines(session),
       roles: await readRoles(session, plannerSettings),
+      sequences: await readSequences(session),
       foreignTables: await readForeignTables(session),
       managedBy: managed.extensions,
     };

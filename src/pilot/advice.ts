@@ -53,7 +53,17 @@ export const confidenceOf = (
   return unknown === null ? { level: "high", reason: null } : { level: "unknown", reason: unknown };
 };
 
-export const statementById = (advice: Advice, id: string): Statement => {
+/** How far the planner was right about one statement. */
+export const confidenceOfStatement = (advice: Advice, statementId: string): Calibration =>
+  advice.calibrations.get(statementId) ?? {
+    statementId,
+    confidence: "unknown",
+    targetCost: null,
+    whatIfCost: null,
+    reason: "the target was not asked",
+  };
+
+const statementById = (advice: Advice, id: string): Statement => {
   const statement = advice.workload.statements.find((one) => one.id === id);
   if (statement === undefined) throw new Error(`no statement ${id} in the workload`);
   return statement;

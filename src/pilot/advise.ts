@@ -5,7 +5,7 @@ import { failure } from "../errors.ts";
 import type { Clock } from "../runtime/index.ts";
 import { selectConfiguration } from "../selection/index.ts";
 import { type ShadowPlanner, startShadow } from "../shadow/index.ts";
-import { calibrate, createCostModel, openHypopg } from "../whatif/index.ts";
+import { calibrate, type CalibrationStatement, createCostModel, openHypopg } from "../whatif/index.ts";
 import type { Advice } from "./advice.ts";
 import { count, readSubject } from "./analysis.ts";
 import type { Emit } from "./events.ts";
@@ -30,7 +30,13 @@ export interface AdviseInput extends AdviseOptions {
  * Observe → analyse → what-if → select. Reads the target and changes nothing on it.
  * @throws IndexPilotError `workload_empty` when no statement can be analysed
  */
-export const advise = async (input: AdviseInput): Promise<Advice> => {
+export const advise = (input: AdviseInput): Promise<Advice> => withAdvice(input, (advice) => Promise.resolve(advice));
+
+/** The same, and then more questions to the planner while it is there. */
+export const withAdvice = async <T>(
+  input: AdviseInput,
+  ask: (advice: Advice, planner: WhatIfPlanner, explainable: readonly CalibrationStatement[]) => Promise<T>,
+): Promise<T> => {
   const { source, emit, signal } = input;
   const { catalog, workload, blindSpots, accesses, explainable } = await readSubject(source, emit, signal);
   const statements = explainable.map(({ statement }) => statement);
@@ -75,7 +81,7 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
         });
       },
     });
-    return {
+    const advice: Advice = {
       catalog,
       workload,
       blindSpots,
@@ -87,13 +93,14 @@ export const advise = async (input: AdviseInput): Promise<Advice> => {
       configuration: { ...configuration, declined: [...candidates.declined, ...configuration.declined] },
       budgetBytes: input.budgetBytes,
     };
+    return await ask(advice, planner, explainable);
   } finally {
     await planner.close();
   }
 };
 
 /** Opens the planner that answers what-if. @throws IndexPilotError `usage` where HypoPG is asked for and there is no server to ask */
-export const openPlanner = async (
+const openPlanner = async (
   { whatIf, source }: Pick<AdviseInput, "whatIf" | "source">,
   catalog: Catalog,
 ): Promise<WhatIfPlanner> => {
@@ -106,7 +113,7 @@ export const openPlanner = async (
 };
 
 /** What the source's values allow to be believed. */
-export const doubted = (calibration: Calibration, doubt: string | null): Calibration =>
+const doubted = (calibration: Calibration, doubt: string | null): Calibration =>
   doubt === null ? calibration : { ...calibration, confidence: "low", reason: doubt };
 
 /** The defaults of every analysis. */

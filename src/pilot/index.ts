@@ -13,6 +13,7 @@ export { type ChangePlan, changePlan } from "./change-plan.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
+export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { findRollback, rollBack } from "./rollback.ts";
 export { takeSnapshot } from "./snapshot.ts";
@@ -20,4 +21,10 @@ export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
 export { ownRoles, type PilotContext, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
 export { verify } from "./verify.ts";
-export { type FileSource, workloadOfFiles, workloadOfTraffic, type WorkloadSource } from "./workload.ts";
+export {
+  type FileSource,
+  workloadOfFiles,
+  workloadOfText,
+  workloadOfTraffic,
+  type WorkloadSource,
+} from "./workload.ts";

@@ -24,9 +24,24 @@ export const workloadOfFiles =
   (session: Session, { queries, exclude, seed }: FileSource): WorkloadSource =>
   async (catalog) => {
     const files = await readQueryFiles(queries, exclude);
-    const [row] = await session.query<{ path: string[] }>("select current_schemas(false)::text[] as path");
-    return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
+    return workloadOfTexts(session, catalog, files, seed);
   };
+
+/** One text, as if it stood in a file. */
+export const workloadOfText =
+  (session: Session, { text, seed }: { readonly text: string; readonly seed: number }): WorkloadSource =>
+  (catalog) =>
+    workloadOfTexts(session, catalog, [{ path: "statement", text }], seed);
+
+const workloadOfTexts = async (
+  session: Session,
+  catalog: Catalog,
+  files: Awaited<ReturnType<typeof readQueryFiles>>,
+  seed: number,
+): Promise<Workload> => {
+  const [row] = await session.query<{ path: string[] }>("select current_schemas(false)::text[] as path");
+  return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
+};
 
 /** What pg_stat_statements has counted since its last reset, or, where `observeMs` is given, what runs while we watch. */
 export const workloadOfTraffic =

@@ -6,9 +6,11 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection } from "../../src/postgres/index.ts";
 
+const program = "openssl";
+
 const hasOpenssl = ((): boolean => {
   try {
-    execFileSync("openssl", ["version"], { stdio: "ignore" });
+    execFileSync(program, ["version"], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -18,7 +20,7 @@ const hasOpenssl = ((): boolean => {
 /** A certificate authority of one's own, and a certificate for `localhost` that it signed. */
 const makeCertificates = (directory: string): void => {
   const openssl = (...args: string[]): void => {
-    execFileSync("openssl", args, { cwd: directory, stdio: "ignore" });
+    execFileSync(program, args, { cwd: directory, stdio: "ignore" });
   };
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   for (const name of ["ca", "other"]) {

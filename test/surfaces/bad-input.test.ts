@@ -135,7 +135,18 @@ describe("the manual", () => {
   test("lists every command, and each command explains its flags", async () => {
     const manual = await indexpilot(["--help"]);
     expect(manual.code).toBe(0);
-    const commands = ["demo", "doctor", "advise", "apply", "verify", "status", "history", "rollback"];
+    const commands = [
+      "demo",
+      "doctor",
+      "advise",
+      "explain",
+      "snapshot",
+      "apply",
+      "verify",
+      "status",
+      "history",
+      "rollback",
+    ];
     for (const command of commands) {
       expect(manual.out).toMatch(new RegExp(`^  ${command} `, "m"));
       expect(await indexpilot([command, "--help"])).toMatchObject({ code: 0, out: expect.stringContaining("--json") });

@@ -7,6 +7,7 @@ import { apply, type ApplyFlags, verify, type VerifyFlags } from "./apply.ts";
 import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
 import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { explain, type ExplainFlags } from "./explain.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
 
@@ -45,6 +46,14 @@ const connection = (command: Command): Command =>
 const output = (command: Command): Command =>
   command.option("--json", "print one JSON document instead of text").option("--quiet", "no progress and no remarks");
 
+const whatIf = (): Option =>
+  new Option(
+    "--what-if <engine>",
+    "who answers what-if: an embedded server of the same major, or the target's HypoPG extension",
+  )
+    .choices(["shadow", "hypopg"])
+    .default("shadow");
+
 const analysis = (command: Command): Command =>
   command
     .addOption(
@@ -52,14 +61,7 @@ const analysis = (command: Command): Command =>
         .argParser(size)
         .default(defaults.budgetBytes, formatSize(defaults.budgetBytes)),
     )
-    .addOption(
-      new Option(
-        "--what-if <engine>",
-        "who answers what-if: an embedded server of the same major, or the target's HypoPG extension",
-      )
-        .choices(["shadow", "hypopg"])
-        .default("shadow"),
-    )
+    .addOption(whatIf())
     .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns));
 
 const observation = (command: Command): Command =>
@@ -231,6 +233,20 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
       "\n  $ indexpilot snapshot --url URL --out shop.json\n  $ indexpilot advise --snapshot shop.json",
     )
     .action(run<SnapshotFlags & OutputFlags>(snapshot));
+
+  queryFiles(
+    observation(
+      connection(command("explain", "show how statements are planned, and which indexes of the advice they would use")),
+    ),
+  )
+    .argument("[sql]", "one statement; or choose with --queries or --fingerprint")
+    .option("--compare", "the target's and the what-if planner's plan side by side, differences marked")
+    .option("--fingerprint <prefix>", "statements whose fingerprint begins so, as `advise` shows it")
+    .option("--snapshot <file>", "take statements and the target's plans from a snapshot, without any connection")
+    .addOption(whatIf())
+    .action((sql: string | undefined, flags: ExplainFlags & OutputFlags) =>
+      run<ExplainFlags & OutputFlags>((given, context) => explain(sql, given, context))(flags),
+    );
 
   verdictWait(
     observation(analysis(connection(command("apply", "build what advise would advise: a dry run unless --yes")))),

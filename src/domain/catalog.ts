@@ -190,7 +190,15 @@ export interface BaseType extends TableName {
 
 /** A collation, composite or range type, operator, cast and the like, as the statement that makes it. */
 export interface SchemaObject {
-  readonly kind: "collation" | "type" | "aggregate" | "operator" | "cast" | "operator class";
+  readonly kind:
+    | "collation"
+    | "type"
+    | "aggregate"
+    | "operator"
+    | "cast"
+    | "operator class"
+    | "text search dictionary"
+    | "text search configuration";
   /** For people: `schema.name`, with argument types where they matter. Collations: quoted. */
   readonly name: string;
   readonly definition: string;

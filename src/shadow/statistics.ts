@@ -44,19 +44,39 @@ $function$;
 create temporary table known_type (
   oid oid primary key, base oid, range oid, element oid, element_collation oid, equal oid, less oid, element_equal oid);
 
-create function pg_temp.learn_types() returns void language sql as $function$
+create temporary table key_type (index oid, attnum smallint, type oid, collation_ oid, primary key (index, attnum));
+
+-- An index may store another type than that of its expression, which ANALYZE goes by (examine_attribute): GIN keeps the words of a tsvector.
+create function pg_temp.learn_types() returns void language plpgsql as $function$
+declare expression record;
+begin
+  for expression in
+    select x.indexrelid, x.indrelid, (n + 1)::smallint as attnum
+      from pg_index x
+      cross join generate_series(0, x.indnkeyatts - 1) n
+      join pg_opclass k on k.oid = x.indclass[n] and k.opckeytype <> 0
+     where x.indkey[n] = 0 and x.indexrelid >= 16384
+       and not exists (select from key_type t where t.index = x.indexrelid and t.attnum = n + 1)
+  loop
+    execute format('create temporary view key_expression as select %s as key from only %s',
+                   pg_get_indexdef(expression.indexrelid, expression.attnum, false), expression.indrelid::regclass);
+    insert into key_type select expression.indexrelid, expression.attnum, a.atttypid, a.attcollation
+      from pg_attribute a where a.attrelid = 'pg_temp.key_expression'::regclass;
+    drop view pg_temp.key_expression;
+  end loop;
   insert into known_type
   select a.type, t.oid, coalesce(r.rngtypid, t.oid), e.oid, e.typcollation, o.equal, o.less, eo.equal
-    from (select distinct a.atttypid as type, pg_temp.base_type(a.atttypid) as base
-            from pg_attribute a join pg_class c on c.oid = a.attrelid
-           where c.oid >= 16384 and a.attnum > 0 and not a.attisdropped
-             and not exists (select from known_type k where k.oid = a.atttypid)) a
+    from (select u.type, pg_temp.base_type(u.type) as base
+            from (select a.atttypid from pg_attribute a where a.attrelid >= 16384 and a.attnum > 0 and not a.attisdropped
+                  union
+                  select type from key_type) u (type)
+           where not exists (select from known_type k where k.oid = u.type)) a
     join pg_type t on t.oid = a.base
     left join pg_range r on r.rngmultitypid = t.oid
     left join pg_type e on e.oid = case when t.typname = 'tsvector' then 'text'::regtype else t.typelem end
    cross join lateral pg_temp.comparison(t.oid) o
-   cross join lateral pg_temp.comparison(pg_temp.base_type(e.oid)) eo
-$function$;
+   cross join lateral pg_temp.comparison(pg_temp.base_type(e.oid)) eo;
+end $function$;
 
 create function pg_temp.import_statistics(given jsonb) returns table (place bigint, state text, message text)
 language plpgsql as $function$
@@ -73,8 +93,10 @@ begin
              bounds text, correlation real, elements text, element_frequencies real[], element_counts real[],
              empty_fraction real, range_lengths text, range_bounds text)
   loop
-    select a.attrelid, a.attnum, a.attcollation, t.* into col
-      from pg_attribute a join known_type t on t.oid = a.atttypid
+    select a.attrelid, a.attnum, coalesce(k.collation_, a.attcollation) as attcollation, t.* into col
+      from pg_attribute a
+      left join key_type k on k.index = a.attrelid and k.attnum = a.attnum
+      join known_type t on t.oid = coalesce(k.type, a.atttypid)
      where a.attrelid = to_regclass(format('%I.%I', s.schema, s.relation)) and a.attname = s."column";
     continue when not found;
     mcv := s.common_values is not null and col.equal is not null;

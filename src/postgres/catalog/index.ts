@@ -26,6 +26,7 @@ import { readTables } from "./tables.ts";
 import { readManaged } from "./managed.ts";
 import { readRoles } from "./roles.ts";
 import { readOperators, readRoutines } from "./routines.ts";
+import { readTextSearch } from "./text-search.ts";
 import { readBaseTypes, readTypes } from "./types.ts";
 
 // Sizes and definitions need ACCESS SHARE; we wait as long as the session's lock_timeout says, then try anew rather than queue.
@@ -72,7 +73,7 @@ const readOnce = async (session: Session): Promise<Catalog> => {
       views: await readViews(session),
       extendedStatistics: await readExtendedStatistics(session),
       baseTypes: await readBaseTypes(session),
-      objects: [...(await readTypes(session)), ...(await readOperators(session))],
+      objects: [...(await readTypes(session)), ...(await readOperators(session)), ...(await readTextSearch(session))],
       routines: await readRoutines(session),
       roles: await readRoles(session, plannerSettings),
       sequences: await readSequences(session),

@@ -5,7 +5,8 @@
 export const isUserSchema = (column: string): string =>
   `(${column} !~ '^pg_' and ${column} not in ('information_schema', 'indexpilot'))`;
 
-type ExtensionCatalog = `pg_${"class" | "type" | "collation" | "proc" | "operator" | "opclass" | "cast"}`;
+type ExtensionCatalog =
+  `pg_${"class" | "type" | "collation" | "proc" | "operator" | "opclass" | "cast" | "ts_dict" | "ts_config"}`;
 
 /** SQL condition: the object was made by an extension's script. `catalog` is the catalogue's name, `oid` a column. */
 export const isExtensionMember = (catalog: ExtensionCatalog, oid: string): string =>

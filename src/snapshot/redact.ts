@@ -1,6 +1,6 @@
-import type { Catalog, ColumnStatistics } from "../domain/index.ts";
+import type { Catalog, ColumnStatistics, ExtendedStatisticsData } from "../domain/index.ts";
 
-/** What is left of a column's statistics: shares, counts and widths, no value. */
+/** What is left of a column's statistics: shares, counts and widths, no value. Named one by one, so that what is new is left out. */
 const withoutValues = (statistics: ColumnStatistics | null): ColumnStatistics | null =>
   statistics === null
     ? null
@@ -19,9 +19,17 @@ const withoutValues = (statistics: ColumnStatistics | null): ColumnStatistics | 
         elementCountHistogram: null,
       };
 
+const withoutExtendedValues = (row: ExtendedStatisticsData): ExtendedStatisticsData => ({
+  inherited: row.inherited,
+  distinct: row.distinct,
+  dependencies: row.dependencies,
+  mostCommonValues: null,
+  ...(row.expressions === undefined ? {} : { expressions: row.expressions.map(withoutValues) }),
+});
+
 /**
  * The catalogue without any value of the data: no most common values, no histograms, no multi-column MCV lists. Names and definitions stay, and with
- * them the constants written in CHECK constraints, index predicates, partition bounds and labels of enums.
+ * them the constants written in CHECK constraints, index predicates, partition bounds, policies, functions and labels of enums.
  */
 export const redactCatalog = (catalog: Catalog): Catalog => ({
   ...catalog,
@@ -46,6 +54,6 @@ export const redactCatalog = (catalog: Catalog): Catalog => ({
   })),
   extendedStatistics: catalog.extendedStatistics.map(({ data, ...statistics }) => ({
     ...statistics,
-    ...(data === undefined ? {} : { data: data.map((row) => ({ ...row, mostCommonValues: null })) }),
+    ...(data === undefined ? {} : { data: data.map(withoutExtendedValues) }),
   })),
 });

@@ -24,6 +24,10 @@ const schema = `
   create table orders (id int primary key, customer int references customers, total numeric, at timestamptz, note text);
   insert into orders select n, 1 + n % 20000, n % 10, '2024-01-01'::timestamptz + n * interval '1 minute', '${secret}' || n % 5 from generate_series(1, 60000) n;
   create statistics both_of on total, note from orders;
+  create statistics of_expression on (upper(note)), (total + 1) from orders;
+  create type span as range (subtype = text);
+  create table spans (during span);
+  insert into spans select span('${secret}' || n, '${secret}' || n || 'z') from generate_series(1, 300) n;
   create index lower_note on orders (lower(note));
   analyze;
   -- Stale: the ends of id and at have moved.
@@ -143,9 +147,9 @@ describe("a snapshot file", () => {
     });
     await indexpilot(["snapshot", ...url, "--out", open]);
     // `{…}` of the multi-column list is in hexadecimal.
-    const hidden = [secret, Buffer.from(secret).toString("hex")];
-    expect(hidden.map((text) => readFileSync(open, "utf8").includes(text))).toEqual([true, true]);
-    expect(hidden.map((text) => readFileSync(file, "utf8").includes(text))).toEqual([false, false]);
+    const hidden = [secret, Buffer.from(secret).toString("hex"), secret.toUpperCase()];
+    expect(hidden.map((text) => readFileSync(open, "utf8").includes(text))).toEqual([true, true, true]);
+    expect(hidden.map((text) => readFileSync(file, "utf8").includes(text))).toEqual([false, false, false]);
     const advised = await indexpilot(["advise", "--snapshot", file, "--json"]);
     expect(advised.code).toBe(0);
     const advice = JSON.parse(advised.out) as { create: { confidence: string; confidenceReason: string }[] };

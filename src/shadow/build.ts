@@ -10,15 +10,11 @@ import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points
 import { writeExistingIndex } from "./existing-index.ts";
 import { makeLeaves } from "./leaves.ts";
 import { moveBuffered } from "./metapages.ts";
+import { importExtendedStatistics } from "./extended-statistics.ts";
 import { readShadowRelations, type ShadowRelations } from "./relations.ts";
 import { bodySteps, collationSteps, foundationSteps, objectSteps, standInSteps } from "./objects.ts";
 import { type Available, keySteps, ordinaryIndexSteps, tableConstraintSteps, tableStep, viewSteps } from "./schema.ts";
-import {
-  importColumnStatistics,
-  importExtendedStatistics,
-  type RelationSize,
-  writeRelationSizes,
-} from "./statistics.ts";
+import { importColumnStatistics, type RelationSize, writeRelationSizes } from "./statistics.ts";
 import { setLength, writeVisibility } from "./storage.ts";
 
 export interface LeftOut {

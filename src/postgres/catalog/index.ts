@@ -3,7 +3,8 @@
  *
  * One consistent reading: a few set-based queries in one read-only transaction, joined by OID. An ordinary role with pg_monitor and
  * pg_read_all_data suffices on 14 to 18, and no extension is needed. System schemas, temporary tables and our own schema are left out. Names in
- * definitions are always schema-qualified. The result holds real data values (statistics): it is as sensitive as the data.
+ * definitions are always schema-qualified; what only a statement can say (types, functions, operators) is kept as the statement that makes it.
+ * The result holds real data values (statistics): it is as sensitive as the data.
  */
 import type { Catalog } from "../../domain/index.ts";
 import { failure } from "../../errors.ts";

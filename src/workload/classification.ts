@@ -16,7 +16,7 @@ export type Classification =
 
 const systemSchemas = new Set(["pg_catalog", "information_schema", "pg_toast"]);
 const systemExtensions = new Set(["pg_stat_statements", "pg_stat_statements_info", "hypopg", "hypopg_list_indexes"]);
-const systemFunction = /^(pg_|hypopg|current_setting$|set_config$|version$|current_schemas?$|has_\w+_privilege$)/;
+const systemFunction = /^(pg_|hypopg|current_(setting|database|schemas?)$|set_config$|version$|has_\w+_privilege$)/;
 
 /** Our own questions about the application's tables name their results so: a role that is not ours alone cannot tell them apart otherwise. */
 const ownResult = /\bas indexpilot_\w+/;

@@ -160,6 +160,12 @@ The loop:
                                           builds them, measures, and takes back what made things worse
   $ indexpilot history --url URL          what was done, when, and why
 
+Beside it:
+  $ indexpilot explain --compare --url URL 'select …'
+                                          the target's plan and the shadow's, and what the advice would change
+  $ indexpilot snapshot --url URL --out FILE, then: indexpilot advise --snapshot FILE
+                                          the same advice without a connection
+
 URLs are libpq's: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem
 Passwords are better given in PGPASSWORD or ~/.pgpass than in the URL.
 

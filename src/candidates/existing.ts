@@ -19,13 +19,19 @@ export const plainKeysOf = (index: ExistingIndex): IndexKey[] | null => {
 export const isPlainBtree = (index: ExistingIndex): boolean =>
   index.valid && index.method === "btree" && index.predicate === null && index.plainKeys;
 
-/** The existing index that offers all that the definition would, or null. */
-export const indexThatCovers = (table: Table, definition: IndexDefinition): ExistingIndex | null =>
-  table.indexes.find((index) => offers(index, definition)) ?? null;
+/**
+ * The existing index that offers all that the definition would, or null.
+ * @param wholeServes whether an index of all rows does what the partial one would, a little larger
+ */
+export const indexThatCovers = (
+  table: Table,
+  definition: IndexDefinition,
+  wholeServes: boolean,
+): ExistingIndex | null => table.indexes.find((index) => offers(index, definition, wholeServes)) ?? null;
 
-const offers = (index: ExistingIndex, definition: IndexDefinition): boolean => {
+const offers = (index: ExistingIndex, definition: IndexDefinition, wholeServes: boolean): boolean => {
   if (!index.valid || index.method !== definition.method) return false;
-  // An index of all rows offers what one of some rows would, a little larger.
+  if (index.predicate === null && definition.where !== undefined && !wholeServes) return false;
   if (index.predicate !== null && bare(index.predicate) !== bare(definition.where ?? "")) return false;
   const keys = plainKeysOf(index);
   if (definition.method !== "btree" || !definition.keys.every(isPlain) || !index.plainKeys || keys === null) {

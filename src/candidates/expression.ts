@@ -15,11 +15,11 @@ export interface IndexableExpression {
 
 /**
  * Why an expression is no key. `may_raise`: a value that may come would make the write fail; `not_immutable`: its value depends on settings;
- * `unknown_expression`: we do not know that neither holds.
+ * `constant_unknown`: a parameter stands in it; `unknown_expression`: we do not know that neither holds.
  */
 export interface UnfitExpression {
   readonly kind: "unfit";
-  readonly code: "may_raise" | "not_immutable" | "unknown_expression";
+  readonly code: "may_raise" | "not_immutable" | "constant_unknown" | "unknown_expression";
   readonly sql: string;
   readonly columns: readonly string[];
   readonly reason: string;
@@ -45,6 +45,51 @@ const EXTRACTED_BYTES = 24;
 
 /** Reads an expression of the row with the types of the table's columns. */
 export const readExpression = (table: Table, expression: RowExpression): Reading => {
+  const reading = readPart(table, expression);
+  const { sql, columns, hasParameter } = spelledOut(expression);
+  if (reading.kind === "unfit") return { ...reading, sql, columns };
+  if (!hasParameter) return reading;
+  const reason =
+    "the workload shows a parameter in place of a constant of the expression: give the statement as a file, with its constants";
+  return { kind: "unfit", code: "constant_unknown", sql, columns, reason };
+};
+
+/** As it was written, for people. */
+const spelledOut = (
+  expression: RowExpression,
+): { readonly sql: string; readonly columns: readonly string[]; readonly hasParameter: boolean } => {
+  const together = (parts: readonly RowExpression[], write: (...texts: readonly string[]) => string) => {
+    const inner = parts.map(spelledOut);
+    return {
+      sql: write(...inner.map((part) => part.sql)),
+      columns: [...new Set(inner.flatMap((part) => part.columns))],
+      hasParameter: inner.some((part) => part.hasParameter),
+    };
+  };
+  switch (expression.kind) {
+    case "column":
+      return { sql: quoteIdentifier(expression.column), columns: [expression.column], hasParameter: false };
+    case "parameter":
+      return { sql: "$n", columns: [], hasParameter: true };
+    case "constant":
+      return {
+        sql: expression.type === "text" ? quoteLiteral(expression.value) : expression.value,
+        columns: [],
+        hasParameter: false,
+      };
+    case "cast":
+      return together([expression.argument], (argument = "") => `(${argument})::${expression.type}`);
+    case "operator":
+      return together(
+        [expression.left, expression.right],
+        (left = "", right = "") => `(${left} ${expression.operator} ${right})`,
+      );
+    case "call":
+      return together(expression.arguments, (...parts) => `${expression.name}(${parts.join(", ")})`);
+  }
+};
+
+const readPart = (table: Table, expression: RowExpression): Reading => {
   switch (expression.kind) {
     case "column":
       return readColumn(table, expression.column);
@@ -54,6 +99,8 @@ export const readExpression = (table: Table, expression: RowExpression): Reading
       if (type === "boolean") return indexable(value, [], "bool", 1);
       return indexable(value, [], /^-?\d{1,9}$/.test(value) ? "int4" : "numeric", 16);
     }
+    case "parameter":
+      return indexable("$n", [], "text", null);
     case "cast":
       return readCast(table, expression.argument, expression.type);
     case "operator":
@@ -125,7 +172,7 @@ const readCast = (table: Table, argument: RowExpression, named: string): Reading
   if (argument.kind === "constant" && argument.type === "text") {
     return indexable(`${quoteLiteral(argument.value)}::${spelled[type] ?? type}`, [], type, argument.value.length * 4);
   }
-  const part = readExpression(table, argument);
+  const part = readPart(table, argument);
   if (part.kind === "unfit") return part;
   const sql = `(${part.sql})::${spelled[type] ?? type}`;
   const from = part.type;
@@ -157,7 +204,7 @@ const readOperator = (
   table: Table,
   { operator, left, right }: Extract<RowExpression, { kind: "operator" }>,
 ): Reading => {
-  const [a, b] = [readExpression(table, left), readExpression(table, right)];
+  const [a, b] = [readPart(table, left), readPart(table, right)];
   if (a.kind === "unfit") return a;
   if (b.kind === "unfit") return b;
   const parts = [a, b];
@@ -198,7 +245,7 @@ const settingsDependent = new Set([
 ]);
 
 const readCall = (table: Table, name: string, given: readonly RowExpression[]): Reading => {
-  const read = given.map((one) => readExpression(table, one));
+  const read = given.map((one) => readPart(table, one));
   const parts: IndexableExpression[] = [];
   for (const part of read) {
     if (part.kind === "unfit") return part;
@@ -230,7 +277,11 @@ const readCall = (table: Table, name: string, given: readonly RowExpression[]): 
     if (length > 0)
       return indexable(sql, columns, "text", Math.min(length * 4, first.maxBytes ?? Number.MAX_SAFE_INTEGER));
   }
-  if (name === "coalesce" && second !== undefined && given.slice(1).every((one) => one.kind === "constant")) {
+  if (
+    name === "coalesce" &&
+    second !== undefined &&
+    given.slice(1).every((one) => one.kind === "constant" || one.kind === "parameter")
+  ) {
     const others = given.slice(1).map((one) => constantAs(table, one, first.type));
     const sql = `COALESCE(${[first.sql, ...others].join(", ")})`;
     return indexable(sql, columns, first.type, first.maxBytes);
@@ -240,7 +291,7 @@ const readCall = (table: Table, name: string, given: readonly RowExpression[]): 
     if (first.type === "timestamptz") return dependsOnZone(plain, parts);
   }
   if (second !== undefined && ["date_trunc", "date_part", "extract"].includes(name)) {
-    const unit = given[0]?.kind === "constant" ? given[0].value : "";
+    const unit = given[0]?.kind === "constant" ? given[0].value : "$n";
     if (second.type === "timestamptz" || (second.type === "date" && name === "date_trunc"))
       return dependsOnZone(plain, parts);
     if (second.type === "timestamp" || second.type === "date") {
@@ -257,8 +308,10 @@ const readCall = (table: Table, name: string, given: readonly RowExpression[]): 
       return unfit("not_immutable", plain, parts, "without a configuration, to_tsvector depends on a setting");
     }
     const configuration = given[0]?.kind === "cast" ? given[0].argument : given[0];
-    if (configuration?.kind !== "constant" || !(texts.has(second.type) || second.type === "jsonb")) return unknown;
-    const sql = `to_tsvector(${quoteLiteral(configuration.value)}::regconfig, ${asText(second)})`;
+    const name = configuration?.kind === "constant" ? configuration.value : null;
+    if ((name === null && configuration?.kind !== "parameter") || !(texts.has(second.type) || second.type === "jsonb"))
+      return unknown;
+    const sql = `to_tsvector(${quoteLiteral(name ?? "")}::regconfig, ${asText(second)})`;
     return indexable(sql, columns, "tsvector", null);
   }
   if (settingsDependent.has(name)) return unfit("not_immutable", plain, parts, `${name} depends on settings`);
@@ -272,7 +325,7 @@ const dependsOnZone = (sql: string, parts: readonly IndexableExpression[]): Unfi
   unfit("not_immutable", sql, parts, "the value depends on the session's time zone");
 
 const constantAs = (table: Table, expression: RowExpression, type: string): string => {
-  if (expression.kind !== "constant") return readExpression(table, expression).sql;
+  if (expression.kind !== "constant") return readPart(table, expression).sql;
   if (expression.type !== "text") return expression.value;
   return `${quoteLiteral(expression.value)}::${spelled[type] ?? type}`;
 };

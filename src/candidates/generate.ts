@@ -7,6 +7,8 @@ import {
   tableId,
 } from "../domain/index.ts";
 import { keepBest } from "./limit.ts";
+import { varyingColumns } from "./predicate.ts";
+import { redundantIndexes, unusedIndexes } from "./redundant.ts";
 import { TableCandidates } from "./table-candidates.ts";
 import { tenantColumns } from "./tenant.ts";
 
@@ -41,7 +43,7 @@ export interface Candidates {
 
 /**
  * Candidates for a workload, in a stable order.
- * Declined codes: `exists`, `not_ordered`, `virtual_column`, `unbounded_width`, `may_raise`, `not_immutable`, `unknown_expression`, `extension_missing`,
+ * Declined codes: `exists`, `not_ordered`, `virtual_column`, `unbounded_width`, `may_raise`, `not_immutable`, `constant_unknown`, `unknown_expression`, `extension_missing`,
  * `tiny_table`, `partition`, `materialized_view_not_supported_yet`, `candidate_limit`.
  */
 export const generateCandidates = (input: CandidateInput): Candidates => {
@@ -53,6 +55,7 @@ export const generateCandidates = (input: CandidateInput): Candidates => {
     maxIncludeBytes: input.maxIncludeBytes ?? 64,
     plainOnly: input.kinds === "btree",
     tenantColumns: tenantColumns(input),
+    parameters: varyingColumns(input.statements.flatMap((statement) => statement.accesses)),
   };
   const of = (table: Table): TableCandidates => {
     const known = collection.get(tableId(table));
@@ -81,6 +84,10 @@ export const generateCandidates = (input: CandidateInput): Candidates => {
       for (const statementId of ids) of(table).addForeignKey(statementId, key.columns);
     }
   }
+  const redundant = new Set(redundantIndexes(input.catalog).map((drop) => drop.index.oid));
+  const unused = input.catalog.tables.flatMap((table) =>
+    touching.has(tableId(table)) ? unusedIndexes(table, redundant) : [],
+  );
   const made = [...collection.values()].map((one) => one.finish());
   const weights = new Map(input.statements.map(({ statementId, weight }) => [statementId, weight ?? 1]));
   const limited = keepBest(
@@ -90,6 +97,6 @@ export const generateCandidates = (input: CandidateInput): Candidates => {
   );
   return {
     candidates: limited.kept,
-    declined: [...made.flatMap((one) => one.declined), ...limited.declined],
+    declined: [...made.flatMap((one) => one.declined), ...limited.declined, ...unused],
   };
 };

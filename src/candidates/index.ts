@@ -7,4 +7,4 @@
  * (what-if) and a budget (selection).
  */
 export { generateCandidates, type CandidateInput, type CandidateOptions, type Candidates } from "./generate.ts";
-export { redundantIndexes } from "./redundant.ts";
+export { redundantIndexes, replacedIndexes } from "./redundant.ts";

@@ -1,4 +1,11 @@
-import type { Column, RowCondition, Table } from "../domain/index.ts";
+import {
+  type Column,
+  type RowCondition,
+  type Table,
+  type TableAccess,
+  tableId,
+  type TableName,
+} from "../domain/index.ts";
 import { arrayElements, quoteIdentifier } from "../postgres/index.ts";
 import { constantFor } from "./expression.ts";
 
@@ -94,4 +101,24 @@ export const conjunction = (predicates: readonly Predicate[]): string => {
   return predicates.length === 1 && first !== undefined
     ? first.sql
     : `(${predicates.map(({ sql }) => sql).join(" AND ")})`;
+};
+
+/** A column that is compared with more constants than this has no frequent ones: the statements' texts only happen to hold its parameter. */
+const mostConstants = 3;
+
+export const parameterName = (table: TableName, column: string): string => JSON.stringify([tableId(table), column]);
+
+/** The columns (by `parameterName`) that the workload compares with ever other constants. */
+export const varyingColumns = (accesses: Iterable<TableAccess>): ReadonlySet<string> => {
+  const seen = new Map<string, Set<string>>();
+  for (const { table, conditions } of accesses) {
+    for (const { subject, operator, operands } of conditions ?? []) {
+      if (subject.kind !== "column" || (operator !== "=" && operator !== "in") || operands === null) continue;
+      const name = parameterName(table, subject.column);
+      const constants = seen.get(name) ?? new Set<string>();
+      seen.set(name, constants);
+      if (constants.size <= mostConstants) constants.add(JSON.stringify(operands));
+    }
+  }
+  return new Set([...seen].filter(([, constants]) => constants.size > mostConstants).map(([name]) => name));
 };

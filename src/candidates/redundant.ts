@@ -1,14 +1,69 @@
-import type { Catalog, ExistingIndex, ProposedDrop, Table } from "../domain/index.ts";
+import {
+  type Catalog,
+  type DeclinedCandidate,
+  type ExistingIndex,
+  type IndexDefinition,
+  type IndexMethod,
+  type ProposedDrop,
+  type Table,
+  tableId,
+} from "../domain/index.ts";
 import { isPlainBtree, plainKeysOf } from "./existing.ts";
 import { isPrefixOf } from "./key-order.ts";
 
 /**
- * Indexes that cost writes and disk while another index of the table offers all they do: exact duplicates, and those whose keys are the first
- * keys of a longer index. Left alone, whatever they look like: unique, primary, constraint, replica identity, clustered, extension-owned,
- * invalid (perhaps being built), partial, expression and partition indexes. Whether a drop harms a plan is the what-if planner's question.
+ * Indexes that cost writes and disk while another index of the table offers all they do: exact duplicates of any kind, and plain B-trees whose keys
+ * are the first keys of a longer one. Left alone, whatever they look like: unique, primary, constraint, replica identity, clustered,
+ * extension-owned, invalid (perhaps being built), and partition indexes. Whether a drop harms a plan is the what-if planner's question.
  */
 export const redundantIndexes = (catalog: Catalog): ProposedDrop[] =>
   catalog.tables.flatMap((table) => redundantIndexesOf(table));
+
+/**
+ * Existing indexes that the given new ones make redundant: to be dropped once those are built and have proved themselves. Code `replaced`.
+ */
+export const replacedIndexes = (catalog: Catalog, created: readonly IndexDefinition[]): ProposedDrop[] => {
+  const tables = new Map(catalog.tables.map((table) => [tableId(table), table]));
+  return created.flatMap((definition) => {
+    const keys = definition.keys;
+    const isPlain = keys.every((key) => key.expression === undefined && key.opclass === undefined);
+    if (definition.method !== "btree" || definition.where !== undefined || !isPlain) return [];
+    const table = tables.get(tableId(definition.table));
+    const offered = new Set([...keys.map((key) => key.column), ...definition.include]);
+    return (table?.indexes ?? []).flatMap((index): ProposedDrop[] => {
+      const old = plainKeysOf(index);
+      if (!mayBeDropped(index) || !isPlainBtree(index) || old === null || !isPrefixOf(old, keys)) return [];
+      if (!index.include.every((column) => offered.has(column))) return [];
+      const reason = `the new index on (${keys.map((key) => key.column).join(", ")}) offers all that ${index.name} does`;
+      return [{ index, table: definition.table, code: "replaced", reason }];
+    });
+  });
+};
+
+/**
+ * Indexes that no scan has used since the counters began, and which stay: the counters do not say for how long, replicas have their own, and a rare
+ * query may be vital. Code `unused_not_proved`.
+ */
+export const unusedIndexes = (table: Table, redundant: ReadonlySet<number>): DeclinedCandidate[] =>
+  table.indexes.flatMap((index): DeclinedCandidate[] => {
+    const keys = plainKeysOf(index);
+    if (index.scans > 0 || redundant.has(index.oid) || !mayBeDropped(index) || keys === null) return [];
+    return [
+      {
+        definition: {
+          table: { schema: table.schema, name: table.name },
+          method: methods.find((method) => method === index.method) ?? "btree",
+          keys,
+          include: index.include,
+        },
+        code: "unused_not_proved",
+        reason: `${index.name} (${(index.sizeBytes / 1e6).toFixed(1)} MB) has not been scanned since the counters began; it stays until that has been so for 30 days, on replicas as well`,
+        statementIds: [],
+      },
+    ];
+  });
+
+const methods: readonly IndexMethod[] = ["btree", "hash", "gin", "gist", "spgist", "brin"];
 
 const redundantIndexesOf = (table: Table): ProposedDrop[] => {
   const dropped = new Set<number>();
@@ -35,8 +90,11 @@ const redundantIndexesOf = (table: Table): ProposedDrop[] => {
   return drops;
 };
 
+/** What the server writes after the name: equal texts are equal indexes, whatever their method, expressions and predicate. */
+const written = ({ definition }: ExistingIndex): string => definition.replace(/^.*? USING /is, "");
+
 const mayBeDropped = (index: ExistingIndex): boolean =>
-  isPlainBtree(index) &&
+  index.valid &&
   !index.unique &&
   !index.primary &&
   index.constraint === null &&
@@ -47,7 +105,7 @@ const mayBeDropped = (index: ExistingIndex): boolean =>
   index.parentOid === null;
 
 const covers = (covering: ExistingIndex, index: ExistingIndex): boolean => {
-  if (!isPlainBtree(covering)) return false;
+  if (!isPlainBtree(covering) || !isPlainBtree(index)) return covering.valid && written(covering) === written(index);
   const keys = plainKeysOf(index);
   const longer = plainKeysOf(covering);
   if (keys === null || longer === null || !isPrefixOf(keys, longer)) return false;

@@ -17,7 +17,7 @@ import { indexThatCovers } from "./existing.ts";
 import { type NamedAccess, nameKeys } from "./key-names.ts";
 import { sharedOrders, sharedPayloads } from "./merge.ts";
 import { blockRangeDraft, methodContext, type MethodContext, methodDrafts } from "./other-methods.ts";
-import { conjunction, isSparse, notNull, type Predicate, predicatesOf } from "./predicate.ts";
+import { conjunction, isSparse, notNull, parameterName, type Predicate, predicatesOf } from "./predicate.ts";
 import { tableExtent, tableProblem, whyNotBuildable } from "./table-problem.ts";
 import { widthProblem } from "./width.ts";
 
@@ -29,13 +29,22 @@ export interface TableSettings {
   readonly plainOnly: boolean;
   /** Columns that say whose row it is. */
   readonly tenantColumns: ReadonlySet<string>;
+  /** Columns whose constants differ from statement to statement, so that they are parameters: `parameterName`. */
+  readonly parameters: ReadonlySet<string>;
 }
+
+type Part = Pick<Offer, "where" | "share">;
 
 interface Offer {
   readonly method?: IndexMethod;
   readonly include?: readonly string[];
   readonly where?: string | undefined;
+  /** Of the rows, those that the predicate lets in; 1 without one. */
+  readonly share?: number;
 }
+
+/** Where a predicate lets so many rows in, an index of all rows serves as well. */
+const wholeServesFrom = 0.5;
 
 /** Collects what is thought of for one table. */
 export class TableCandidates {
@@ -68,7 +77,7 @@ export class TableCandidates {
   addAccess(statementId: string, access: TableAccess): void {
     const plainOnly = this.#settings.plainOnly;
     const named = plainOnly ? { access, keys: new Map(), unfit: [] } : nameKeys(this.#table, access, this.#catalog);
-    this.#addTrees(statementId, named, access, undefined);
+    this.#addTrees(statementId, named, access, {});
     if (plainOnly) return;
     for (const { code, sql, columns, reason } of named.unfit) {
       const [column = ""] = columns;
@@ -113,8 +122,9 @@ export class TableCandidates {
   }
 
   /** B-trees, of all rows or of those that the predicate lets in. */
-  #addTrees(statementId: string, named: NamedAccess, written: TableAccess, where: string | undefined): boolean {
+  #addTrees(statementId: string, named: NamedAccess, written: TableAccess, part: Part): boolean {
     const { access, keys } = named;
+    const { where } = part;
     for (const { key, column } of keys.values()) {
       if (key.expression !== undefined) this.#expressions.set(key.expression, column);
     }
@@ -146,9 +156,9 @@ export class TableCandidates {
       });
       if (where === undefined) this.#drafts.push({ statementId, draft: { ...draft, keys: real } });
       const rule = where === undefined ? draft.rule : `${draft.rule} partial`;
-      this.#offer(statementId, rule, real, { where });
+      this.#offer(statementId, rule, real, part);
       const isPlain = real.every((key) => key.expression === undefined);
-      if (real.length <= 2 && isPlain) this.#offerCovering(statementId, real, written.referenced, where);
+      if (real.length <= 2 && isPlain) this.#offerCovering(statementId, real, written.referenced, part);
     }
     return drafts.length > 0;
   }
@@ -175,17 +185,20 @@ export class TableCandidates {
   }
 
   #addPartial(statementId: string, named: NamedAccess, written: TableAccess): void {
-    const predicates = predicatesOf(this.#table, written.conditions ?? []);
+    const predicates = predicatesOf(this.#table, written.conditions ?? []).filter(
+      (predicate) => !this.#settings.parameters.has(parameterName(this.#table, predicate.column)),
+    );
     const sets = predicates.map((predicate) => [predicate]);
     if (predicates.length > 1) sets.push([...predicates]);
     for (const set of sets) {
       const where = conjunction(set);
+      const share = set.reduce((product, predicate) => product * predicate.share, 1);
       const rest = withoutColumns(
         named.access,
         set.map((predicate) => predicate.column),
       );
-      const hasKeys = this.#addTrees(statementId, { ...named, access: rest }, written, where);
-      if (!hasKeys) this.#offerRowsOf(statementId, written, set, where);
+      const hasKeys = this.#addTrees(statementId, { ...named, access: rest }, written, { where, share });
+      if (!hasKeys) this.#offerRowsOf(statementId, written, set, { where, share });
     }
     for (const name of new Set([...written.equality, ...written.range, ...written.join])) {
       const column = this.#columns.get(name);
@@ -200,7 +213,7 @@ export class TableCandidates {
   }
 
   // The predicate alone says which rows; any narrow column will do for a key, best one that is read or identifies the row.
-  #offerRowsOf(statementId: string, access: TableAccess, set: readonly Predicate[], where: string): void {
+  #offerRowsOf(statementId: string, access: TableAccess, set: readonly Predicate[], part: Part): void {
     const primary = this.#table.indexes.find((index) => index.primary)?.keys ?? [];
     const wanted = [...primary, ...(access.referenced ?? [])].flatMap((name) => name ?? []);
     const key = wanted.find((name) => {
@@ -209,7 +222,7 @@ export class TableCandidates {
       return column?.ordered === true && !isPredicate && widthProblem([column]) === null;
     });
     if (key === undefined || !this.#columnMayBeKey(statementId, key)) return;
-    this.#offer(statementId, "partial", [ascending(key)], { where });
+    this.#offer(statementId, "partial", [ascending(key)], part);
   }
 
   #distinct(name: string): number {
@@ -244,7 +257,7 @@ export class TableCandidates {
     statementId: string,
     keys: readonly IndexKey[],
     referenced: readonly string[] | null,
-    where: string | undefined,
+    part: Part,
   ): void {
     if (referenced === null || this.#settings.plainOnly) return;
     const payload = referenced.filter((column) => !keys.some((key) => key.column === column));
@@ -257,7 +270,7 @@ export class TableCandidates {
       0,
     );
     if (bytes <= this.#settings.maxIncludeBytes) {
-      this.#offer(statementId, "covering", keys, { include: this.#inAttributeOrder(payload), where });
+      this.#offer(statementId, "covering", keys, { ...part, include: this.#inAttributeOrder(payload) });
     }
   }
 
@@ -283,7 +296,7 @@ export class TableCandidates {
       if (definition.include.length === 0) this.#decline(definition, "unbounded_width", problem, statementId);
       return;
     }
-    const existing = indexThatCovers(this.#table, definition);
+    const existing = indexThatCovers(this.#table, definition, (offer.share ?? 1) > wholeServesFrom);
     if (existing !== null) {
       this.#decline(definition, "exists", `index ${existing.name} already offers this`, statementId);
       return;

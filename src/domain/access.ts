@@ -15,6 +15,8 @@ export type RowExpression =
   | { readonly kind: "column"; readonly column: string }
   /** `text` is every quoted literal, whatever type the server makes of it. */
   | { readonly kind: "constant"; readonly type: "text" | "number" | "boolean"; readonly value: string }
+  /** `$n`, whose value the text does not tell. */
+  | { readonly kind: "parameter" }
   | { readonly kind: "call"; readonly name: string; readonly arguments: readonly RowExpression[] }
   | {
       readonly kind: "operator";

@@ -8,6 +8,7 @@ import type {
   Workload,
 } from "../domain/index.ts";
 import { quoteName, renderCreateIndex } from "../postgres/index.ts";
+import type { UpkeepModel } from "../upkeep/index.ts";
 import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
@@ -26,6 +27,8 @@ export interface Advice {
   readonly failed: ReadonlyMap<string, string>;
   readonly configuration: Configuration;
   readonly budgetBytes: number;
+  /** What each index costs by being there, or why nothing was charged. */
+  readonly upkeep: UpkeepModel;
 }
 
 export type Confidence = "high" | "low" | "unknown";

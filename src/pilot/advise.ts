@@ -10,6 +10,7 @@ import type { Advice } from "./advice.ts";
 import { count, readSubject } from "./analysis.ts";
 import type { Emit } from "./events.ts";
 import type { TargetSource } from "./source.ts";
+import { openUpkeep } from "./upkeep.ts";
 
 export interface AdviseOptions {
   readonly budgetBytes: number;
@@ -63,6 +64,7 @@ export const withAdvice = async <T>(
     signal.throwIfAborted();
     emit({ kind: "step", text: "searching the best set of indexes" });
     const costs = createCostModel({ planner, statements, accesses, hypothetical });
+    const upkeep = await openUpkeep(planner, { catalog, workload, accesses });
     const configuration = await selectConfiguration({
       statements,
       candidates: hypothetical,
@@ -71,6 +73,7 @@ export const withAdvice = async <T>(
       // Statements from files bring no times, so that nobody knows which share of the time is theirs.
       ...(workload.source === "files" ? { minimumShare: 0 } : {}),
       drops: planner.canHide ? redundantIndexes(catalog) : [],
+      ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
       clock: input.clock,
       signal,
       onProgress: ({ cost, costBefore, whatIfCalls }) => {
@@ -92,6 +95,7 @@ export const withAdvice = async <T>(
       failed: new Map(configuration.unplanned.map((one) => [one.statementId, one.reason])),
       configuration: { ...configuration, declined: [...candidates.declined, ...configuration.declined] },
       budgetBytes: input.budgetBytes,
+      upkeep,
     };
     return await ask(advice, planner, explainable);
   } finally {

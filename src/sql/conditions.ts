@@ -101,7 +101,9 @@ const comparisons = (reading: Reading, { kind, name, lexpr, rexpr }: A_Expr, sco
     const known = others.filter((other) => other !== undefined);
     if (subject === null || subject.relation === null || touches(reading, known, subject.relation)) return [];
     const operands = known.map((other) => ofRow(other, scope)).filter((other) => other !== null);
-    const isHeld = operands.length === others.length && operands.every((operand) => operand.relation === null);
+    const isHeld =
+      operands.length === others.length &&
+      operands.every((operand) => operand.relation === null && isKnown(operand.expression));
     return [
       {
         relation: subject.relation,
@@ -126,6 +128,22 @@ const comparisons = (reading: Reading, { kind, name, lexpr, rexpr }: A_Expr, sco
 const touches = (reading: Reading, nodes: readonly Node[], relation: Relation): boolean =>
   nodes.some((node) => [...(reading.touched.get(node) ?? [])].some((source) => source.relation === relation));
 
+const isKnown = (expression: RowExpression): boolean => {
+  switch (expression.kind) {
+    case "parameter":
+      return false;
+    case "cast":
+      return isKnown(expression.argument);
+    case "operator":
+      return isKnown(expression.left) && isKnown(expression.right);
+    case "call":
+      return expression.arguments.every(isKnown);
+    case "column":
+    case "constant":
+      return true;
+  }
+};
+
 const qualified = (names: readonly Node[] | undefined): string =>
   namesOf(names)
     .filter((part, i, all) => i === all.length - 1 || part !== "pg_catalog")
@@ -140,13 +158,14 @@ const constant = (value: A_Const): RowExpression | null => {
   return null;
 };
 
-/** The expression where it is made of constants and of one table's columns only; null for parameters, subqueries and whatever else. */
+/** The expression where it is made of constants and of one table's columns only; null for subqueries and whatever else. */
 const ofRow = (node: Node | undefined, scope: Scope): OfRow | null => {
   if (node === undefined) return null;
   if ("A_Const" in node) {
     const expression = constant(node.A_Const);
     return expression === null ? null : { expression, relation: null };
   }
+  if ("ParamRef" in node) return { expression: { kind: "parameter" }, relation: null };
   if ("ColumnRef" in node) {
     const origin = plainColumn(node, scope);
     return origin === null

@@ -1,5 +1,5 @@
 import type { Binding, BindingSource, Catalog, Column } from "../domain/index.ts";
-import { arrayText, quoteLiteral } from "../postgres/index.ts";
+import { arrayElements, arrayText, quoteLiteral } from "../postgres/index.ts";
 import { type Random, seededRandom, seedFrom } from "../runtime/index.ts";
 import {
   parameterUses,
@@ -134,6 +134,10 @@ const written = (use: ParameterUse, column: Column | undefined, value: string): 
   if (writeAs === "interval") return aDay;
   if (writeAs === "addend") return column !== undefined && isMoment(column.baseType) ? aDay : "1";
   if (writeAs === "number") return bare ?? "1";
+  if (writeAs === "element" && column?.baseType.startsWith("_") === true) {
+    // `array[…]` alone has the type of its members' literals.
+    return `${quoteLiteral(value)}::${column.type.replace(/\[\]$/, "")}`;
+  }
   const isElement = writeAs === "element" && column !== undefined && isNumber(column.baseType);
   return isElement && bare !== null ? bare : quoteLiteral(value);
 };
@@ -153,6 +157,8 @@ const valueOf = (
   u: number,
 ): Value => {
   const { use } = parameter;
+  if (use.writeAs === "element" && column?.baseType.startsWith("_") === true)
+    return elementOf(column, u, request.enums);
   if (use.operator === "limit") return real(String(Math.max(1, Math.round(request.rowsPerCall ?? usualLimit))));
   if (use.operator === "offset") return real("0");
   if (use.operator === "time unit") return real("day");
@@ -170,6 +176,15 @@ const valueOf = (
   const value = drawValue(values, u);
   if (use.operator === "like") return real(`${escaped(value, 0)}%`);
   return real(use.operator === "ilike" ? `%${escaped(value, 1)}%` : value);
+};
+
+// A member of an array column, as common ones are.
+const elementOf = (column: Column, u: number, enums: BindingRequest["enums"]): Value => {
+  const elements = arrayElements((column.statistics ?? column.inheritedStatistics)?.mostCommonElements ?? "{}");
+  const element = elements[Math.floor(u * elements.length)];
+  return element === undefined
+    ? { value: guessedValue(column.baseType.slice(1), enums), isReal: false }
+    : real(element);
 };
 
 // A few characters of a value, as a person would type them.

@@ -63,7 +63,7 @@ export const existing = (
   sizeBytes: 1_000_000,
   pages: 122,
   tuples: 100_000,
-  scans: 0,
+  scans: 1,
   comment: null,
   parentOid: null,
   ...changes,

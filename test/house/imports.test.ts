@@ -10,7 +10,7 @@ const layers: readonly (readonly string[])[] = [
   ["config", "runtime"],
   ["postgres", "embedded"],
   ["store", "shadow", "snapshot"],
-  ["workload", "candidates", "whatif", "selection", "rollout", "verification", "safeguards"],
+  ["workload", "candidates", "upkeep", "whatif", "selection", "rollout", "verification", "safeguards"],
   ["pilot"],
   ["simulator"],
   ["surfaces"],

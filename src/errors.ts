@@ -37,7 +37,7 @@ interface Entry<P> {
 
 const entry = <P>(value: Entry<P>): Entry<P> => value;
 
-export const catalogue = {
+const catalogue = {
   usage: entry<{ problem: string; hint?: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

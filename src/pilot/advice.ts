@@ -3,11 +3,13 @@ import type {
   Catalog,
   ChosenIndex,
   Configuration,
+  HypotheticalIndex,
   Statement,
   TableAccess,
   Workload,
 } from "../domain/index.ts";
 import { quoteName, renderCreateIndex } from "../postgres/index.ts";
+import { sizeErrorOf } from "../shadow/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
 import type { BlindSpot } from "./visibility.ts";
 
@@ -29,6 +31,8 @@ export interface Advice {
   readonly budgetBytes: number;
   /** What each index costs by being there, or why nothing was charged. */
   readonly upkeep: UpkeepModel;
+  /** By `definitionId`: indexes that can be advised and not built by us, and why. */
+  readonly obstacles: ReadonlyMap<string, string>;
 }
 
 export type Confidence = "high" | "low" | "unknown";
@@ -41,6 +45,7 @@ export const confidenceOf = (
   const table = quoteName(chosen.index.definition.table);
   const blind = advice.blindSpots.find(({ tables }) => tables.includes(table));
   if (blind !== undefined) return { level: "low", reason: `${blind.problem}; remedy: ${blind.remedy}` };
+  if (chosen.index.uncertain !== undefined) return { level: "low", reason: chosen.index.uncertain };
   let unknown: string | null = null;
   for (const id of chosen.statementIds) {
     const statement = advice.workload.statements.find((one) => one.id === id);
@@ -76,6 +81,19 @@ const statementById = (advice: Advice, id: string): Statement => {
 export const queryName = (advice: Advice, id: string): string => {
   const { label, fingerprint } = statementById(advice, id);
   return advice.workload.source === "files" ? label : `${label} (${fingerprint.slice(0, 6)})`;
+};
+
+/** Between which sizes the built index will be, by what was measured of its kind; bytes. */
+export const sizeRangeOf = (index: HypotheticalIndex): { readonly low: number; readonly high: number } => {
+  const { low, high } = sizeErrorOf(index.definition);
+  return { low: Math.round(index.estimatedBytes * low), high: Math.round(index.estimatedBytes * high) };
+};
+
+// Counts only: the milliseconds come from a measurement, and two documents of one advice shall be equal.
+const upkeepCounts = (advice: Advice, index: HypotheticalIndex) => {
+  if (advice.upkeep.kind === "free") return null;
+  const { entries, lostHotUpdates } = advice.upkeep.of(index);
+  return { entries, lostHotUpdates };
 };
 
 /** The same advice as one JSON document: what `advise --json` prints and other surfaces will show. */
@@ -121,6 +139,9 @@ export const adviceDocument = (advice: Advice) => {
         costBefore: chosen.costBefore,
         costAfter: chosen.costAfter,
         sizeBytes: chosen.index.estimatedBytes,
+        sizeRange: sizeRangeOf(chosen.index),
+        obstacle: advice.obstacles.get(chosen.index.id) ?? null,
+        upkeep: upkeepCounts(advice, chosen.index),
         confidence: confidence.level,
         confidenceReason: confidence.reason,
       };

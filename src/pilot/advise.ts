@@ -1,6 +1,12 @@
 import { generateCandidates, redundantIndexes } from "../candidates/index.ts";
-import { defaults } from "../config/index.ts";
-import { type Calibration, type Catalog, type WhatIfPlanner } from "../domain/index.ts";
+import type {
+  Calibration,
+  Candidate,
+  Catalog,
+  DeclinedCandidate,
+  HypotheticalIndex,
+  WhatIfPlanner,
+} from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Clock } from "../runtime/index.ts";
 import { selectConfiguration } from "../selection/index.ts";
@@ -93,14 +99,41 @@ export const withAdvice = async <T>(
       leftOut: "leftOut" in planner ? (planner as ShadowPlanner).leftOut : [],
       calibrations: new Map(calibrations.map((one) => [one.statementId, doubted(one, source.doubt)])),
       failed: new Map(configuration.unplanned.map((one) => [one.statementId, one.reason])),
-      configuration: { ...configuration, declined: [...candidates.declined, ...configuration.declined] },
+      configuration: {
+        ...configuration,
+        declined: [
+          ...candidates.declined,
+          ...unplannable(candidates.candidates, hypothetical, planner.name),
+          ...configuration.declined,
+        ],
+      },
       budgetBytes: input.budgetBytes,
       upkeep,
+      obstacles: new Map(
+        candidates.candidates.flatMap(({ id, obstacle }) => (obstacle === undefined ? [] : [[id, obstacle]])),
+      ),
     };
     return await ask(advice, planner, explainable);
   } finally {
     await planner.close();
   }
+};
+
+/** Candidates that this planner cannot represent, declined as such. */
+const unplannable = (
+  candidates: readonly Candidate[],
+  registered: readonly HypotheticalIndex[],
+  planner: WhatIfPlanner["name"],
+): readonly DeclinedCandidate[] => {
+  const known = new Set(registered.map(({ id }) => id));
+  return candidates
+    .filter(({ id }) => !known.has(id))
+    .map(({ definition, origins }) => ({
+      definition,
+      code: "not_plannable",
+      reason: `${planner === "hypopg" ? "HypoPG" : "the shadow"} cannot make a hypothetical index of this kind`,
+      statementIds: [...new Set(origins.map(({ statementId }) => statementId))],
+    }));
 };
 
 /** Opens the planner that answers what-if. @throws IndexPilotError `usage` where HypoPG is asked for and there is no server to ask */
@@ -119,10 +152,3 @@ const openPlanner = async (
 /** What the source's values allow to be believed. */
 const doubted = (calibration: Calibration, doubt: string | null): Calibration =>
   doubt === null ? calibration : { ...calibration, confidence: "low", reason: doubt };
-
-/** The defaults of every analysis. */
-export const adviseDefaults: AdviseOptions = {
-  budgetBytes: defaults.budgetBytes,
-  whatIf: "shadow",
-  maxColumns: defaults.maxColumns,
-};

@@ -35,7 +35,7 @@ export interface ChangePlan {
 }
 
 /** A digest of what a decision about a table rests on: columns, types, and indexes; not its rows, statistics or sizes. */
-export const structureOf = (table: Table): string =>
+const structureOf = (table: Table): string =>
   createHash("sha256")
     .update(
       JSON.stringify([
@@ -47,11 +47,12 @@ export const structureOf = (table: Table): string =>
     .digest("hex")
     .slice(0, 16);
 
-/** The changes an advice asks for. */
+/** The changes an advice asks for, without those that we cannot carry out (see {@link Advice.obstacles}). */
 export const changePlan = (advice: Advice): ChangePlan => {
-  const { catalog, configuration, workload } = advice;
+  const { catalog, workload } = advice;
+  const create = advice.configuration.create.filter(({ index }) => !advice.obstacles.has(index.id));
   const changing = new Map(
-    configuration.create.map((chosen) => {
+    create.map((chosen) => {
       const id = tableId(chosen.index.definition.table);
       const table = catalog.tables.find((one) => tableId(one) === id);
       if (table === undefined) throw new Error("an index was chosen on a table that is not in the catalogue");
@@ -76,7 +77,7 @@ export const changePlan = (advice: Advice): ChangePlan => {
         ({ id }) => accesses(id).length > 0 && !accesses(id).some((access) => changing.has(tableId(access.table))),
       )
       .map(({ id }) => id),
-    create: configuration.create.map((chosen) => {
+    create: create.map((chosen) => {
       const own = tableId(chosen.index.definition.table);
       const served = new Set(chosen.statementIds);
       return {

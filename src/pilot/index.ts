@@ -5,8 +5,8 @@
  * decides nothing that a stage could decide. Invariants: advising changes nothing on the target; every change goes through a permit; every session is
  * closed, whatever happens.
  */
-export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName } from "./advice.ts";
-export { advise, adviseDefaults, type AdviseInput, type AdviseOptions } from "./advise.ts";
+export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName, sizeRangeOf } from "./advice.ts";
+export { advise, type AdviseInput, type AdviseOptions } from "./advise.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
 export type { BuildReport, CarriedOut } from "./carry-out.ts";
 export { type ChangePlan, changePlan } from "./change-plan.ts";
@@ -18,7 +18,7 @@ export { type History, readHistory, readStatus, type Status } from "./history.ts
 export { findRollback, rollBack } from "./rollback.ts";
 export { takeSnapshot } from "./snapshot.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
-export { ownRoles, type PilotContext, withSession } from "./target.ts";
+export { type PilotContext, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
 export { verify } from "./verify.ts";
 export {

@@ -1,6 +1,6 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import type { DeclinedCandidate } from "../../domain/index.ts";
-import { type Advice, confidenceOf, queryName } from "../../pilot/index.ts";
+import { type Advice, confidenceOf, queryName, sizeRangeOf } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
 import { describeIndex } from "./outcome-view.ts";
 import type { Terminal } from "./terminal.ts";
@@ -36,7 +36,10 @@ export const showAdvice = (advice: Advice, terminal: Terminal): void => {
   const { totals } = configuration;
   terminal.out(
     `\n${colors.bold("In all")}: planner cost ${cost(totals.costBefore)} → ${cost(totals.costAfter)} (${percent(totals.costBefore, totals.costAfter)}), ` +
-      `${formatSize(totals.sizeBytes)} of ${formatSize(advice.budgetBytes)}, ${String(totals.whatIfCalls)} what-if calls to the ${advice.planner === "shadow" ? "shadow" : "target's HypoPG"}`,
+      `${formatSize(totals.sizeBytes)} of ${formatSize(advice.budgetBytes)}, ${String(totals.whatIfCalls)} what-if calls to the ${advice.planner === "shadow" ? "shadow" : "target's HypoPG"}` +
+      (totals.gap === undefined
+        ? ""
+        : `; within ${(totals.gap * 100).toFixed(1)} % of the best these candidates allow`),
   );
 };
 
@@ -73,13 +76,22 @@ const showCreate = (advice: Advice, terminal: Terminal): void => {
     terminal.out(
       `${terminal.colors.green(`${String(at + 1).padStart(2)}.`)} ${renderCreateIndex(chosen.index.definition, null, { concurrently: true })}`,
     );
+    const size = sizeRangeOf(chosen.index);
     terminal.out(
-      `    about ${formatSize(chosen.index.estimatedBytes)}; cost of its queries ${cost(chosen.costBefore)} → ${cost(chosen.costAfter)} (${percent(chosen.costBefore, chosen.costAfter)}); confidence ${confidence.level}` +
+      `    about ${formatSize(chosen.index.estimatedBytes)} (${formatSize(size.low)} to ${formatSize(size.high)}); cost of its queries ${cost(chosen.costBefore)} → ${cost(chosen.costAfter)} (${percent(chosen.costBefore, chosen.costAfter)}); confidence ${confidence.level}` +
         (confidence.reason === null ? "" : ` (${confidence.reason})`),
     );
     const labels = chosen.statementIds.map((id) => queryName(advice, id));
     const more = labels.length > shown ? ` and ${String(labels.length - shown)} more` : "";
     terminal.out(`    ${terminal.colors.dim(`for ${labels.slice(0, shown).join(", ")}${more}`)}`);
+    const upkeep = advice.upkeep.kind === "free" ? null : advice.upkeep.of(chosen.index);
+    if (upkeep !== null && upkeep.msPerDay !== null) {
+      terminal.out(
+        `    ${terminal.colors.dim(`writes pay about ${formatDuration(upkeep.msPerDay)} a day for it; building it takes about ${formatDuration(upkeep.buildMs)}`)}`,
+      );
+    }
+    const obstacle = advice.obstacles.get(chosen.index.id);
+    if (obstacle !== undefined) terminal.out(`    ${terminal.colors.yellow("advice only")}: ${obstacle}`);
   }
 };
 

@@ -5,3 +5,4 @@
  * means by "same shape".
  */
 export * from "./plan.ts";
+export { type BindingChange, type PlanRisk, planRisks, skewRisk } from "./regressions.ts";

@@ -117,7 +117,7 @@ export const weakestLink = (
     return {
       number: least.number,
       code: "gain_too_small",
-      reason: `beside the other indexes it saves ${((100 * least.saving) / whole).toPrecision(1)} % of the workload (${percent(limits.minimumShare)} are asked for)`,
+      reason: `beside the other indexes it saves ${((100 * Math.max(0, least.saving)) / whole).toPrecision(1)} % of the workload (${percent(limits.minimumShare)} are asked for)`,
     };
   }
   const weak = bySaving.find(({ gain }) => gain < limits.minimumGain);

@@ -82,14 +82,16 @@ export const shortVerdict = (verdict: Verdict | null): string =>
       ? verdict.outcome
       : `${verdict.outcome} ${showChange(verdict.change)}`;
 
-/** An index as a person names it: `orders (customer_id, created_at desc) include (status)`. */
+/** An index as a person names it: `orders (customer_id, created_at desc) include (status)`, `orders using hash (address)`. */
 export const describeIndex = (definition: IndexDefinition): string => {
   const keys = definition.keys.map(
     (key) => `${key.expression ?? key.column}${key.direction === "desc" ? " desc" : ""}`,
   );
   const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
   const { schema, name } = definition.table;
-  return `${schema === "public" ? "" : `${schema}.`}${name} (${keys.join(", ")})${include}`;
+  const method = definition.method === "btree" ? "" : ` using ${definition.method}`;
+  const where = definition.where === undefined ? "" : ` where ${definition.where}`;
+  return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}`;
 };
 
 export const tableOf = ({ table }: Deployment): string =>

@@ -120,11 +120,17 @@ const upkeepOf = (definition: IndexDefinition, table: Table, { inserts, updates 
 /** The columns whose update writes a new entry. */
 const columnsOf = (definition: IndexDefinition, table: Table): ReadonlySet<string> => {
   const text = [definition.where ?? "", ...definition.keys.map((key) => key.expression ?? "")].join(" ");
-  const named = table.columns
-    .map((column) => column.name)
-    .filter((name) => new RegExp(`(^|[^\\w])"?${name.replaceAll(/[^\w]/g, "\\$&")}"?($|[^\\w])`).test(text));
-  return new Set([...definition.keys.map((key) => key.column), ...definition.include, ...named]);
+  return new Set([
+    ...definition.keys.map((key) => key.column),
+    ...definition.include,
+    ...columnsNamedIn(text, table).map((column) => column.name),
+  ]);
 };
+
+const columnsNamedIn = (text: string, table: Table): Column[] =>
+  table.columns.filter(({ name }) =>
+    new RegExp(`(^|[^\\w])"?${name.replaceAll(/[^\w]/g, "\\$&")}"?($|[^\\w])`).test(text),
+  );
 
 /** The share of updates that stay on their page, by the table's counters; where there are none, what a page with room allows. */
 const hotShareOf = ({ activity }: Table): number =>
@@ -175,7 +181,7 @@ const buildTime = (definition: IndexDefinition, table: Table, costs: WriteCosts)
 // A new row lies in a partial index as often as the rows that are there do, by the null fraction; other predicates are taken for half.
 const predicateShare = ({ where }: IndexDefinition, table: Table): number => {
   if (where === undefined) return 1;
-  const column = table.columns.find((one) => where.includes(one.name));
+  const [column] = columnsNamedIn(where, table);
   const nulls = (column?.statistics ?? column?.inheritedStatistics)?.nullFraction ?? 0;
   if (where.endsWith(" IS NULL)")) return nulls;
   return where.endsWith(" IS NOT NULL)") ? 1 - nulls : 0.5;

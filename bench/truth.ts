@@ -50,23 +50,46 @@ const run = async (session: Session, { traffic }: Situation): Promise<number> =>
   return systemClock.monotonicMs() - started;
 };
 
-/** Milliseconds of the traffic with these indexes, the fastest of some runs; and whether the later write fails. */
-const measure = async (
-  session: Session,
-  situation: Situation,
-  ddl: readonly string[],
-): Promise<{ ms: number; fails: boolean }> => {
-  const before = await indexNames(session);
-  for (const statement of ddl) await session.script(statement);
+interface Measured {
+  readonly ms: number;
+  /** Shared blocks that some of the reads touch. */
+  readonly buffers: number;
+  /** Of each index in `ddl`, its partitions' indexes included. */
+  readonly bytes: readonly number[];
+  /** Whether the later write fails. */
+  readonly fails: boolean;
+}
+
+/** The traffic with these indexes, the fastest of some runs. */
+const measure = async (session: Session, situation: Situation, ddl: readonly string[]): Promise<Measured> => {
+  const before = await indexSizes(session);
+  const known = new Set(before.keys());
+  const bytes: number[] = [];
+  for (const statement of ddl) {
+    await session.script(statement);
+    const fresh = [...(await indexSizes(session))].filter(([name]) => !known.has(name));
+    bytes.push(fresh.reduce((sum, [, size]) => sum + size, 0));
+    for (const [name] of fresh) known.add(name);
+  }
   let ms = Number.POSITIVE_INFINITY;
   for (let i = 0; i < repetitions; i += 1) {
     await session.script(`vacuum analyze ${situation.tables.join(", ")}`);
     ms = Math.min(ms, await run(session, situation));
   }
+  const reads = situation.traffic.filter((statement) => statement.startsWith("select")).slice(0, 5);
+  let buffers = 0;
+  for (const read of reads) buffers += await buffersOf(session, read);
   const fails = situation.laterWrite === undefined ? false : !(await succeeds(session, situation.laterWrite));
-  for (const name of await indexNames(session))
-    if (!before.has(name)) await session.script(`drop index if exists ${name}`);
-  return { ms, fails };
+  for (const name of known) if (!before.has(name)) await session.script(`drop index if exists ${name} cascade`);
+  return { ms, buffers, bytes, fails };
+};
+
+const buffersOf = async (session: Session, read: string): Promise<number> => {
+  const [row] = await session.query<{ "QUERY PLAN": readonly { readonly Plan: Record<string, number> }[] }>(
+    `explain (analyze, buffers, format json) ${read}`,
+  );
+  const plan = row?.["QUERY PLAN"][0]?.Plan;
+  return (plan?.["Shared Hit Blocks"] ?? 0) + (plan?.["Shared Read Blocks"] ?? 0);
 };
 
 const succeeds = async (session: Session, write: string): Promise<boolean> => {
@@ -79,11 +102,17 @@ const succeeds = async (session: Session, write: string): Promise<boolean> => {
   }
 };
 
-const indexNames = async (session: Session): Promise<Set<string>> => {
-  const rows = await session.query<{ name: string }>(
-    "select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('i', 'I') and not c.relispartition and n.nspname = 'public'",
+/** Bytes by name; a partitioned index counts its parts. */
+const indexSizes = async (session: Session): Promise<Map<string, number>> => {
+  const rows = await session.query<{ name: string; bytes: string }>(
+    `select c.relname as name, (select sum(pg_relation_size(t.relid)) from pg_partition_tree(c.oid) t)::text as bytes
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'I' and not c.relispartition and n.nspname = 'public'
+     union all
+     select c.relname, pg_relation_size(c.oid)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'i' and not c.relispartition and n.nspname = 'public'`,
   );
-  return new Set(rows.map((row) => row.name));
+  return new Map(rows.map(({ name, bytes }) => [name, Number(bytes)]));
 };
 
 interface Answer {
@@ -92,15 +121,56 @@ interface Answer {
   readonly advised: string;
   readonly right: boolean;
   readonly why: string;
+  /** The advised indexes, as they were when built: which the draw of twenty is from. */
+  readonly built: readonly Built[];
+}
+
+interface Built {
+  readonly text: string;
+  readonly isPlain: boolean;
+  readonly predictedBytes: number;
+  readonly bytes: number;
+  readonly improves: boolean;
 }
 
 const shown = (definition: IndexDefinition): string =>
   renderCreateIndex(definition, null, { concurrently: false }).replace(/^create index on \S+ using /, "");
 
+const isPlain = ({ method, keys, where }: IndexDefinition): boolean =>
+  method === "btree" && where === undefined && keys.every((key) => key.expression === undefined);
+
+const sample = 20;
+const sizeTolerance = 0.2;
+
+/** Of up to twenty advised indexes, drawn by the seed: whether what they are for became faster, and how large they are. */
+const reportBuilt = (answers: readonly Answer[]): void => {
+  const random = seededRandom(seed);
+  const drawn = answers
+    .flatMap((answer) => answer.built)
+    .map((one) => ({ one, place: random() }))
+    .toSorted((a, b) => a.place - b.place)
+    .slice(0, sample)
+    .map(({ one }) => one);
+  const plain = drawn.filter((one) => one.isPlain);
+  const deviation = ({ predictedBytes, bytes }: Built): number => Math.abs(predictedBytes / Math.max(bytes, 1) - 1);
+  for (const one of drawn) {
+    const isOff = one.isPlain && deviation(one) > sizeTolerance;
+    if (one.improves && !isOff) continue;
+    process.stdout.write(
+      `  ${one.text}: ${one.improves ? "" : "no faster; "}${String(one.predictedBytes)} bytes predicted, ${String(one.bytes)} found\n`,
+    );
+  }
+  process.stdout.write(
+    `of ${String(drawn.length)} advised indexes drawn and built, ${String(drawn.filter((one) => one.improves).length)} save time and blocks; ` +
+      `${String(plain.filter((one) => deviation(one) <= sizeTolerance).length)} of ${String(plain.length)} plain B-trees are within 20 % of the predicted size\n`,
+  );
+};
+
 const judge = async (session: Session, situation: Situation, advice: Advice): Promise<Answer> => {
   const { create, drop, declined } = advice.configuration;
   const mine = (table: { readonly name: string }): boolean => situation.tables.includes(table.name);
-  const advised = create.map((one) => one.index.definition).filter((one) => mine(one.table));
+  const chosen = create.map((one) => one.index).filter((one) => mine(one.definition.table));
+  const advised = chosen.map((one) => one.definition);
   const dropped = drop.filter((one) => mine(one.table)).map((one) => one.index.name);
   const codes = new Set(declined.filter((one) => mine(one.definition.table)).map((one) => one.code));
 
@@ -146,6 +216,13 @@ const judge = async (session: Session, situation: Situation, advice: Advice): Pr
     advised: [...advised.map(shown), ...dropped.map((name) => `drop ${name}`)].join("; ") || "nothing",
     right: problems.length === 0,
     why: [times, ...problems].join("; "),
+    built: chosen.map(({ definition, estimatedBytes }, i) => ({
+      text: `${situation.name}: ${shown(definition)}`,
+      isPlain: isPlain(definition),
+      predictedBytes: estimatedBytes,
+      bytes: result.bytes[i] ?? 0,
+      improves: result.ms < none.ms && result.buffers < none.buffers,
+    })),
   };
 };
 
@@ -201,7 +278,8 @@ const main = async (): Promise<void> => {
       );
     }
     for (const session of [admin, application, observe]) await session.close();
-    process.stdout.write(`seed ${String(seed)}\n`);
+    reportBuilt(answers);
+    process.stdout.write(`PostgreSQL ${String(options.major)}, seed ${String(seed)}\n`);
     process.stdout.write(
       `${JSON.stringify({ cases: answers.length, right: answers.filter((answer) => answer.right).length })}\n`,
     );

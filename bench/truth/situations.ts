@@ -280,6 +280,27 @@ const kinds: readonly ((draw: Draw) => Situation)[] = [
     };
   },
   (d) => {
+    const [t, at, rows] = [d.name("telemetry"), d.name("sent"), d.int(300_000, 400_000)];
+    return {
+      name: "append-only log, written all the time",
+      tables: [t],
+      setup: `create table ${t} (id bigint generated always as identity, ${at} timestamp, pad text);
+        insert into ${t} (${at}, pad) select timestamp '2024-01-01' + g * interval '1 min', ${pad("g")} from generate_series(1, ${String(rows)}) g`,
+      traffic: [
+        ...d.times(2, () => {
+          const day = d.int(1, 150);
+          return `select count(pad) from ${t} where ${at} >= timestamp '2024-01-01' + interval '${String(day)} days' and ${at} < timestamp '2024-01-01' + interval '${String(day + 20)} days'`;
+        }),
+        ...d.times(
+          25,
+          (i) =>
+            `insert into ${t} (${at}, pad) select timestamp '2024-12-01' + interval '${String(i)} hours' + g * interval '1 s', 'x' from generate_series(1, 1000) g`,
+        ),
+      ],
+      answers: { brin: [`create index on ${t} using brin (${at})`], btree: [`create index on ${t} (${at})`] },
+    };
+  },
+  (d) => {
     const [t, r, rows] = [d.name("bookings"), d.name("during"), d.int(30_000, 50_000)];
     return {
       name: "range overlap",

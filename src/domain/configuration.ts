@@ -41,5 +41,13 @@ export interface Configuration {
     /** Created minus dropped. */
     readonly sizeBytes: number;
     readonly whatIfCalls: number;
+    /** Questions that needed no call, because the answer followed from others. */
+    readonly skippedCalls?: number;
+    /** No set of the candidates within the limits costs less than this, upkeep included, as far as the planner minimises. */
+    readonly lowerBound?: number;
+    /** (cost found − lower bound) / cost found: the answer is within this share of the optimum of the model. */
+    readonly gap?: number;
+    /** How far the planner's cost of the answer is from the model's, as a share: it does not minimise quite. The bound is as uncertain. */
+    readonly modelDeviation?: number;
   };
 }

@@ -1,3 +1,4 @@
+import type { Room } from "./limits.ts";
 import type { Chosen, Objective } from "./objective.ts";
 import { portfolioWithSwaps } from "./portfolio.ts";
 
@@ -6,8 +7,7 @@ export interface SearchContext {
   readonly objective: Objective;
   /** Candidates that may be chosen: each fits alone and was used by some plan. */
   readonly allowed: Chosen;
-  /** Bytes that the chosen indexes may take together. */
-  readonly capacityBytes: number;
+  readonly room: Room;
   /** An index must make one statement cheaper by this share, beside the others (by what is known). */
   readonly minimumGain: number;
   /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */

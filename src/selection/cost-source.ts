@@ -15,10 +15,10 @@ export type CostAnswer =
 export interface CostSource {
   /** Questions that reached a planner so far. */
   readonly whatIfCalls: number;
+  /** Questions that did not need to, because the answer was known or followed from what was. */
+  readonly skipped: number;
   /** Ids of the new indexes that could change this statement's plan. */
   relevant(statementId: string): readonly string[];
   /** In the order of the queries. `planned`: a plan under exactly this configuration, not a cost that follows from others. */
   costs(queries: readonly CostQuery[], precision?: "derived" | "planned"): Promise<readonly CostAnswer[]>;
-  /** What follows from the costs asked for so far, without a call. */
-  bounds(query: CostQuery): { readonly lower: number; readonly upper: number };
 }

@@ -7,29 +7,26 @@ export type Preference = (saving: number, bytes: number) => number;
 export const bySaving: Preference = (saving) => saving;
 export const bySavingPerByte: Preference = (saving, bytes) => saving / Math.max(bytes, 1);
 
-type Space = Pick<SearchContext, "objective" | "allowed" | "capacityBytes" | "minimumGain">;
+type Space = Pick<SearchContext, "objective" | "allowed" | "room" | "minimumGain">;
 
 /** Adds to the trial the preferred candidate that fits, saves and passes the gate, until none does; `except` are not added. */
 export const fill = (
-  { objective, allowed, capacityBytes, minimumGain }: Space,
+  { objective, allowed, room, minimumGain }: Space,
   trial: Trial,
   preference: Preference,
   except: readonly number[] = [],
 ): Chosen => {
-  let free = capacityBytes - objective.sizeOf(trial.members);
   for (;;) {
     let best: { readonly number: number; readonly score: number } | null = null;
     for (const number of allowed) {
-      const bytes = objective.bytesOf(number);
-      if (bytes > free || trial.members.has(number) || except.includes(number)) continue;
+      if (trial.members.has(number) || except.includes(number)) continue;
       const { saving, gain } = trial.effect(number);
       if (saving <= 0 || gain < minimumGain) continue;
-      const score = preference(saving, bytes);
-      if (best === null || score > best.score) best = { number, score };
+      const score = preference(saving, objective.bytesOf(number));
+      if ((best === null || score > best.score) && room.fits(trial.members, number)) best = { number, score };
     }
     if (best === null) return trial.members;
     trial.add(best.number);
-    free -= objective.bytesOf(best.number);
   }
 };
 
@@ -37,20 +34,18 @@ export const fill = (
  * Takes away what is missed least per byte until the rest fits (relaxation; Bruno and Chaudhuri, SIGMOD 2005), and then what does not pass the gate
  * beside the others.
  */
-export const relax = ({ objective, capacityBytes, minimumGain }: Space, start: Chosen): Chosen => {
+export const relax = ({ objective, room, minimumGain }: Space, start: Chosen): Chosen => {
   const trial = objective.trial(start);
-  let size = objective.sizeOf(trial.members);
   for (;;) {
-    const fits = size <= capacityBytes;
+    const excess = room.excess(trial.members);
     let least: { readonly number: number; readonly score: number } | null = null;
     for (const number of trial.members) {
       const { saving, gain } = trial.effect(number);
-      if (fits && saving > 0 && gain >= minimumGain) continue;
+      if (excess.size > 0 ? !excess.has(number) : saving > 0 && gain >= minimumGain) continue;
       const score = saving / Math.max(objective.bytesOf(number), 1);
       if (least === null || score < least.score) least = { number, score };
     }
     if (least === null) return trial.members;
     trial.remove(least.number);
-    size -= objective.bytesOf(least.number);
   }
 };

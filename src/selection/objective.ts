@@ -1,5 +1,6 @@
-import type { HypotheticalIndex } from "../domain/index.ts";
-import type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
+import { type HypotheticalIndex, tableId } from "../domain/index.ts";
+import type { CostAnswer, CostSource } from "./cost-source.ts";
+import { Knowledge, type Members } from "./knowledge.ts";
 
 /** A set of candidates, by number. */
 export type Chosen = ReadonlySet<number>;
@@ -9,16 +10,16 @@ export interface WeightedStatement {
   readonly weight: number;
 }
 
-interface Bounds {
+export interface Bounds {
   readonly lower: number;
   readonly upper: number;
 }
 
-interface Subject extends WeightedStatement {
-  /** Candidates that some plan of the statement has used, each with its bit in the masks of this statement. */
-  readonly bits: Map<number, bigint>;
-  /** By mask. */
-  readonly bounds: Map<bigint, Bounds>;
+/** A statement in the search: what is known of its costs, and which candidates could change its plan. */
+export interface Subject extends WeightedStatement {
+  readonly known: Knowledge;
+  /** Candidates that may change its plan, by number. */
+  readonly relevant: readonly number[];
 }
 
 export interface ObjectiveInput {
@@ -30,28 +31,46 @@ export interface ObjectiveInput {
   readonly upkeep: (index: HypotheticalIndex) => number;
 }
 
+/** One statement under one set of candidates. */
+interface Question {
+  readonly subject: Subject;
+  readonly visible: readonly number[];
+}
+
+/** In a descent, indexes of the same table that are at least this share of the removed one's size go with it: who cannot afford the one lacks the others. */
+const alikeFrom = 0.8;
+
+/** Steps of a descent after which the set itself is asked about. */
+const descentSteps = 3;
+
 /**
  * The workload's weighted cost as a function of the chosen set, as far as it is known. The upper bound never understates, so whatever a search finds to be
  * an improvement by it is one; the lower bound tells what cannot be ruled out; `learn` asks the planner.
  */
 export class Objective {
   readonly candidates: readonly HypotheticalIndex[];
+  readonly subjects: readonly Subject[];
   readonly #costs: CostSource;
   readonly #hidden: ReadonlySet<number>;
-  readonly #subjects: readonly Subject[];
-  /** By candidate: positions of the statements that may use it. */
-  readonly #affected: number[][];
+  /** By candidate: the statements of which some plan seen uses it. */
+  readonly #affected: Subject[][];
   readonly #number: ReadonlyMap<string, number>;
   readonly #upkeep: readonly number[];
+  readonly #table: readonly string[];
 
   constructor({ candidates, costs, hidden, statements, upkeep }: ObjectiveInput) {
     this.candidates = candidates;
     this.#costs = costs;
     this.#hidden = hidden;
-    this.#subjects = statements.map((statement) => ({ ...statement, bits: new Map(), bounds: new Map() }));
-    this.#affected = candidates.map(() => []);
     this.#number = new Map(candidates.map((candidate, number) => [candidate.id, number]));
+    this.subjects = statements.map((statement) => ({
+      ...statement,
+      known: new Knowledge(),
+      relevant: costs.relevant(statement.statementId).flatMap((id) => this.#number.get(id) ?? []),
+    }));
+    this.#affected = candidates.map(() => []);
     this.#upkeep = candidates.map(upkeep);
+    this.#table = candidates.map(({ definition }) => tableId(definition.table));
   }
 
   bytesOf(number: number): number {
@@ -64,9 +83,20 @@ export class Objective {
     return bytes;
   }
 
+  upkeepOf(number: number): number {
+    return this.#upkeep[number] ?? 0;
+  }
+
   /** Statements of which some plan seen used the candidate. */
   statementsOf(number: number): string[] {
-    return (this.#affected[number] ?? []).flatMap((position) => this.#subjects[position]?.statementId ?? []);
+    return (this.#affected[number] ?? []).map((subject) => subject.statementId);
+  }
+
+  /** Statements that the candidate alone makes cheaper, by what is known. */
+  helpedAlone(number: number): string[] {
+    return (this.#affected[number] ?? [])
+      .filter(({ known }) => known.upper((one) => one === number) < known.upper(() => false))
+      .map((subject) => subject.statementId);
   }
 
   /** Whether any plan seen used the candidate. */
@@ -74,116 +104,83 @@ export class Objective {
     return (this.#affected[number]?.length ?? 0) > 0;
   }
 
-  /**
-   * Finds the candidates that each statement's plans would use: plans with all of them visible, takes away those used, and plans again, until none is
-   * used or `rounds` is reached; then plans with each of them alone. A candidate never used so is not looked at again for this statement.
-   */
-  async survey(allowed: Chosen, rounds: number): Promise<void> {
-    const isAllowed = (id: string): boolean => allowed.has(this.#number.get(id) ?? -1);
-    let open = this.#subjects.map((subject, position) => {
-      return { position, subject, visible: new Set(this.#costs.relevant(subject.statementId).filter(isAllowed)) };
-    });
-    for (let round = 0; round < rounds && open.length > 0; round += 1) {
-      const queries = open.map(({ subject, visible }) => this.#queryFor(subject, visible));
-      const answers = await this.#costs.costs(queries);
-      if (round === 0) await this.#leaveOneOut(queries, answers);
-      open = open.flatMap((one, index) => {
-        const answer = answers[index];
-        if (answer?.kind !== "costed" || answer.used.length === 0) return [];
-        for (const id of answer.used) this.#markUsable(one.position, id);
-        return [{ ...one, visible: new Set([...one.visible].filter((id) => !answer.used.includes(id))) }];
-      });
-    }
-    await this.#costs.costs(
-      this.#subjects.flatMap((subject) => [...subject.bits.values()].map((mask) => this.#query(subject, mask))),
+  /** Asks the planner, all in one batch, and keeps what it says. */
+  async ask(questions: readonly Question[]): Promise<readonly CostAnswer[]> {
+    const answers = await this.#costs.costs(
+      questions.map(({ subject, visible }) => ({
+        statementId: subject.statementId,
+        visible: new Set(visible.flatMap((number) => this.candidates[number]?.id ?? [])),
+        hidden: this.#hidden,
+      })),
     );
-    for (const subject of this.#subjects) subject.bounds.clear();
-  }
-
-  // The best plan may need several indexes that do not fit together: what is next best without each one?
-  async #leaveOneOut(queries: readonly CostQuery[], answers: readonly CostAnswer[]): Promise<void> {
-    const poorer = queries.flatMap((query, position) => {
+    for (const [position, { subject, visible }] of questions.entries()) {
       const answer = answers[position];
-      return (answer?.kind === "costed" ? answer.used : []).map((left) => {
-        return { position, query: { ...query, visible: new Set([...query.visible].filter((id) => id !== left)) } };
-      });
-    });
-    const found = await this.#costs.costs(poorer.map(({ query }) => query));
-    for (const [index, { position }] of poorer.entries()) {
-      const answer = found[index];
-      if (answer?.kind === "costed") for (const id of answer.used) this.#markUsable(position, id);
-    }
-  }
-
-  #markUsable(position: number, id: string): void {
-    const number = this.#number.get(id);
-    const subject = this.#subjects[position];
-    if (number === undefined || subject === undefined || subject.bits.has(number)) return;
-    subject.bits.set(number, 1n << BigInt(subject.bits.size));
-    this.#affected[number]?.push(position);
-  }
-
-  #queryFor(subject: Subject, visible: ReadonlySet<string>): CostQuery {
-    return { statementId: subject.statementId, visible, hidden: this.#hidden };
-  }
-
-  #query(subject: Subject, mask: bigint): CostQuery {
-    const visible = new Set<string>();
-    for (const [number, bit] of subject.bits) {
-      const id = this.candidates[number]?.id;
-      if ((mask & bit) !== 0n && id !== undefined) visible.add(id);
-    }
-    return this.#queryFor(subject, visible);
-  }
-
-  #bounds(subject: Subject, mask: bigint): Bounds {
-    let bounds = subject.bounds.get(mask);
-    if (bounds === undefined) {
-      bounds = this.#costs.bounds(this.#query(subject, mask));
-      subject.bounds.set(mask, bounds);
-    }
-    return bounds;
-  }
-
-  #masks(chosen: Iterable<number>): bigint[] {
-    const masks = this.#subjects.map(() => 0n);
-    for (const number of chosen) {
-      for (const position of this.#affected[number] ?? []) {
-        masks[position] = (masks[position] ?? 0n) | (this.#subjects[position]?.bits.get(number) ?? 0n);
+      if (answer?.kind !== "costed") continue;
+      const used = answer.used.flatMap((id) => this.#number.get(id) ?? []).toSorted((a, b) => a - b);
+      const seen = new Set(visible);
+      subject.known.add(
+        subject.relevant.filter((number) => !seen.has(number)),
+        used,
+        answer.cost,
+      );
+      for (const number of used) {
+        const affected = this.#affected[number];
+        if (affected !== undefined && !affected.includes(subject)) affected.push(subject);
       }
     }
-    return masks;
+    return answers;
   }
 
-  /** Asks for the exact cost of every statement under each of these sets, all in one batch. */
-  async learn(sets: readonly Chosen[]): Promise<void> {
-    const wanted = new Map<Subject, Map<bigint, CostQuery>>();
-    for (const set of sets) {
-      for (const [position, mask] of this.#masks(set).entries()) {
-        const subject = this.#subjects[position];
-        if (subject === undefined) continue;
-        const { lower, upper } = this.#bounds(subject, mask);
-        if (lower >= upper) continue;
-        const queries = wanted.get(subject) ?? new Map<bigint, CostQuery>();
-        wanted.set(subject, queries.set(mask, this.#query(subject, mask)));
+  /**
+   * Learns the exact cost of every statement under each of these sets, from above: with everything visible that is in `among` the planner takes its best
+   * plan; what that uses beyond the set is taken away, and so on until the plan needs the set only. On the way it tells every better plan there is, and
+   * what the statement costs at least without them. After a few steps it is asked about the set itself.
+   */
+  async learn(sets: readonly Chosen[], among: Chosen, steps = descentSteps, toTheEnd = true): Promise<void> {
+    for (let step = 0; ; step += 1) {
+      const questions = new Map<string, Question>();
+      for (const set of sets) {
+        for (const subject of this.subjects) {
+          const question = this.#next(subject, set, among, step, steps);
+          if (question === null) continue;
+          questions.set(`${subject.statementId} ${question.visible.join(",")}`, question);
+        }
       }
+      if (questions.size === 0 || step > steps || (!toTheEnd && step === steps)) return;
+      await this.ask([...questions.values()]);
     }
-    const queries = [...wanted.values()].flatMap((one) => [...one.values()]);
-    if (queries.length > 0) await this.#costs.costs(queries);
-    for (const subject of wanted.keys()) subject.bounds.clear();
+  }
+
+  #next(subject: Subject, set: Chosen, among: Chosen, step: number, steps: number): Question | null {
+    const members = (number: number): boolean => set.has(number);
+    const { lower, upper } = subject.known.bounds(members);
+    if (lower >= upper) return null;
+    const own = subject.relevant.filter(members);
+    if (step >= steps) return { subject, visible: own };
+    const { removed, used } = subject.known.least(members);
+    const beyond = used.filter((number) => !set.has(number));
+    const largest = beyond.reduce((a, b) => (this.bytesOf(b) > this.bytesOf(a) ? b : a), beyond[0] ?? -1);
+    const isLike = (number: number): boolean =>
+      !set.has(number) &&
+      this.#table[number] === this.#table[largest] &&
+      this.bytesOf(number) >= this.bytesOf(largest) * alikeFrom;
+    const gone = new Set([...removed, largest, ...(step === 0 ? [] : subject.relevant.filter(isLike))]);
+    const left = (number: number): boolean => set.has(number) || (among.has(number) && !gone.has(number));
+    // A planner that does not minimise quite can lead round in circles.
+    const isKnown = subject.known.has(subject.relevant.filter((number) => !left(number)));
+    return { subject, visible: isKnown ? own : subject.relevant.filter(left) };
   }
 
   /** The lowest and the highest the weighted cost of this set can be, by what is known. */
   value(chosen: Chosen): Bounds {
     let lower = 0;
-    for (const number of chosen) lower += this.#upkeep[number] ?? 0;
+    for (const number of chosen) lower += this.upkeepOf(number);
     let upper = lower;
-    for (const [position, mask] of this.#masks(chosen).entries()) {
-      const subject = this.#subjects[position];
-      if (subject === undefined) continue;
-      const bounds = this.#bounds(subject, mask);
-      lower += subject.weight * bounds.lower;
-      upper += subject.weight * bounds.upper;
+    const members: Members = (number) => chosen.has(number);
+    for (const { known, weight } of this.subjects) {
+      const bounds = known.bounds(members);
+      lower += weight * bounds.lower;
+      upper += weight * bounds.upper;
     }
     return { lower, upper };
   }
@@ -191,48 +188,53 @@ export class Objective {
   /** Whether two candidates may serve the same statement, so that the one can change what the other brings. */
   interact(first: number, second: number): boolean {
     const statements = this.#affected[second] ?? [];
-    return (this.#affected[first] ?? []).some((position) => statements.includes(position));
+    return (this.#affected[first] ?? []).some((subject) => statements.includes(subject));
   }
 
   /** A set to try changes on, without asking anybody. Its knowledge is that of now: make a new one after `learn`. */
   trial(chosen: Iterable<number>): Trial {
-    return this.#trial(new Set(chosen), this.#masks(chosen), []);
+    const members = new Set(chosen);
+    const costs = new Map<Subject, number>();
+    for (const subject of this.subjects)
+      costs.set(
+        subject,
+        subject.known.upper((number) => members.has(number)),
+      );
+    return this.#trial(members, costs, []);
   }
 
   // Effects are kept, as most changes leave most of them alone: a toggled candidate changes only those that share a statement with it.
-  #trial(members: Set<number>, masks: bigint[], effects: (Effect | undefined)[]): Trial {
-    const toggle = (number: number): void => {
-      for (const position of this.#affected[number] ?? []) {
-        const subject = this.#subjects[position];
-        if (subject === undefined) continue;
-        masks[position] = (masks[position] ?? 0n) ^ (subject.bits.get(number) ?? 0n);
-        for (const other of subject.bits.keys()) effects[other] = undefined;
+  #trial(members: Set<number>, costs: Map<Subject, number>, effects: (Effect | undefined)[]): Trial {
+    const isMember: Members = (number) => members.has(number);
+    const toggled = (number: number): void => {
+      for (const subject of this.#affected[number] ?? []) {
+        costs.set(subject, subject.known.upper(isMember));
+        for (const other of subject.known.usable) effects[other] = undefined;
       }
     };
     return {
       members,
       add: (number) => {
-        if (!members.has(number)) toggle(number);
+        if (members.has(number)) return;
         members.add(number);
+        toggled(number);
       },
       remove: (number) => {
-        if (members.delete(number)) toggle(number);
+        if (members.delete(number)) toggled(number);
       },
-      effect: (number) => (effects[number] ??= this.#effect(masks, number)),
-      copy: () => this.#trial(new Set(members), [...masks], [...effects]),
+      effect: (number) => (effects[number] ??= this.#effect(members, costs, number)),
+      copy: () => this.#trial(new Set(members), new Map(costs), [...effects]),
     };
   }
 
-  #effect(masks: readonly bigint[], number: number): Effect {
-    let saving = -(this.#upkeep[number] ?? 0);
+  #effect(members: Set<number>, costs: ReadonlyMap<Subject, number>, number: number): Effect {
+    let saving = -this.upkeepOf(number);
     let gain = 0;
-    for (const position of this.#affected[number] ?? []) {
-      const subject = this.#subjects[position];
-      const mask = masks[position];
-      const bit = subject?.bits.get(number);
-      if (subject === undefined || mask === undefined || bit === undefined) continue;
-      const without = this.#bounds(subject, mask & ~bit).upper;
-      const withIt = this.#bounds(subject, mask | bit).upper;
+    const isIn = members.has(number);
+    for (const subject of this.#affected[number] ?? []) {
+      const now = costs.get(subject) ?? 0;
+      const other = subject.known.upper((one) => (one === number ? !isIn : members.has(one)));
+      const [without, withIt] = isIn ? [other, now] : [now, other];
       saving += subject.weight * (without - withIt);
       if (without > 0) gain = Math.max(gain, 1 - withIt / without);
     }

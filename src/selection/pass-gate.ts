@@ -20,7 +20,7 @@ export const passGate = async (
     const weakest = weakestLink(examination, limits, (number) => subject.candidates[number]?.id ?? "");
     if (weakest === null) {
       const space = context();
-      await space.objective.learn([examination.used]);
+      await space.objective.learn([examination.used], space.allowed);
       const better = improve(space, examination.used);
       if (better === examination.used) return examination;
       chosen = better;

@@ -41,8 +41,6 @@ export interface CostModel {
    * part of the configuration even where the cost follows from others.
    */
   costs(queries: readonly CostQuery[], precision?: "derived" | "planned"): Promise<readonly CostAnswer[]>;
-  /** What is known already, without a call: upper is infinite where nothing is. */
-  bounds(query: CostQuery): { readonly lower: number; readonly upper: number };
 }
 
 export interface CostModelInput {
@@ -182,18 +180,6 @@ export const createCostModel = ({ planner, statements, accesses, hypothetical }:
       }
       if (wanted.size > 0) await plan([...wanted.values()]);
       return queries.map((query) => answer(query, precision));
-    },
-    bounds(query) {
-      const subject = subjectOf(query.statementId);
-      const visible = toSet(subject, query.visible);
-      let lower = 0;
-      let upper = 0;
-      for (const unit of subject.units) {
-        const known = knownOf(unit, query).bounds(visible);
-        lower += unit.binding.share * known.lower;
-        upper += unit.binding.share * known.upper;
-      }
-      return { lower, upper };
     },
   };
 };

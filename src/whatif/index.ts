@@ -1,8 +1,8 @@
 /**
  * What would a statement cost under other indexes?
  *
- * A cost source over any what-if planner (HypoPG here, the shadow elsewhere): cached, counted, many EXPLAINs per round trip, with bounds that
- * spare calls; and the calibration that says, statement by statement, how far the planner may be trusted.
+ * A cost source over any what-if planner (HypoPG here, the shadow elsewhere): cached, counted, many EXPLAINs per round trip, none
+ * where the answer follows from others; and the calibration that says, statement by statement, how far the planner may be trusted.
  * Invariants: nothing on the target changes and nothing is executed (EXPLAIN without ANALYZE, in read-only transactions); a statement that
  * cannot be planned is reported, never counted as free.
  */

@@ -10,11 +10,9 @@ interface KnownPlan {
 const within = (inner: IndexSet, outer: IndexSet): boolean => (inner & ~outer) === 0n;
 
 /**
- * What is already known of one text's cost, and what follows from it because the planner takes the cheapest plan it finds:
- * - a plan that was best with more indexes visible is still best when only indexes it does not use are taken away (*exact*);
- * - a plan is to be had wherever the indexes it uses are (*upper* bound: the "derived cost" of Chaudhuri and Narasayya, VLDB 1997);
- * - taking indexes away never makes a statement cheaper (*lower* bound, as in Wii, SIGMOD 2024).
- * PostgreSQL treats costs within 1 % as equal, so all of this holds to that precision; what is finally reported is planned, not derived.
+ * What is already known of one text's cost, and what follows from it because the planner takes the cheapest plan it finds: a plan that was best with
+ * more indexes visible is still best when only indexes it does not use are taken away. PostgreSQL treats costs within 1 % as equal, so it holds to that
+ * precision; what is finally reported is planned, not derived.
  */
 export class KnownPlans {
   readonly #plans: KnownPlan[] = [];
@@ -39,15 +37,5 @@ export class KnownPlans {
 
   refusal(visible: IndexSet): string | null {
     return this.#refused.get(visible) ?? null;
-  }
-
-  bounds(visible: IndexSet): { readonly lower: number; readonly upper: number } {
-    let lower = 0;
-    let upper = Number.POSITIVE_INFINITY;
-    for (const plan of this.#plans) {
-      if (plan.cost < upper && within(plan.used, visible)) upper = plan.cost;
-      if (plan.cost > lower && within(visible, plan.visible)) lower = plan.cost;
-    }
-    return { lower: Math.min(lower, upper), upper };
   }
 }

@@ -22,10 +22,7 @@ export interface Alternative {
 export const source = (
   statements: Readonly<Record<string, readonly Alternative[]>>,
 ): CostSource & { truth(query: CostQuery): number } => {
-  const asked = new Map<string, { visible: ReadonlySet<string>; cost: number; used: readonly string[] }[]>();
   let whatIfCalls = 0;
-  const within = (inner: Iterable<string>, outer: ReadonlySet<string>): boolean =>
-    [...inner].every((id) => outer.has(id));
   const best = ({ statementId, visible, hidden }: CostQuery) =>
     (statements[statementId] ?? [])
       .filter(
@@ -37,6 +34,7 @@ export const source = (
     get whatIfCalls() {
       return whatIfCalls;
     },
+    skipped: 0,
     truth: (query) => best(query)?.cost ?? Number.NaN,
     relevant: (statementId) => [
       ...new Set((statements[statementId] ?? []).flatMap(({ needs }) => needs.map(({ id }) => id))),
@@ -48,18 +46,8 @@ export const source = (
           const plan = best(query);
           if (plan === undefined) return { kind: "failed", reason: "no such table" };
           const used = plan.needs.map(({ id }) => id);
-          asked.set(query.statementId, [
-            ...(asked.get(query.statementId) ?? []),
-            { visible: query.visible, cost: plan.cost, used },
-          ]);
           return { kind: "costed", cost: plan.cost, used };
         }),
       ),
-    bounds: ({ statementId, visible }) => {
-      const known = asked.get(statementId) ?? [];
-      const upper = Math.min(...known.filter((one) => within(one.used, visible)).map((one) => one.cost));
-      const lower = Math.max(0, ...known.filter((one) => within(visible, one.visible)).map((one) => one.cost));
-      return { lower: Math.min(lower, upper), upper };
-    },
   };
 };

@@ -145,7 +145,7 @@ describe("whatever was asked before", () => {
     .array(fc.record({ needs: fc.subarray(ids), cost: fc.integer({ min: 1, max: 99 }) }), { maxLength: 8 })
     .map((some) => [...some, { needs: [], cost: 100 }]);
 
-  it("answers equal the planner's own, and the bounds hold the truth", async () => {
+  it("answers equal the planner's own", async () => {
     await fc.assert(
       fc.asyncProperty(alternatives, fc.array(fc.subarray(ids), { maxLength: 12 }), async (plans, sets) => {
         const truth = (visible: readonly string[]): number =>
@@ -159,12 +159,8 @@ describe("whatever was asked before", () => {
         });
         for (const set of sets) {
           const question = { statementId: "s", visible: new Set(set), hidden: none };
-          const before = costs.bounds(question);
-          expect(before.lower).toBeLessThanOrEqual(truth(set));
-          expect(before.upper).toBeGreaterThanOrEqual(truth(set));
           const [answer] = await costs.costs([question]);
           expect(answer).toMatchObject({ kind: "costed", cost: truth(set) });
-          expect(costs.bounds(question)).toEqual({ lower: truth(set), upper: truth(set) });
         }
         expect(costs.whatIfCalls).toBeLessThanOrEqual(new Set(sets.map((set) => set.toSorted().join())).size);
         expect(costs.whatIfCalls + costs.skipped).toBe(sets.length);

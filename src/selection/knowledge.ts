@@ -1,0 +1,74 @@
+import type { Bounds } from "./objective.ts";
+
+/** Whether a candidate is in the set in question. */
+export type Members = (number: number) => boolean;
+
+/** The planner takes a plan of this cost that uses these candidates, wherever they are. */
+interface KnownPlan {
+  readonly used: readonly number[];
+  readonly cost: number;
+}
+
+/** Without the removed candidates, nothing costs less; the plan that costs so much uses `used`. */
+interface KnownLeast extends KnownPlan {
+  readonly removed: readonly number[];
+}
+
+/**
+ * What is known of one statement's cost under any set of candidates, from the questions asked so far, because the planner takes the cheapest plan it finds:
+ * - *atomic configurations*: a plan is to be had wherever the candidates it uses are (upper bound; Finkelstein et al., TODS 1988);
+ * - taking candidates away never makes a statement cheaper (lower bound; Wii, SIGMOD 2024).
+ * PostgreSQL treats costs within 1 % as equal, so both hold to that precision only.
+ */
+export class Knowledge {
+  /** By cost; none that another one beats with a part of its candidates. */
+  #plans: KnownPlan[] = [];
+  /** By cost, dearest first. */
+  #least: KnownLeast[] = [];
+  readonly #asked = new Set<string>();
+  readonly usable = new Set<number>();
+
+  /** Whether it is known what the statement costs with everything but these. */
+  has(removed: readonly number[]): boolean {
+    return this.#asked.has(removed.join());
+  }
+
+  add(removed: readonly number[], used: readonly number[], cost: number): void {
+    this.#asked.add(removed.join());
+    for (const number of used) this.usable.add(number);
+    const isWithin = (inner: readonly number[], outer: readonly number[]): boolean =>
+      inner.every((number) => outer.includes(number));
+    if (!this.#plans.some((plan) => plan.cost <= cost && isWithin(plan.used, used))) {
+      this.#plans = this.#plans.filter((plan) => plan.cost < cost || !isWithin(used, plan.used));
+      insert(this.#plans, { used, cost }, (other) => other.cost > cost);
+    }
+    insert(this.#least, { removed, used, cost }, (other) => other.cost < cost);
+  }
+
+  upper(members: Members): number {
+    return this.#plans.find((plan) => plan.used.every(members))?.cost ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The strongest statement on what it costs at least. */
+  least(members: Members): KnownLeast {
+    return this.#least.find(({ removed }) => !removed.some(members)) ?? { removed: [], used: [], cost: 0 };
+  }
+
+  bounds(members: Members): Bounds {
+    const upper = this.upper(members);
+    return { lower: Math.min(this.least(members).cost, upper), upper };
+  }
+
+  get plans(): readonly KnownPlan[] {
+    return this.#plans;
+  }
+
+  get leasts(): readonly KnownLeast[] {
+    return this.#least;
+  }
+}
+
+const insert = <T>(list: T[], item: T, isAfter: (other: T) => boolean): void => {
+  const position = list.findIndex(isAfter);
+  list.splice(position === -1 ? list.length : position, 0, item);
+};

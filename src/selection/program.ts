@@ -1,0 +1,95 @@
+import { createRequire } from "node:module";
+import type { Highs, ModelData } from "highs";
+
+// The package's types say that its ES module has no callable default, which is wrong of that and right of its CommonJS form.
+const load = createRequire(import.meta.url)("highs") as () => Promise<Highs>;
+let highs: Promise<Highs> | null = null;
+
+/** Nodes of branch and bound, and the distance to the optimum that is near enough. A limit in seconds would let the answer depend on the machine. */
+const limits = { mip_max_nodes: 500, mip_rel_gap: 5e-4 };
+
+export interface Solution {
+  /** By column. */
+  readonly values: ArrayLike<number>;
+  /** No solution of the program has a lower value, even where the search ended at its limit. */
+  readonly bound: number;
+}
+
+type Entry = readonly [column: number, value: number];
+
+/** A mixed-integer program that is minimised; every variable is between 0 and 1. */
+export class Program {
+  readonly #costs: number[] = [];
+  readonly #integer: (0 | 1)[] = [];
+  readonly #starts: number[] = [0];
+  readonly #indices: number[] = [];
+  readonly #values: number[] = [];
+  readonly #lower: number[] = [];
+  readonly #upper: number[] = [];
+
+  addChoice(cost: number): number {
+    return this.#addColumn(cost, 1);
+  }
+
+  addShare(cost: number): number {
+    return this.#addColumn(cost, 0);
+  }
+
+  #addColumn(cost: number, integer: 0 | 1): number {
+    this.#costs.push(cost);
+    this.#integer.push(integer);
+    return this.#costs.length - 1;
+  }
+
+  atLeast(bound: number, entries: readonly Entry[]): void {
+    this.#addRow(bound, Number.POSITIVE_INFINITY, entries);
+  }
+
+  atMost(bound: number, entries: readonly Entry[]): void {
+    this.#addRow(Number.NEGATIVE_INFINITY, bound, entries);
+  }
+
+  #addRow(lower: number, upper: number, entries: readonly Entry[]): void {
+    for (const [column, value] of entries) {
+      this.#indices.push(column);
+      this.#values.push(value);
+    }
+    this.#starts.push(this.#indices.length);
+    this.#lower.push(lower);
+    this.#upper.push(upper);
+  }
+
+  /** Deterministic. By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly. */
+  async minimise(): Promise<Solution> {
+    if (this.#costs.length === 0) return { values: [], bound: 0 };
+    const solver = await (highs ??= load());
+    return solver.withModel(this.#data(), (model) => {
+      model.options.set({ output_flag: false, random_seed: 0, ...limits });
+      model.run();
+      const bound = Number(model.info.get("mip_dual_bound"));
+      return { values: model.getSolution().colValue, bound: Number.isFinite(bound) ? bound : 0 };
+    });
+  }
+
+  #data(): ModelData {
+    const [numCols, numRows] = [this.#costs.length, this.#lower.length];
+    return {
+      numCols,
+      numRows,
+      colCost: this.#costs,
+      colLower: this.#costs.map(() => 0),
+      colUpper: this.#costs.map(() => 1),
+      rowLower: this.#lower,
+      rowUpper: this.#upper,
+      integrality: this.#integer,
+      matrix: {
+        format: "csr",
+        numRows,
+        numCols,
+        starts: this.#starts,
+        indices: this.#indices,
+        values: this.#values,
+      },
+    };
+  }
+}

@@ -1,0 +1,64 @@
+import type { Clock } from "../runtime/index.ts";
+import type { SearchContext } from "./algorithm.ts";
+import { cheapestByKnownPlans, lowerBound } from "./bound.ts";
+import { improve, leastImprovement } from "./local-search.ts";
+import type { Chosen } from "./objective.ts";
+
+export interface Proof {
+  readonly best: Chosen;
+  /** No allowed set costs less, as far as the planner minimises. */
+  readonly lowerBound: number;
+  /** Time spent in the solver. */
+  readonly solverMs: number;
+}
+
+export interface ProofLimits {
+  /** Share of the cost; nearer to the bound than this is near enough. */
+  readonly gap: number;
+  readonly rounds: number;
+}
+
+/**
+ * Closes the distance between the best set and what no set can beat, from both sides: the planner is asked about the set that would be best if everything
+ * not yet known were as good as it may be. That either shows a better set or raises the bound.
+ */
+export const prove = async (
+  context: SearchContext,
+  start: Chosen,
+  everything: Chosen,
+  limits: ProofLimits,
+  clock: Clock,
+): Promise<Proof> => {
+  const { objective } = context;
+  let best = start;
+  let bound = 0;
+  let solverMs = 0;
+  const timed = async <T>(solve: Promise<T>): Promise<T> => {
+    const startedMs = clock.monotonicMs();
+    const solved = await solve;
+    solverMs += clock.monotonicMs() - startedMs;
+    return solved;
+  };
+  for (let round = 0; ; round += 1) {
+    const found = await timed(lowerBound({ ...context, allowed: everything }));
+    bound = Math.max(bound, found.cost);
+    const upper = objective.value(best).upper;
+    if (bound >= upper * (1 - limits.gap) || round >= limits.rounds || context.exhausted()) break;
+    const exact = await timed(cheapestByKnownPlans(context));
+    const around = await timed(lowerBound({ ...context, allowed: everything }, { set: best, distance: neighbourhood }));
+    await objective.learn([found.optimist, around.optimist], everything, descentSteps, false);
+    const sets = [exact, improve(context, best)];
+    await objective.learn(sets, everything);
+    best = [best, ...sets].reduce((a, b) =>
+      objective.value(b).upper < objective.value(a).upper * (1 - leastImprovement) ? b : a,
+    );
+    context.onImprovement(objective.value(best).upper);
+  }
+  return { best, lowerBound: Math.min(bound, objective.value(best).upper), solverMs };
+};
+
+/** More than for a set that may be chosen: what a descent tells on its way raises the bound. */
+const descentSteps = 12;
+
+/** Most exchanges of a good set for a better one are of this size; the program for the whole may be led astray by what is far away. */
+const neighbourhood = 6;

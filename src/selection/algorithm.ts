@@ -12,6 +12,8 @@ export interface SearchContext {
   readonly minimumGain: number;
   /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */
   readonly exhausted: () => boolean;
+  /** Milliseconds left; none when cancelled. */
+  readonly remainingMs: () => number;
   readonly onImprovement: (cost: number) => void;
 }
 

@@ -6,7 +6,11 @@ export interface ProgramInput {
   readonly objective: Objective;
   readonly allowed: Chosen;
   readonly room: Room;
+  readonly remainingMs: () => number;
 }
+
+/** The solver may take this long even where the time is up: a bound takes a moment, and an answer without one says less. */
+const leastMs = 2_000;
 
 /** What no allowed set can beat, by what is known; and the set that would come closest to it. */
 export interface LowerBound {
@@ -35,10 +39,10 @@ const mostRemoved = 150;
  * combination that was never asked about costs as little as the answers leave possible.
  */
 export const lowerBound = async (
-  { objective, allowed, room }: ProgramInput,
+  { objective, allowed, room, remainingMs }: ProgramInput,
   near: Neighbourhood | null = null,
 ): Promise<LowerBound> => {
-  const { program, scale, choice, choose } = chooser(objective);
+  const { program, scale, choice, choose } = chooser(objective, Math.max(remainingMs(), leastMs));
   let constant = 0;
   for (const subject of objective.subjects) {
     const [always, ...levels] = levelsOf(subject, allowed);
@@ -67,8 +71,13 @@ export const lowerBound = async (
 /**
  * The cheapest set by the plans seen so far: one plan per statement (`Σ_p z_p = 1`), to be had where its candidates are (`Σ_{p uses i} z_p ≤ x_i`).
  */
-export const cheapestByKnownPlans = async ({ objective, allowed, room }: ProgramInput): Promise<Chosen> => {
-  const { program, scale, choice, choose } = chooser(objective);
+export const cheapestByKnownPlans = async ({
+  objective,
+  allowed,
+  room,
+  remainingMs,
+}: ProgramInput): Promise<Chosen> => {
+  const { program, scale, choice, choose } = chooser(objective, Math.max(remainingMs(), leastMs));
   for (const { known, weight } of objective.subjects) {
     const plans = known.plans.filter(({ used }) => used.every((number) => allowed.has(number)));
     if (plans.length === 0) continue;
@@ -86,7 +95,7 @@ export const cheapestByKnownPlans = async ({ objective, allowed, room }: Program
 };
 
 /** A program with a choice per candidate that is mentioned. Costs are shares of the cost without any index, for the solver's tolerances. */
-const chooser = (objective: Objective) => {
+const chooser = (objective: Objective, limitMs: number) => {
   const program = new Program();
   const scale = Math.max(objective.value(new Set()).upper, Number.MIN_VALUE);
   const choices = new Map<number, number>();
@@ -115,7 +124,7 @@ const chooser = (objective: Objective) => {
         const signs = [...choices].map(([number, column]): [number, number] => [column, near.set.has(number) ? -1 : 1]);
         program.atMost(near.distance - signs.filter(([, sign]) => sign < 0).length, signs);
       }
-      const { bound, values } = await program.minimise();
+      const { bound, values } = await program.minimise(limitMs);
       const chosen = [...choices].flatMap(([number, column]) => ((values[column] ?? 0) > 0.5 ? [number] : []));
       return { bound, chosen: new Set(chosen.toSorted((a, b) => a - b)) };
     },

@@ -5,7 +5,7 @@ import type { Highs, ModelData } from "highs";
 const load = createRequire(import.meta.url)("highs") as () => Promise<Highs>;
 let highs: Promise<Highs> | null = null;
 
-/** Nodes of branch and bound, and the distance to the optimum that is near enough. A limit in seconds would let the answer depend on the machine. */
+/** Nodes of branch and bound, and the distance to the optimum that is near enough. A limit in seconds alone would let the answer depend on the machine. */
 const limits = { mip_max_nodes: 500, mip_rel_gap: 5e-4 };
 
 export interface Solution {
@@ -59,12 +59,12 @@ export class Program {
     this.#upper.push(upper);
   }
 
-  /** Deterministic. By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly. */
-  async minimise(): Promise<Solution> {
+  /** Deterministic, unless the time runs out. By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly. */
+  async minimise(limitMs: number): Promise<Solution> {
     if (this.#costs.length === 0) return { values: [], bound: 0 };
     const solver = await (highs ??= load());
     return solver.withModel(this.#data(), (model) => {
-      model.options.set({ output_flag: false, random_seed: 0, ...limits });
+      model.options.set({ output_flag: false, random_seed: 0, time_limit: limitMs / 1000, ...limits });
       model.run();
       const bound = Number(model.info.get("mip_dual_bound"));
       return { values: model.getSolution().colValue, bound: Number.isFinite(bound) ? bound : 0 };

@@ -87,10 +87,9 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     maximumHarm: input.maximumHarm ?? 0.1,
   };
   const startedMs = clock.monotonicMs();
-  const exhausted = (): boolean =>
-    signal?.aborted === true ||
-    costs.whatIfCalls >= (input.maxWhatIfCalls ?? 20_000) ||
-    clock.monotonicMs() - startedMs >= (input.maxMs ?? 60_000);
+  const remainingMs = (): number =>
+    signal?.aborted === true ? 0 : Math.max(0, startedMs + (input.maxMs ?? 60_000) - clock.monotonicMs());
+  const exhausted = (): boolean => remainingMs() <= 0 || costs.whatIfCalls >= (input.maxWhatIfCalls ?? 20_000);
 
   const { planned, unplanned } = await baseline(input);
   const { unit, weights } = workloadWeights(planned);
@@ -110,7 +109,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     indexesPerTable: input.maxIndexesPerTable ?? Number.POSITIVE_INFINITY,
   });
   const fitting = new Set([...candidates.keys()].filter((number) => room.fits(new Set(), number)));
-  await survey(objective, fitting, surveyRounds);
+  await survey(objective, fitting, surveyRounds, exhausted);
   const search =
     typeof input.algorithm === "function" ? input.algorithm : selectionAlgorithms[input.algorithm ?? "portfolio+swap"];
 
@@ -122,6 +121,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     room,
     minimumGain: limits.minimumGain,
     exhausted,
+    remainingMs,
     onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
   });
   // The gate depends on the company an index keeps, so it is asked of finished sets; what it bans opens other ways, which the next round looks for.

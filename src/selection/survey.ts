@@ -5,7 +5,12 @@ import type { Chosen, Objective } from "./objective.ts";
  * plan used, then without all of them, and so on for some rounds; narrow ones would not be seen beside wide ones, which cost less to read and more to keep. Then
  * plans with each of the found ones alone, also for the statements where a better one had hidden it.
  */
-export const survey = async (objective: Objective, allowed: Chosen, rounds: number): Promise<void> => {
+export const survey = async (
+  objective: Objective,
+  allowed: Chosen,
+  rounds: number,
+  exhausted: () => boolean,
+): Promise<void> => {
   const { subjects } = objective;
   const idOf = (number: number): string => objective.candidates[number]?.id ?? "";
   const width = (number: number): number => {
@@ -18,7 +23,7 @@ export const survey = async (objective: Objective, allowed: Chosen, rounds: numb
       subject,
       visible: subject.relevant.filter((number) => allowed.has(number) && width(number) <= limit),
     }));
-    for (let round = 0; round < rounds && open.length > 0; round += 1) {
+    for (let round = 0; round < rounds && open.length > 0 && !exhausted(); round += 1) {
       const answers = await objective.ask(open);
       const found = open.map((question, position) => {
         const answer = answers[position];
@@ -39,6 +44,7 @@ export const survey = async (objective: Objective, allowed: Chosen, rounds: numb
       );
     }
   }
+  if (exhausted()) return;
   const pool = new Set([...allowed].filter((number) => objective.isUsable(number)));
   await objective.ask(
     subjects.flatMap((subject) =>

@@ -226,7 +226,8 @@ describe("the search", () => {
       { s: [plain, { needs: [a], cost: 10 }], t: [plain, { needs: [d], cost: 10 }] },
       {
         algorithm: ({ allowed }) => Promise.resolve(new Set([...allowed].slice(0, 1))),
-        maxMs: 0,
+        budgetBytes: 500,
+        proofRounds: 0,
       },
     );
     expect(created(result)).toEqual(["a"]);

@@ -279,7 +279,7 @@ const main = async (): Promise<void> => {
     }
     for (const session of [admin, application, observe]) await session.close();
     reportBuilt(answers);
-    process.stdout.write(`PostgreSQL ${String(options.major)}, seed ${String(seed)}\n`);
+    process.stdout.write(`PostgreSQL ${options.major}, seed ${String(seed)}\n`);
     process.stdout.write(
       `${JSON.stringify({ cases: answers.length, right: answers.filter((answer) => answer.right).length })}\n`,
     );

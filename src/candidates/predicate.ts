@@ -22,6 +22,8 @@ export interface Predicate {
 const leastSpared = 0.1;
 /** Of values, one that half of the rows have is no reason for an index of its own. */
 const largestConstantShare = 0.5;
+/** A column of more values than this is searched by, and its constant is another one next time; a state or a flag has few. */
+const mostFlagValues = 20;
 /** Longer lists are rarely the same in the next statement. */
 const longestList = 5;
 
@@ -56,6 +58,7 @@ const predicateOf = (table: Table, { subject, operator, operands }: RowCondition
     return operator === "is false" || equals === false ? made(`(NOT ${name})`, shareOf(column, "f") ?? 0) : null;
   }
   if ((operator !== "=" && operator !== "in") || operands === null || operands.length > longestList) return null;
+  if (statistics.distinct < 0 || statistics.distinct > mostFlagValues) return null;
   const values = operands.map((operand) => {
     const bare = operand.kind === "cast" ? operand.argument : operand;
     const written = constantFor(column, operand);

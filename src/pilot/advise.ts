@@ -29,6 +29,8 @@ export interface AdviseInput extends AdviseOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly emit: Emit;
+  /** Measure what writes pay on the shadow's server; by default a table of reference says it, and the same input gives the same answer. */
+  readonly measureWrites?: boolean;
   /** Told how often our own EXPLAINs scanned each of the target's indexes, by OID. */
   readonly onOwnScans?: (scans: ReadonlyMap<number, number>) => Promise<void>;
 }
@@ -70,7 +72,7 @@ export const withAdvice = async <T>(
     signal.throwIfAborted();
     emit({ kind: "step", text: "searching the best set of indexes" });
     const costs = createCostModel({ planner, statements, accesses, hypothetical });
-    const upkeep = await openUpkeep(planner, { catalog, workload, accesses });
+    const upkeep = await openUpkeep(planner, { catalog, workload, accesses }, input.measureWrites ?? false);
     const configuration = await selectConfiguration({
       statements,
       candidates: hypothetical,

@@ -41,6 +41,8 @@ export type UpkeepModel =
   | { readonly kind: "charged"; of(index: HypotheticalIndex): Upkeep }
   | { readonly kind: "free"; readonly reason: string };
 
+type Tables = ReadonlyMap<string, Table>;
+
 /** What the workload writes into one table. */
 interface Writes {
   inserts: number;
@@ -55,7 +57,7 @@ interface Writes {
  */
 export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
   const tables = new Map(input.catalog.tables.map((table) => [tableId(table), table]));
-  const speed = targetSpeed(input);
+  const speed = targetSpeed(input, tables);
   const buildMs = (index: HypotheticalIndex): number => {
     const table = tables.get(tableId(index.definition.table));
     return table === undefined ? 0 : buildTime(index.definition, table, input.costs) * speed;
@@ -66,7 +68,7 @@ export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
       reason: "statements without times cannot be weighed against writes: no write cost is charged",
     };
   }
-  const writes = writesByTable(input);
+  const writes = writesByTable(input, tables);
   const { observedFrom, observedTo } = input.workload;
   const days =
     observedFrom === null || observedTo === null ? null : (observedTo.getTime() - observedFrom.getTime()) / 86_400_000;
@@ -187,7 +189,10 @@ const predicateShare = ({ where }: IndexDefinition, table: Table): number => {
   return where.endsWith(" IS NOT NULL)") ? 1 - nulls : 0.5;
 };
 
-const writesByTable = ({ workload, accesses, catalog, countersSince }: UpkeepInput): ReadonlyMap<string, Writes> => {
+const writesByTable = (
+  { workload, accesses, countersSince }: UpkeepInput,
+  tables: Tables,
+): ReadonlyMap<string, Writes> => {
   const writes = new Map<string, Writes>();
   const of = (id: string): Writes => {
     const known = writes.get(id) ?? { inserts: 0, updates: [] };
@@ -197,6 +202,7 @@ const writesByTable = ({ workload, accesses, catalog, countersSince }: UpkeepInp
   for (const statement of workload.statements) {
     for (const access of accesses.get(statement.id) ?? []) {
       if (access.written.length === 0) continue;
+      if (isLoad(statement, tables.get(tableId(access.table)))) continue;
       const rows = rowsWritten(statement);
       const found = of(tableId(access.table));
       if (statement.verb === "insert") found.inserts += rows;
@@ -207,9 +213,9 @@ const writesByTable = ({ workload, accesses, catalog, countersSince }: UpkeepInp
   if (countersSince === null || observedFrom === null || observedTo === null) return writes;
   const counted = observedTo.getTime() - countersSince.getTime();
   const part = counted <= 0 ? 0 : Math.min(1, (observedTo.getTime() - observedFrom.getTime()) / counted);
-  for (const table of catalog.tables) {
+  for (const [id, table] of tables) {
     if (table.activity === null) continue;
-    const found = of(tableId(table));
+    const found = of(id);
     found.inserts = Math.max(found.inserts, table.activity.inserts * part);
     const seen = found.updates.reduce((sum, update) => sum + update.rows, 0);
     // Which columns unseen updates write is not known; they are taken for others than the index's.
@@ -219,6 +225,13 @@ const writesByTable = ({ workload, accesses, catalog, countersSince }: UpkeepInp
   return writes;
 };
 
+/** A statement that ran once or twice and wrote a good part of a table has filled it, and says nothing about the writes to come. */
+const loadCalls = 2;
+const loadShare = 0.1;
+
+const isLoad = (statement: Statement, table: Table | undefined): boolean =>
+  statement.calls <= loadCalls && rowsWritten(statement) >= loadShare * Math.max(1, table?.tuples ?? 1);
+
 const rowsWritten = ({ calls, rowsPerCall }: Statement): number => calls * (rowsPerCall ?? 1);
 
 /** How much slower than the measuring server a target may be found to be; beyond, the statement does something else than write. */
@@ -226,14 +239,14 @@ const slowest = 10;
 const fastest = 0.5;
 
 /** How much longer than on the measuring server an INSERT of one row takes on the target, by the median of its own single-row INSERTs; 1 without any. */
-const targetSpeed = ({ workload, accesses, catalog, costs }: UpkeepInput): number => {
+const targetSpeed = ({ workload, accesses, costs }: UpkeepInput, tables: Tables): number => {
   const factors: number[] = [];
   for (const statement of workload.statements) {
     const [access] = accesses.get(statement.id) ?? [];
     if (statement.verb !== "insert" || access === undefined || statement.totalMs === null || statement.calls === 0)
       continue;
     if (statement.rowsPerCall === null || Math.abs(statement.rowsPerCall - 1) > 0.1) continue;
-    const table = catalog.tables.find((one) => tableId(one) === tableId(access.table));
+    const table = tables.get(tableId(access.table));
     const entries = (table?.indexes ?? []).reduce(
       (sum, index) => sum + costs.entries[kindOf(index.method, index.keys.length)].ms,
       0,

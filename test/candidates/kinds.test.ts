@@ -179,6 +179,14 @@ describe("indexes of other kinds", () => {
     );
   });
 
+  it("a value among many is no frequent constant", () => {
+    const many = columns.map((one) =>
+      one.name === "customer" ? { ...one, statistics: common("{7,8}", [0.01, 0.01], { distinct: 900 }) } : one,
+    );
+    const { candidates } = asked(where("customer = 7 and created > $1"), { columns: many });
+    expect(candidates.join()).not.toContain("where");
+  });
+
   it("a constant that most rows have is no reason for a partial index", () => {
     expect(asked(where("status = 'done' and customer = 1")).candidates.join()).not.toContain("where");
   });

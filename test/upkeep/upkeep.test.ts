@@ -136,6 +136,11 @@ describe("what an index costs by being there", () => {
     expect(of(input([inserts]), index(["a"], { where: "(maybe IS NOT NULL)" })).entries).toBeCloseTo(100);
   });
 
+  it("leaves out the one statement that filled the table", () => {
+    const load = { ...writer("insert", 1), rowsPerCall: 100_000, id: "load" };
+    expect(of(input([inserts, [load, inserts[1]]]), index(["a"])).entries).toBe(1_000);
+  });
+
   it("is scaled to how long the target takes to insert a row", () => {
     const slow = [writer("insert", 1_000, 180), inserts[1]] as const;
     expect(of(input([slow]), index(["a"])).ms).toBeCloseTo(30);

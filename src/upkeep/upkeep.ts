@@ -79,7 +79,9 @@ export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
       const table = tables.get(tableId(definition.table));
       const written = writes.get(tableId(definition.table));
       const cost =
-        table === undefined || written === undefined ? nothing : upkeepOf(definition, table, written, input.costs);
+        table === undefined || written === undefined
+          ? nothing
+          : upkeepOf(definition, table, written, input.costs, input.catalog.server.versionNum >= 160_000);
       const ms = cost.ms * speed;
       return {
         ms,
@@ -95,7 +97,14 @@ export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
 
 const nothing = { ms: 0, entries: 0, lostHotUpdates: 0, walBytes: 0 };
 
-const upkeepOf = (definition: IndexDefinition, table: Table, { inserts, updates }: Writes, costs: WriteCosts) => {
+const upkeepOf = (
+  definition: IndexDefinition,
+  table: Table,
+  { inserts, updates }: Writes,
+  costs: WriteCosts,
+  /** From 16 on. */
+  brinKeepsHot: boolean,
+) => {
   const share = predicateShare(definition, table);
   const entry = entryCost(definition, table, costs);
   const columns = columnsOf(definition, table);
@@ -103,8 +112,7 @@ const upkeepOf = (definition: IndexDefinition, table: Table, { inserts, updates 
   const rewritten = updates.filter((update) => update.columns.some((column) => columns.has(column)));
   const updated = updates.reduce((sum, update) => sum + update.rows, 0);
   const touching = rewritten.reduce((sum, update) => sum + update.rows, 0);
-  // BRIN does not stand in the way of HOT from 16 on, and writes one summary for many rows before.
-  const lostHotUpdates = definition.method === "brin" ? 0 : touching * hotShare;
+  const lostHotUpdates = definition.method === "brin" && brinKeepsHot ? 0 : touching * hotShare;
   // An update off the page writes into every index of the table, whether or not it touches its columns.
   const entries = (inserts + (updated - touching) * (1 - hotShare) + touching) * share;
   const others = table.indexes.reduce(

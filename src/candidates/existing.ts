@@ -42,6 +42,20 @@ const offers = (index: ExistingIndex, definition: IndexDefinition, wholeServes: 
   return definition.include.every((column) => offered.has(column));
 };
 
+/**
+ * The existing B-tree with the very same keys that the definition would only add INCLUDE columns to, or null. Both beside each other would make
+ * every write pay twice for one order; widening the existing one is a replacement.
+ */
+export const indexWithSameKeys = (table: Table, definition: IndexDefinition): ExistingIndex | null => {
+  const { method, keys, include, where } = definition;
+  if (method !== "btree" || where !== undefined || include.length === 0 || !keys.every(isPlain)) return null;
+  const same = (index: ExistingIndex): boolean => {
+    const old = plainKeysOf(index);
+    return isPlainBtree(index) && old !== null && old.length === keys.length && isPrefixOf(keys, old);
+  };
+  return table.indexes.find(same) ?? null;
+};
+
 const isPlain = (key: IndexKey): boolean => key.expression === undefined && key.opclass === undefined;
 
 // Expressions and operator classes are known from the definition's text only, where the server writes them in one way.

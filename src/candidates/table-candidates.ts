@@ -13,7 +13,7 @@ import {
   type TableAccess,
 } from "../domain/index.ts";
 import { distinctValues, draftKeys, type KeyDraft, tenantFirst } from "./access-rules.ts";
-import { indexThatCovers } from "./existing.ts";
+import { indexThatCovers, indexWithSameKeys } from "./existing.ts";
 import { type NamedAccess, nameKeys } from "./key-names.ts";
 import { sharedOrders, sharedPayloads } from "./merge.ts";
 import { blockRangeDraft, methodContext, type MethodContext, methodDrafts } from "./other-methods.ts";
@@ -299,6 +299,12 @@ export class TableCandidates {
     const existing = indexThatCovers(this.#table, definition, (offer.share ?? 1) > wholeServesFrom);
     if (existing !== null) {
       this.#decline(definition, "exists", `index ${existing.name} already offers this`, statementId);
+      return;
+    }
+    const narrower = indexWithSameKeys(this.#table, definition);
+    if (narrower !== null) {
+      const reason = `${narrower.name} has the same keys; adding columns to it would be a replacement, which is not supported yet`;
+      this.#decline(definition, "same_keys", reason, statementId);
       return;
     }
     this.#candidates.set(id, { definition, origins: [{ statementId, rule }] });

@@ -1,4 +1,3 @@
-import type { Catalog, Workload } from "../domain/index.ts";
 import { openSession, readCatalog, type Session } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
@@ -11,6 +10,7 @@ import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { permitsFor } from "./permits.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
+import type { WorkloadSource } from "./workload.ts";
 
 interface ActOptions extends CarryOutOptions {
   /** Who approved it, for the history. */
@@ -20,7 +20,7 @@ interface ActOptions extends CarryOutOptions {
 }
 
 export interface ApplyOptions extends AdviseOptions, ActOptions {
-  readonly workloadOf: (catalog: Catalog) => Promise<Workload>;
+  readonly workloadOf: WorkloadSource;
 }
 
 export interface ApplyReport extends CarriedOut {

@@ -24,6 +24,10 @@ export interface Neighbourhood {
   readonly distance: number;
 }
 
+/** Nodes of branch and bound: enough to be led to something new, and enough for the last word. */
+const nodesToSearch = 2_000;
+export const nodesToProve = 8_000;
+
 /** Costs of one statement that differ by no more than this share are taken as the lower one. */
 const sameCost = 1e-4;
 
@@ -41,6 +45,7 @@ const mostRemoved = 150;
 export const lowerBound = async (
   { objective, allowed, room, remainingMs }: ProgramInput,
   near: Neighbourhood | null = null,
+  nodes = nodesToSearch,
 ): Promise<LowerBound> => {
   const { program, scale, choice, choose } = chooser(objective, Math.max(remainingMs(), leastMs));
   let constant = 0;
@@ -64,7 +69,7 @@ export const lowerBound = async (
       cheaper = cost;
     }
   }
-  const { bound, chosen } = await choose(room, near);
+  const { bound, chosen } = await choose(room, near, nodes);
   return { cost: constant + scale * bound, optimist: chosen };
 };
 
@@ -91,7 +96,7 @@ export const cheapestByKnownPlans = async ({
     program.atLeast(1, taken);
     for (const [number, some] of users) program.atLeast(0, [[choice(number), 1], ...some]);
   }
-  return (await choose(room, null)).chosen;
+  return (await choose(room, null, nodesToSearch)).chosen;
 };
 
 /** A program with a choice per candidate that is mentioned. Costs are shares of the cost without any index, for the solver's tolerances. */
@@ -112,6 +117,7 @@ const chooser = (objective: Objective, limitMs: number) => {
     choose: async (
       room: Room,
       near: Neighbourhood | null,
+      nodes: number,
     ): Promise<{ readonly bound: number; readonly chosen: Chosen }> => {
       for (const { use, most } of room.limits) {
         const entries = [...choices].flatMap(([number, column]): [number, number][] => {
@@ -124,7 +130,7 @@ const chooser = (objective: Objective, limitMs: number) => {
         const signs = [...choices].map(([number, column]): [number, number] => [column, near.set.has(number) ? -1 : 1]);
         program.atMost(near.distance - signs.filter(([, sign]) => sign < 0).length, signs);
       }
-      const { bound, values } = await program.minimise(limitMs);
+      const { bound, values } = await program.minimise(limitMs, nodes);
       const chosen = [...choices].flatMap(([number, column]) => ((values[column] ?? 0) > 0.5 ? [number] : []));
       return { bound, chosen: new Set(chosen.toSorted((a, b) => a - b)) };
     },

@@ -42,7 +42,8 @@ export class Knowledge {
       this.#plans = this.#plans.filter((plan) => plan.cost < cost || !isWithin(used, plan.used));
       insert(this.#plans, { used, cost }, (other) => other.cost > cost);
     }
-    insert(this.#least, { removed, used, cost }, (other) => other.cost < cost);
+    // Of equal ones the later comes first: a descent goes on from where it was.
+    insert(this.#least, { removed, used, cost }, (other) => other.cost <= cost);
   }
 
   upper(members: Members): number {

@@ -164,11 +164,15 @@ export class Objective {
       !set.has(number) &&
       this.#table[number] === this.#table[largest] &&
       this.bytesOf(number) >= this.bytesOf(largest) * alikeFrom;
-    const gone = new Set([...removed, largest, ...(step === 0 ? [] : subject.relevant.filter(isLike))]);
-    const left = (number: number): boolean => set.has(number) || (among.has(number) && !gone.has(number));
-    // A planner that does not minimise quite can lead round in circles.
-    const isKnown = subject.known.has(subject.relevant.filter((number) => !left(number)));
-    return { subject, visible: isKnown ? own : subject.relevant.filter(left) };
+    // A planner that does not minimise quite can lead round in circles: what is known already is not asked again.
+    for (const also of step === 0 ? [[], subject.relevant.filter(isLike)] : [subject.relevant.filter(isLike)]) {
+      const gone = new Set([...removed, largest, ...also]);
+      const left = (number: number): boolean => set.has(number) || (among.has(number) && !gone.has(number));
+      if (!subject.known.has(subject.relevant.filter((number) => !left(number)))) {
+        return { subject, visible: subject.relevant.filter(left) };
+      }
+    }
+    return { subject, visible: own };
   }
 
   /** The lowest and the highest the weighted cost of this set can be, by what is known. */

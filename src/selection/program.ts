@@ -5,8 +5,8 @@ import type { Highs, ModelData } from "highs";
 const load = createRequire(import.meta.url)("highs") as () => Promise<Highs>;
 let highs: Promise<Highs> | null = null;
 
-/** Nodes of branch and bound, and the distance to the optimum that is near enough. A limit in seconds alone would let the answer depend on the machine. */
-const limits = { mip_max_nodes: 500, mip_rel_gap: 5e-4 };
+/** The distance to the optimum that is near enough. Further effort is limited by nodes of branch and bound: a limit in seconds alone would let the answer depend on the machine. */
+const solverGap = 1e-4;
 
 export interface Solution {
   /** By column. */
@@ -60,11 +60,17 @@ export class Program {
   }
 
   /** Deterministic, unless the time runs out. By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly. */
-  async minimise(limitMs: number): Promise<Solution> {
+  async minimise(limitMs: number, nodes: number): Promise<Solution> {
     if (this.#costs.length === 0) return { values: [], bound: 0 };
     const solver = await (highs ??= load());
     return solver.withModel(this.#data(), (model) => {
-      model.options.set({ output_flag: false, random_seed: 0, time_limit: limitMs / 1000, ...limits });
+      model.options.set({
+        output_flag: false,
+        random_seed: 0,
+        time_limit: limitMs / 1000,
+        mip_max_nodes: nodes,
+        mip_rel_gap: solverGap,
+      });
       model.run();
       const bound = Number(model.info.get("mip_dual_bound"));
       return { values: model.getSolution().colValue, bound: Number.isFinite(bound) ? bound : 0 };

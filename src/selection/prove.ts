@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/index.ts";
 import type { SearchContext } from "./algorithm.ts";
-import { cheapestByKnownPlans, lowerBound } from "./bound.ts";
+import { cheapestByKnownPlans, lowerBound, nodesToProve } from "./bound.ts";
 import { relax } from "./greedy.ts";
 import { improve, leastImprovement } from "./local-search.ts";
 import type { Chosen } from "./objective.ts";
@@ -55,6 +55,9 @@ export const prove = async (
       objective.value(b).upper < objective.value(a).upper * (1 - leastImprovement) ? b : a,
     );
     context.onImprovement(objective.value(best).upper);
+  }
+  if (bound < objective.value(best).upper * (1 - limits.gap) && limits.rounds > 0 && !context.exhausted()) {
+    bound = Math.max(bound, (await timed(lowerBound({ ...context, allowed: everything }, null, nodesToProve))).cost);
   }
   return { best, lowerBound: Math.min(bound, objective.value(best).upper), solverMs };
 };

@@ -257,7 +257,9 @@ describe("a command that is killed in the middle of a build", { timeout: 120_000
     await holder.query("commit");
     await holder.close();
     // The backend ends its build, finds nobody there any more, and goes.
-    await until("select not exists (select from pg_stat_activity where application_name like 'indexpilot:%') as yes");
+    await until(
+      "select not exists (select from pg_stat_activity where application_name like 'indexpilot:%' and pid <> pg_backend_pid()) as yes",
+    );
 
     const next = await indexpilot([
       "apply",

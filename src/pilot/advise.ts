@@ -78,6 +78,9 @@ export const withAdvice = async <T>(
       candidates: hypothetical,
       costs,
       budgetBytes: input.budgetBytes,
+      // Proving how far from the optimum it is can take the solver a minute; bench:advisor does, an everyday answer does not wait for it.
+      proofRounds: 0,
+      maxMs: 20_000,
       // Statements from files bring no times, so that nobody knows which share of the time is theirs.
       ...(workload.source === "files" ? { minimumShare: 0 } : {}),
       drops: planner.canHide ? redundantIndexes(catalog) : [],

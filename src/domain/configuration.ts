@@ -1,7 +1,7 @@
 import type { DeclinedCandidate } from "./candidate.ts";
 import type { ExistingIndex } from "./catalog.ts";
 import type { HypotheticalIndex } from "./whatif.ts";
-import type { TableName } from "./index-definition.ts";
+import type { IndexDefinition, TableName } from "./index-definition.ts";
 
 /** One statement's planner cost per call, weighted over its bindings. */
 export interface StatementCost {
@@ -19,11 +19,24 @@ export interface ChosenIndex {
   /** Weighted cost of those statements, without and with the whole configuration. */
   readonly costBefore: number;
   readonly costAfter: number;
+  /** By statement, what it saves there beside the other indexes of the configuration, largest first; weighted cost. */
+  readonly gains?: readonly { readonly statementId: string; readonly saving: number }[];
+  /** What would serve best in its place, by what is known; null where nothing else would help at all. */
+  readonly alternative?: Alternative | null;
+}
+
+/** The candidate that almost won. */
+export interface Alternative {
+  readonly definition: IndexDefinition;
+  readonly estimatedBytes: number;
+  /** How much more the whole workload would cost with it instead, weighted cost; an upper bound, as far as plans were asked for. */
+  readonly worseBy: number;
 }
 
 export interface ProposedDrop {
   readonly index: ExistingIndex;
   readonly table: TableName;
+  /** `duplicate`, `redundant_prefix`; `replaced` by an index of the configuration, so that it goes once that is built and has proved itself. */
   readonly code: string;
   readonly reason: string;
 }

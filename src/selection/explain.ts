@@ -1,4 +1,4 @@
-import type { DeclinedCandidate, HypotheticalIndex } from "../domain/index.ts";
+import type { Alternative, DeclinedCandidate, HypotheticalIndex } from "../domain/index.ts";
 import { type Examination, percent } from "./gate.ts";
 import type { Room } from "./limits.ts";
 import type { Chosen, Effect, Objective } from "./objective.ts";
@@ -33,6 +33,33 @@ export const explainDeclined = (input: DeclinedInput): DeclinedCandidate[] => {
     ];
   });
 };
+
+/**
+ * For each chosen index the candidate that would do best in its place, by what the search has learned; null where none would help. What the gate took away
+ * does not count.
+ */
+export const alternatives = ({
+  objective,
+  chosen,
+  banned,
+  room,
+}: Pick<DeclinedInput, "objective" | "chosen" | "banned" | "room">): ReadonlyMap<number, Alternative | null> =>
+  new Map(
+    [...chosen].map((number) => {
+      const trial = objective.trial(chosen);
+      trial.remove(number);
+      const loss = trial.effect(number).saving;
+      let best: Alternative | null = null;
+      for (const [other, { definition, estimatedBytes }] of objective.candidates.entries()) {
+        if (chosen.has(other) || banned.has(other) || !objective.interact(number, other)) continue;
+        const { saving } = trial.effect(other);
+        if (saving <= 0 || !room.fits(trial.members, other)) continue;
+        const worseBy = Math.max(0, loss - saving);
+        if (best === null || worseBy < best.worseBy) best = { definition, estimatedBytes, worseBy };
+      }
+      return [number, best];
+    }),
+  );
 
 /** Savings below this share of the cost are rounding. */
 const leastSaving = 1e-6;

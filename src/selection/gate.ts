@@ -25,6 +25,8 @@ export interface Examination {
     readonly gain: number;
     /** Σ weight × cost that it saves, given the others. */
     readonly saving: number;
+    /** The same by statement, largest first. */
+    readonly gains: readonly { readonly statementId: string; readonly saving: number }[];
   }[];
 }
 
@@ -68,14 +70,22 @@ export const examine = async (input: Examined): Promise<Examination> => {
       .map((statement) => ({ number, statement, query: { statementId: statement.statementId, visible, hidden } }));
   });
   const answers = await costs.costs(questions.map(({ query }) => query));
-  const found = new Map([...used].map((number) => [number, { gain: 0, saving: 0 }]));
+  const found = new Map(
+    [...used].map((number) => [
+      number,
+      { gain: 0, saving: 0, gains: [] as { readonly statementId: string; readonly saving: number }[] },
+    ]),
+  );
   for (const [position, { number, statement }] of questions.entries()) {
     const answer = answers[position];
     const entry = found.get(number);
     if (answer?.kind !== "costed" || entry === undefined || answer.cost <= 0) continue;
     entry.gain = Math.max(entry.gain, 1 - statement.costAfter / answer.cost);
-    entry.saving += statement.weight * (answer.cost - statement.costAfter);
+    const saving = statement.weight * (answer.cost - statement.costAfter);
+    entry.saving += saving;
+    entry.gains.push({ statementId: statement.statementId, saving });
   }
+  for (const { gains } of found.values()) gains.sort((a, b) => b.saving - a.saving);
   return { used, statements, indexes: [...found].map(([number, entry]) => ({ number, ...entry })) };
 };
 

@@ -1,10 +1,18 @@
-import type { ChosenIndex, Configuration, HypotheticalIndex, ProposedDrop, StatementCost } from "../domain/index.ts";
+import type {
+  Alternative,
+  ChosenIndex,
+  Configuration,
+  HypotheticalIndex,
+  IndexDefinition,
+  ProposedDrop,
+  StatementCost,
+} from "../domain/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import { type SearchContext, type SelectionAlgorithm, selectionAlgorithms } from "./algorithm.ts";
 import type { CostQuery, CostSource } from "./cost-source.ts";
 import { harmlessDrops } from "./drops.ts";
-import { explainDeclined } from "./explain.ts";
-import type { Ban, Examination } from "./gate.ts";
+import { alternatives, explainDeclined } from "./explain.ts";
+import { type Ban, type Examination, examine } from "./gate.ts";
 import { Room } from "./limits.ts";
 import { Objective } from "./objective.ts";
 import { passGate } from "./pass-gate.ts";
@@ -28,6 +36,8 @@ export interface SelectionInput {
   readonly maxIndexesPerTable?: number;
   /** Existing indexes that could go; each goes only if no statement is harmed. */
   readonly drops?: readonly ProposedDrop[];
+  /** Existing indexes that these new ones could replace; each goes only if no statement is harmed. Their bytes are freed after the search: it has no use of them. */
+  readonly replacements?: (created: readonly IndexDefinition[]) => readonly ProposedDrop[];
   /** An index must make one statement it serves cheaper by this share, compared with the configuration without it. Default 0.2. */
   readonly minimumGain?: number;
   /** An index must save this share of the whole workload's cost, beside the others. Default 0.001. */
@@ -140,6 +150,11 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     const next = await passGate(proof.best, subject, limits, context, banned);
     if (costAfter(next) < costAfter(examination)) examination = next;
   }
+  const replaced = await replacements(input, examination, hidden, limits.maximumHarm);
+  if (replaced.accepted.length > 0) {
+    const gone = new Set([...hidden, ...replaced.accepted.map((drop) => drop.index.oid)]);
+    examination = await examine({ ...subject, hidden: gone, chosen: examination.used });
+  }
   signal?.throwIfAborted();
   const chosen = examination.used;
 
@@ -159,9 +174,9 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const model = objective.value(chosen).upper;
   const after = new Map(examination.statements.map((statement) => [statement.statementId, statement]));
   return {
-    create: chosenIndexes(candidates, chosen, examination),
-    drop: drops.accepted,
-    declined: [...declined, ...drops.declined],
+    create: chosenIndexes(candidates, examination, alternatives({ objective, chosen, banned, room })),
+    drop: [...drops.accepted, ...replaced.accepted],
+    declined: [...declined, ...drops.declined, ...replaced.declined],
     statements: examination.statements.map(({ statementId, costBefore, costAfter, used }): StatementCost => {
       return { statementId, costBefore, costAfter, usedIndexes: used };
     }),
@@ -171,7 +186,8 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
         (sum, { statementId, weight, costBefore }) => sum + weight * (after.get(statementId)?.costAfter ?? costBefore),
         0,
       ),
-      sizeBytes: objective.sizeOf(chosen) - freedBytes,
+      sizeBytes:
+        objective.sizeOf(chosen) - freedBytes - replaced.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0),
       whatIfCalls: costs.whatIfCalls,
       skippedCalls: costs.skipped,
       lowerBound: bound,
@@ -183,6 +199,26 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     complete,
     solverMs: proof.solverMs,
   };
+};
+
+/** Indexes that the set makes superfluous, where no statement needs them beside it. */
+const replacements = async (
+  { candidates, costs, drops, replacements: proposed }: SelectionInput,
+  { used, statements }: Examination,
+  hidden: ReadonlySet<number>,
+  maximumHarm: number,
+): ReturnType<typeof harmlessDrops> => {
+  const created = [...used].flatMap((number) => candidates[number] ?? []);
+  const known = new Set((drops ?? []).map((drop) => drop.index.oid));
+  const proposals = new Map(
+    (proposed?.(created.map(({ definition }) => definition)) ?? [])
+      .filter((drop) => !known.has(drop.index.oid))
+      .map((drop) => [drop.index.oid, drop]),
+  );
+  // Neither dearer than now nor than with the index left where it is.
+  const best = statements.map((one) => ({ ...one, costBefore: Math.min(one.costBefore, one.costAfter) }));
+  const visible = new Set(created.map(({ id }) => id));
+  return harmlessDrops(costs, best, [...proposals.values()], maximumHarm, { visible, hidden });
 };
 
 const baseline = async ({ statements, costs }: SelectionInput) => {
@@ -200,10 +236,10 @@ const baseline = async ({ statements, costs }: SelectionInput) => {
 
 const chosenIndexes = (
   candidates: readonly HypotheticalIndex[],
-  chosen: ReadonlySet<number>,
-  { statements }: Examination,
+  { used, statements, indexes }: Examination,
+  instead: ReadonlyMap<number, Alternative | null>,
 ): ChosenIndex[] =>
-  [...chosen]
+  [...used]
     .flatMap((number): ChosenIndex[] => {
       const index = candidates[number];
       if (index === undefined) return [];
@@ -214,6 +250,8 @@ const chosenIndexes = (
           statementIds: served.map((statement) => statement.statementId),
           costBefore: served.reduce((sum, { weight, costBefore }) => sum + weight * costBefore, 0),
           costAfter: served.reduce((sum, { weight, costAfter }) => sum + weight * costAfter, 0),
+          gains: indexes.find((one) => one.number === number)?.gains ?? [],
+          alternative: instead.get(number) ?? null,
         },
       ];
     })

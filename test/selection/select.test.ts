@@ -37,7 +37,16 @@ const plain = { needs: [], cost: 100 };
 describe("the chosen configuration", () => {
   it("holds what helps, and says whom, by how much, and what it takes", async () => {
     const result = await select([a, b], { s: [plain, { needs: [a], cost: 10 }], t: [plain] });
-    expect(result.create).toEqual([{ index: a, statementIds: ["s"], costBefore: 100, costAfter: 10 }]);
+    expect(result.create).toEqual([
+      {
+        index: a,
+        statementIds: ["s"],
+        costBefore: 100,
+        costAfter: 10,
+        gains: [{ statementId: "s", saving: 90 }],
+        alternative: null,
+      },
+    ]);
     expect(result.statements).toEqual([
       { statementId: "s", costBefore: 100, costAfter: 10, usedIndexes: [a.id] },
       { statementId: "t", costBefore: 100, costAfter: 100, usedIndexes: [] },
@@ -103,6 +112,58 @@ describe("the chosen configuration", () => {
     const result = await select([a], { s: [plain, { needs: [a], cost: 10 }] }, { budgetBytes: 399 });
     expect(result.create).toEqual([]);
     expect(reasons(result)).toEqual({ a: "budget" });
+  });
+});
+
+describe("what is said of each chosen index", () => {
+  it("its gain by statement, largest first, beside the other indexes", async () => {
+    const [index] = (await select([a], { s: [plain, { needs: [a], cost: 60 }], t: [plain, { needs: [a], cost: 10 }] }))
+      .create;
+    expect(index?.gains).toEqual([
+      { statementId: "t", saving: 90 },
+      { statementId: "s", saving: 40 },
+    ]);
+  });
+
+  it("what would do best in its place, and how much worse that is", async () => {
+    const [index] = (
+      await select([a, b, c], {
+        s: [plain, { needs: [a], cost: 10 }, { needs: [b], cost: 12 }, { needs: [c], cost: 40 }],
+      })
+    ).create;
+    expect(index?.index).toEqual(a);
+    expect(index?.alternative).toEqual({ definition: b.definition, estimatedBytes: 400, worseBy: 2 });
+  });
+});
+
+describe("an existing index that a new one makes superfluous", () => {
+  const old = existing("old", ["a"], { oid: 7, sizeBytes: 300 });
+  const replacing: ProposedDrop = {
+    index: old,
+    table: { schema: "public", name: "t" },
+    code: "replaced",
+    reason: "the new one offers all that it does",
+  };
+  const replacements = (): ProposedDrop[] => [replacing];
+
+  it("goes, and its bytes count as freed", async () => {
+    const result = await select([a], { s: [plain, { needs: [a], cost: 10 }] }, { replacements });
+    expect(result.drop).toEqual([replacing]);
+    expect(result.totals.sizeBytes).toBe(100);
+  });
+
+  it("stays where a statement needs it beside the new one", async () => {
+    const result = await select(
+      [a],
+      {
+        s: [plain, { needs: [a], cost: 10 }],
+        t: [{ needs: [], cost: 20, needsHidden: true }, plain],
+      },
+      { replacements },
+    );
+    expect(result.drop).toEqual([]);
+    expect(result.declined.map(({ code }) => code)).toContain("drop_harms_statement");
+    expect(result.totals.sizeBytes).toBe(400);
   });
 });
 

@@ -20,7 +20,8 @@ export const redundantIndexes = (catalog: Catalog): ProposedDrop[] =>
   catalog.tables.flatMap((table) => redundantIndexesOf(table));
 
 /**
- * Existing indexes that the given new ones make redundant: to be dropped once those are built and have proved themselves. Code `replaced`.
+ * Existing indexes that the given new ones make redundant: to be dropped once those are built and have proved themselves. Code `replaced`. The same are left
+ * alone as above.
  */
 export const replacedIndexes = (catalog: Catalog, created: readonly IndexDefinition[]): ProposedDrop[] => {
   const tables = new Map(catalog.tables.map((table) => [tableId(table), table]));
@@ -29,8 +30,9 @@ export const replacedIndexes = (catalog: Catalog, created: readonly IndexDefinit
     const isPlain = keys.every((key) => key.expression === undefined && key.opclass === undefined);
     if (definition.method !== "btree" || definition.where !== undefined || !isPlain) return [];
     const table = tables.get(tableId(definition.table));
+    if (table === undefined || isManaged(table)) return [];
     const offered = new Set([...keys.map((key) => key.column), ...definition.include]);
-    return (table?.indexes ?? []).flatMap((index): ProposedDrop[] => {
+    return table.indexes.flatMap((index): ProposedDrop[] => {
       const old = plainKeysOf(index);
       if (!mayBeDropped(index) || !isPlainBtree(index) || old === null || !isPrefixOf(old, keys)) return [];
       if (!index.include.every((column) => offered.has(column))) return [];
@@ -66,6 +68,7 @@ export const unusedIndexes = (table: Table, redundant: ReadonlySet<number>): Dec
 const methods: readonly IndexMethod[] = ["btree", "hash", "gin", "gist", "spgist", "brin"];
 
 const redundantIndexesOf = (table: Table): ProposedDrop[] => {
+  if (isManaged(table)) return [];
   const dropped = new Set<number>();
   const drops: ProposedDrop[] = [];
   // The largest first: of two equal indexes the later and larger goes, and what covers is never itself dropped.
@@ -92,6 +95,9 @@ const redundantIndexesOf = (table: Table): ProposedDrop[] => {
 
 /** What the server writes after the name: equal texts are equal indexes, whatever their method, expressions and predicate. */
 const written = ({ definition }: ExistingIndex): string => definition.replace(/^.*? USING /is, "");
+
+/** Tables that an extension has taken over are its own to change. */
+const isManaged = ({ managedBy }: Table): boolean => managedBy !== undefined && managedBy !== null;
 
 const mayBeDropped = (index: ExistingIndex): boolean =>
   index.valid &&

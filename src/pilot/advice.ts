@@ -11,6 +11,7 @@ import type {
 import { quoteName, renderCreateIndex } from "../postgres/index.ts";
 import { sizeErrorOf } from "../shadow/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
+import type { PlanChanges } from "./plan-changes.ts";
 import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
@@ -31,35 +32,69 @@ export interface Advice {
   readonly budgetBytes: number;
   /** What each index costs by being there, or why nothing was charged. */
   readonly upkeep: UpkeepModel;
+  /** The plans of the statements that the configuration serves, before and after, and what in the change is known to go wrong. */
+  readonly plans: PlanChanges;
   /** By `definitionId`: indexes that can be advised and not built by us, and why. */
   readonly obstacles: ReadonlyMap<string, string>;
 }
 
 export type Confidence = "high" | "low" | "unknown";
 
-/** The least trustworthy of the statements an index is for decides: advice is as good as its weakest calibration. */
+/** A reason to believe less in an index. */
+export interface Doubt {
+  readonly level: Exclude<Confidence, "high">;
+  /**
+   * A blind spot's or a plan risk's code, or `uncertain_size` (nothing tells how an expression's values are spread), `not_the_targets_plan`,
+   * `guessed_values`, `not_compared`.
+   */
+  readonly code: string;
+  readonly reason: string;
+  /** Null where it is not about one of the statements. */
+  readonly statementId: string | null;
+}
+
+/** Every reason to believe less in a chosen index, the gravest first; each code once. */
+export const doubtsOf = (advice: Advice, { index, statementIds }: ChosenIndex): readonly Doubt[] => {
+  const doubts: Doubt[] = [];
+  const table = quoteName(index.definition.table);
+  for (const { code, tables, problem, remedy } of advice.blindSpots) {
+    if (tables.includes(table)) {
+      doubts.push({ level: "low", code, reason: `${problem}; remedy: ${remedy}`, statementId: null });
+    }
+  }
+  if (index.uncertain !== undefined) {
+    doubts.push({ level: "low", code: "uncertain_size", reason: index.uncertain, statementId: null });
+  }
+  for (const id of statementIds) {
+    const statement = statementById(advice, id);
+    const calibration = confidenceOfStatement(advice, id);
+    const reason = calibration.reason ?? "";
+    if (calibration.confidence === "low") {
+      doubts.push({ level: "low", code: "not_the_targets_plan", reason, statementId: id });
+    }
+    if (statement.bindings.some((binding) => binding.source === "guess")) {
+      const guessed = `the values of ${statement.label}'s parameters had to be guessed`;
+      doubts.push({ level: "low", code: "guessed_values", reason: guessed, statementId: id });
+    }
+    if (calibration.confidence === "unknown") {
+      doubts.push({ level: "unknown", code: "not_compared", reason, statementId: id });
+    }
+  }
+  for (const { code, reason, statementId, indexId } of advice.plans.risks) {
+    if (indexId === index.id) doubts.push({ level: "low", code, reason, statementId });
+  }
+  const once = new Map(doubts.toReversed().map((doubt) => [doubt.code, doubt]));
+  return doubts
+    .filter((doubt) => once.get(doubt.code) === doubt)
+    .toSorted((a, b) => Number(a.level === "unknown") - Number(b.level === "unknown"));
+};
+
+/** Advice is as good as the least trustworthy of what it rests on. */
 export const confidenceOf = (
   advice: Advice,
   chosen: ChosenIndex,
-): { readonly level: Confidence; readonly reason: string | null } => {
-  const table = quoteName(chosen.index.definition.table);
-  const blind = advice.blindSpots.find(({ tables }) => tables.includes(table));
-  if (blind !== undefined) return { level: "low", reason: `${blind.problem}; remedy: ${blind.remedy}` };
-  if (chosen.index.uncertain !== undefined) return { level: "low", reason: chosen.index.uncertain };
-  let unknown: string | null = null;
-  for (const id of chosen.statementIds) {
-    const statement = advice.workload.statements.find((one) => one.id === id);
-    const calibration = advice.calibrations.get(id);
-    if (calibration?.confidence === "low") return { level: "low", reason: calibration.reason };
-    if (statement?.bindings.some((binding) => binding.source === "guess") === true) {
-      return { level: "low", reason: `the values of ${statement.label}'s parameters had to be guessed` };
-    }
-    if (calibration === undefined || calibration.confidence === "unknown") {
-      unknown ??= calibration?.reason ?? "the target was not asked";
-    }
-  }
-  return unknown === null ? { level: "high", reason: null } : { level: "unknown", reason: unknown };
-};
+): { readonly level: Confidence; readonly reason: string | null } =>
+  doubtsOf(advice, chosen)[0] ?? { level: "high", reason: null };
 
 /** How far the planner was right about one statement. */
 export const confidenceOfStatement = (advice: Advice, statementId: string): Calibration =>
@@ -71,8 +106,13 @@ export const confidenceOfStatement = (advice: Advice, statementId: string): Cali
     reason: "the target was not asked",
   };
 
-const statementById = (advice: Advice, id: string): Statement => {
-  const statement = advice.workload.statements.find((one) => one.id === id);
+// Asked for each statement of each index: a search through all of them each time would be quadratic.
+const statementsById = new WeakMap<Workload, ReadonlyMap<string, Statement>>();
+
+export const statementById = ({ workload }: Pick<Advice, "workload">, id: string): Statement => {
+  const known = statementsById.get(workload) ?? new Map(workload.statements.map((one) => [one.id, one]));
+  statementsById.set(workload, known);
+  const statement = known.get(id);
   if (statement === undefined) throw new Error(`no statement ${id} in the workload`);
   return statement;
 };

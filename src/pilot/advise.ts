@@ -1,4 +1,4 @@
-import { generateCandidates, redundantIndexes } from "../candidates/index.ts";
+import { generateCandidates, redundantIndexes, replacedIndexes } from "../candidates/index.ts";
 import type {
   Calibration,
   Candidate,
@@ -15,6 +15,7 @@ import { calibrate, type CalibrationStatement, createCostModel, openHypopg } fro
 import type { Advice } from "./advice.ts";
 import { count, readSubject } from "./analysis.ts";
 import type { Emit } from "./events.ts";
+import { type ReviewInput, selectReviewed } from "./review.ts";
 import type { TargetSource } from "./source.ts";
 import { openUpkeep } from "./upkeep.ts";
 
@@ -73,27 +74,36 @@ export const withAdvice = async <T>(
     emit({ kind: "step", text: "searching the best set of indexes" });
     const costs = createCostModel({ planner, statements, accesses, hypothetical });
     const upkeep = await openUpkeep(planner, { catalog, workload, accesses }, input.measureWrites ?? false);
-    const configuration = await selectConfiguration({
-      statements,
+    const select: ReviewInput["select"] = (allowed) =>
+      selectConfiguration({
+        statements,
+        candidates: allowed,
+        costs,
+        budgetBytes: input.budgetBytes,
+        // Proving how far from the optimum it is can take the solver a minute; bench:advisor does, an everyday answer does not wait for it.
+        proofRounds: 0,
+        maxMs: 20_000,
+        // Statements from files bring no times, so that nobody knows which share of the time is theirs.
+        ...(workload.source === "files" ? { minimumShare: 0 } : {}),
+        drops: planner.canHide ? redundantIndexes(catalog) : [],
+        ...(planner.canHide ? { replacements: (created) => replacedIndexes(catalog, created) } : {}),
+        ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
+        clock: input.clock,
+        signal,
+        onProgress: ({ cost, costBefore, whatIfCalls }) => {
+          emit({
+            kind: "progress",
+            share: null,
+            text: `${count(whatIfCalls, "what-if call")}, cost at ${((cost / Math.max(costBefore, 1e-9)) * 100).toFixed(1)} %`,
+          });
+        },
+      });
+    const { configuration, plans } = await selectReviewed({
+      select,
       candidates: hypothetical,
-      costs,
-      budgetBytes: input.budgetBytes,
-      // Proving how far from the optimum it is can take the solver a minute; bench:advisor does, an everyday answer does not wait for it.
-      proofRounds: 0,
-      maxMs: 20_000,
-      // Statements from files bring no times, so that nobody knows which share of the time is theirs.
-      ...(workload.source === "files" ? { minimumShare: 0 } : {}),
-      drops: planner.canHide ? redundantIndexes(catalog) : [],
-      ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
-      clock: input.clock,
-      signal,
-      onProgress: ({ cost, costBefore, whatIfCalls }) => {
-        emit({
-          kind: "progress",
-          share: null,
-          text: `${count(whatIfCalls, "what-if call")}, cost at ${((cost / Math.max(costBefore, 1e-9)) * 100).toFixed(1)} %`,
-        });
-      },
+      planner,
+      statements,
+      calibrations,
     });
     const advice: Advice = {
       catalog,
@@ -114,6 +124,7 @@ export const withAdvice = async <T>(
       },
       budgetBytes: input.budgetBytes,
       upkeep,
+      plans,
       obstacles: new Map(
         candidates.candidates.flatMap(({ id, obstacle }) => (obstacle === undefined ? [] : [[id, obstacle]])),
       ),

@@ -5,4 +5,4 @@
  * means by "same shape".
  */
 export * from "./plan.ts";
-export { type BindingChange, type PlanRisk, planRisks, skewRisk } from "./regressions.ts";
+export { type BindingChange, type PlanRisk, planRisks, skewRisk, statementRisks } from "./regressions.ts";

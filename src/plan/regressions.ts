@@ -100,6 +100,26 @@ const gambledStop = (before: Plan, after: Plan): PlanRisk | null => {
   };
 };
 
+/**
+ * What in the change of one statement's plans is known to go wrong, over all its texts; each code once.
+ */
+export const statementRisks = (
+  bindings: readonly { readonly share: number; readonly before: Plan; readonly after: Plan }[],
+): readonly PlanRisk[] => {
+  const risks = new Map<PlanRisk["code"], PlanRisk>();
+  for (const { before, after } of bindings) {
+    for (const risk of planRisks(before, after)) if (!risks.has(risk.code)) risks.set(risk.code, risk);
+  }
+  const skew = skewRisk(
+    bindings.map(({ share, before, after }) => ({
+      share,
+      costBefore: before.root.totalCost,
+      costAfter: after.root.totalCost,
+    })),
+  );
+  return [...risks.values(), ...(skew === null ? [] : [skew])];
+};
+
 /** One text of a statement, with the plans' costs and the share of the calls it stands for. */
 export interface BindingChange {
   readonly share: number;

@@ -8,5 +8,6 @@
  */
 export type { SearchContext, SelectionAlgorithm } from "./algorithm.ts";
 export type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
+export { type IndexRisk, riskyIndexes } from "./plan-gate.ts";
 export { selectConfiguration, type SelectionInput, type SelectionResult } from "./select.ts";
 export { workloadWeights, type WeightUnit } from "./weights.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { redundantIndexes } from "../../src/candidates/index.ts";
-import type { ExistingIndex } from "../../src/domain/index.ts";
+import { redundantIndexes, replacedIndexes } from "../../src/candidates/index.ts";
+import { ascending, type ExistingIndex, type IndexDefinition, type Table } from "../../src/domain/index.ts";
 import { bigTable, catalog, column, existing } from "./catalog.ts";
 
 const dropped = (...indexes: ExistingIndex[]): string[] =>
@@ -58,5 +58,42 @@ describe("redundant indexes", () => {
     ["of another operator class", { plainKeys: false }],
   ])("stays when the longer one is %s", (_, changes) => {
     expect(dropped(existing("short", ["a"]), existing("long", ["a", "b"], changes))).toEqual([]);
+  });
+});
+
+describe("indexes that a new one makes superfluous", () => {
+  const created: IndexDefinition = {
+    table: { schema: "public", name: "t" },
+    method: "btree",
+    keys: [ascending("a"), ascending("b")],
+    include: [],
+  };
+  const replaced = (index: ExistingIndex, definition = created, changes: Partial<Table> = {}): string[] =>
+    replacedIndexes(catalog([bigTable("t", [column("a"), column("b")], { indexes: [index], ...changes })]), [
+      definition,
+    ]).map((drop) => `${drop.index.name}: ${drop.code}`);
+
+  it("are the beginnings of its keys", () => {
+    expect(replaced(existing("short", ["a"]))).toEqual(["short: replaced"]);
+  });
+
+  it.each<[string, Partial<ExistingIndex>]>([
+    ["unique", { unique: true }],
+    ["a primary key's", { primary: true, unique: true, constraint: "pk" }],
+    ["owned by a constraint", { constraint: "c" }],
+    ["the replica identity", { replicaIdentity: true }],
+    ["owned by an extension", { extensionOwned: true }],
+    ["of a partition", { parentOid: 77 }],
+    ["covering more", { include: ["c"] }],
+  ])("never one that is %s", (_, changes) => {
+    expect(replaced(existing("short", ["a"], changes))).toEqual([]);
+  });
+
+  it("never on a table that an extension manages", () => {
+    expect(replaced(existing("short", ["a"]), created, { managedBy: "timescaledb" })).toEqual([]);
+  });
+
+  it("never by a partial index", () => {
+    expect(replaced(existing("short", ["a"]), { ...created, where: "(b = 1)" })).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decodePlan, type Plan, planRisks, skewRisk } from "../../src/plan/index.ts";
+import { decodePlan, type Plan, planRisks, skewRisk, statementRisks } from "../../src/plan/index.ts";
 
 interface Sketch {
   readonly [field: string]: unknown;
@@ -117,5 +117,35 @@ describe("values of one statement", () => {
   ])("%s", (_, bindings, expected) => {
     const risk = skewRisk(bindings.map(([share, costBefore, costAfter]) => ({ share, costBefore, costAfter })));
     expect(risk?.code ?? null).toBe(expected);
+  });
+});
+
+describe("a statement", () => {
+  const scanCosting = (cost: number): Plan => plan({ ...scan("t", 10), "Total Cost": cost });
+
+  it("is judged by all its values together, each code once", () => {
+    const gamble = { "Node Type": "Limit", "Plan Rows": 10, "Total Cost": 20 };
+    const before = plan({
+      ...gamble,
+      "Total Cost": 1000,
+      children: [{ "Node Type": "Sort", children: [scan("t", 5_000)] }],
+    });
+    const after = plan({
+      ...gamble,
+      children: [{ "Node Type": "Index Scan", "Index Name": "x", "Total Cost": 10_000, Filter: "(a = 1)" }],
+    });
+    const risks = statementRisks([
+      { share: 0.5, before, after },
+      { share: 0.5, before, after },
+    ]);
+    expect(risks.map(({ code }) => code)).toEqual(["early_stop_gambled"]);
+  });
+
+  it("that few of its values profit from says so", () => {
+    const risks = statementRisks([
+      { share: 0.7, before: scanCosting(100), after: scanCosting(100) },
+      { share: 0.3, before: scanCosting(100), after: scanCosting(2) },
+    ]);
+    expect(risks).toEqual([{ code: "one_value_only", reason: expect.stringContaining("30 % of the calls") }]);
   });
 });

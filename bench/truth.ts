@@ -10,6 +10,7 @@ import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { defaults } from "../src/config/index.ts";
 import type { IndexDefinition } from "../src/domain/index.ts";
 import { startEmbedded } from "../src/embedded/index.ts";
 import { type Advice, advise, liveTarget, workloadOfFiles, workloadOfTraffic } from "../src/pilot/index.ts";
@@ -255,6 +256,7 @@ const main = async (): Promise<void> => {
       ...quiet,
       observe: resolveConnection(server.url("postgres", "observer"), {}),
       build: resolveConnection(server.url("postgres"), {}),
+      settings: defaults,
     };
     const observe = await openSession(context.observe, "observe");
     const common = { ...quiet, budgetBytes: 10_000_000_000, whatIf: "shadow" as const, maxColumns: 3 };

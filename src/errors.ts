@@ -143,6 +143,12 @@ const catalogue = {
     message: (p) => `${p.file} cannot be read or written: ${p.cause}`,
     remedy: () => "check the path and its permissions",
   }),
+  config_invalid: entry<{ file: string; problems: readonly { line: number; text: string }[] }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => p.problems.map(({ line, text }) => `${p.file}:${String(line)}: ${text}`).join("\n"),
+    remedy: () => "mend the file; `indexpilot config --explain` lists every key with what it takes and why",
+  }),
   snapshot_unreadable: entry<{ file: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

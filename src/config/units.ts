@@ -58,7 +58,7 @@ export const parseDuration = (text: string): number => {
   return Math.round(Number(match[1]) * unit);
 };
 
-/** A time span for people: `850 ms`, `12.3 s`, `4 min 5 s`, `2 h 10 min`. */
+/** A time span for people: `850 ms`, `12.3 s`, `4 min 5 s`, `2 h 10 min`, `7 days`. */
 export const formatDuration = (ms: number): string => {
   if (ms < 10) return `${ms.toFixed(2)} ms`;
   if (ms < 999.5) return `${ms.toFixed(0)} ms`;
@@ -67,5 +67,9 @@ export const formatDuration = (ms: number): string => {
   if (seconds < 3600)
     return `${String(Math.floor(seconds / 60))} min${seconds % 60 === 0 ? "" : ` ${String(seconds % 60)} s`}`;
   const minutes = Math.round(seconds / 60);
+  if (minutes >= 2880) {
+    const hours = Math.round(minutes / 60);
+    return `${String(Math.floor(hours / 24))} days${hours % 24 === 0 ? "" : ` ${String(hours % 24)} h`}`;
+  }
   return `${String(Math.floor(minutes / 60))} h${minutes % 60 === 0 ? "" : ` ${String(minutes % 60)} min`}`;
 };

@@ -80,8 +80,10 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
     if ((await acquireBuildLock(build)) === null) throw lockedOut();
     const { clock, signal, emit } = context;
     const { actor, budgetBytes } = options;
-    const permits = permitsFor({ build, store, clock, approvedBy: actor, buildLockHeld: true, budgetBytes });
-    const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits };
+    const settings = { ...context.settings, budgetBytes };
+    const permits = permitsFor({ build, store, clock, approvedBy: actor, buildLockHeld: true, settings });
+    const { lockBudgetMs } = settings;
+    const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits, lockBudgetMs };
     const reconciled = await takeUpLeftovers(rollout, emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
       work({ rollout, session, reconciled }),

@@ -1,10 +1,8 @@
+import { formatDuration } from "../config/index.ts";
 import { definitionId } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
 import type { PlannedIndex } from "./change-plan.ts";
 import type { PilotContext } from "./target.ts";
-
-/** After a rollback the same index is not built again for this long: the next verdict would most likely be the same. */
-const COOL_DOWN_MS = 7 * 86_400_000;
 
 /** The planned indexes without those that were rolled back lately; each that is left out is recorded as refused. */
 export const withoutRecentlyRolledBack = async (
@@ -12,7 +10,8 @@ export const withoutRecentlyRolledBack = async (
   create: readonly PlannedIndex[],
   context: PilotContext,
 ): Promise<readonly PlannedIndex[]> => {
-  const since = context.clock.now().getTime() - COOL_DOWN_MS;
+  const { coolDownMs } = context.settings;
+  const since = context.clock.now().getTime() - coolDownMs;
   const cooling = new Map(
     (await store.deployments.list({ states: ["rolled_back"] }))
       .filter((deployment) => deployment.updatedAt.getTime() >= since)
@@ -25,7 +24,7 @@ export const withoutRecentlyRolledBack = async (
       wanted.push(planned);
       continue;
     }
-    const reason = `${earlier.indexName} was rolled back on ${earlier.updatedAt.toISOString()}; the same index is not built again within 7 days`;
+    const reason = `${earlier.indexName} was rolled back on ${earlier.updatedAt.toISOString()}; the same index is not built again within ${formatDuration(coolDownMs)}`;
     context.emit({ kind: "note", text: reason });
     await store.decisions.record({
       at: context.clock.now(),
@@ -35,7 +34,7 @@ export const withoutRecentlyRolledBack = async (
       outcome: "refused",
       code: "cool_down",
       reason,
-      inputs: { definition: earlier.definition, rolledBackAt: earlier.updatedAt.toISOString() },
+      inputs: { definition: earlier.definition, rolledBackAt: earlier.updatedAt.toISOString(), coolDownMs },
     });
   }
   return wanted;

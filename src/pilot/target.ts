@@ -1,3 +1,4 @@
+import type { Settings } from "../config/index.ts";
 import type { ServerIdentity } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { type ConnectionTarget, openSession, readServerIdentity, type Session } from "../postgres/index.ts";
@@ -10,6 +11,8 @@ export interface PilotContext {
   readonly observe: ConnectionTarget;
   /** The same as `observe` where one role has both parts. */
   readonly build: ConnectionTarget;
+  /** What the knobs say. */
+  readonly settings: Settings;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly emit: Emit;

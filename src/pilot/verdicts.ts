@@ -1,4 +1,4 @@
-import { defaults } from "../config/index.ts";
+import type { Settings } from "../config/index.ts";
 import type { Block, Deployment, EvidencePlan, Verdict } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
@@ -20,6 +20,7 @@ export interface PursuitInput {
   readonly waitMs: number;
   /** Blocks before the first look, at least 5. */
   readonly minimumBlocks: number;
+  readonly settings: Settings;
   readonly excludeRoles: readonly string[];
 }
 
@@ -148,8 +149,8 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
     writes: one.evidence.writeIds,
     control: one.evidence.controlIds,
     look: one.looks,
-    alpha: defaults.alpha,
-    margin: defaults.margin,
+    alpha: input.settings.alpha,
+    margin: input.settings.margin,
     minimumBlocks: input.minimumBlocks,
   });
   const verdict =
@@ -174,8 +175,8 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
       affected: one.deployment.rationale.statementIds,
       writes: one.evidence.writeIds,
       control: one.evidence.controlIds.length,
-      alpha: defaults.alpha,
-      margin: defaults.margin,
+      alpha: input.settings.alpha,
+      margin: input.settings.margin,
       baseline: [one.evidence.baselineFrom, one.evidence.baselineTo],
     },
   });

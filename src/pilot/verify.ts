@@ -1,4 +1,3 @@
-import { defaults } from "../config/index.ts";
 import { openSession } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
@@ -14,13 +13,15 @@ export const withRollout = async <T>(
   actor: string,
   work: (rollout: RolloutContext, acting: ActingSessions) => Promise<T>,
 ): Promise<T> => {
+  const { clock, signal, settings } = context;
   const acting = await openActing(context, { create: false });
   if (acting === null) throw failure("store_missing", {});
   try {
     const { build, watch, store } = acting;
     if ((await acquireBuildLock(build)) === null) throw lockedOut();
-    const permits = permitsFor({ build, store, clock: context.clock, approvedBy: actor, buildLockHeld: true });
-    return await work({ build, watch, store, clock: context.clock, permits, actor, signal: context.signal }, acting);
+    const permits = permitsFor({ build, store, clock, approvedBy: actor, buildLockHeld: true, settings });
+    const { lockBudgetMs } = settings;
+    return await work({ build, watch, store, clock, permits, actor, signal, lockBudgetMs }, acting);
   } finally {
     await acting.close();
   }
@@ -37,7 +38,7 @@ export const verify = (
       pursueVerdicts({
         ...context,
         ...options,
-        minimumBlocks: defaults.minimumBlocks,
+        minimumBlocks: context.settings.minimumBlocks,
         observe,
         rollout,
         excludeRoles: ownRoles(context),

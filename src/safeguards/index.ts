@@ -7,5 +7,5 @@
  */
 export { acquireBuildLock } from "./build-lock.ts";
 export { readServerCondition, type ServerCondition } from "./condition.ts";
-export { defaultLimits, type SafeguardLimits } from "./limits.ts";
+export { defaultLimits, limitsOf, type SafeguardLimits } from "./limits.ts";
 export { permitDecision, type PermitRequest, type RefusalCode, refusalCodes, requestPermit } from "./permits.ts";

@@ -1,24 +1,19 @@
-import { defaults } from "../config/index.ts";
+import { defaults, type Settings } from "../config/index.ts";
 
-/** The numbers the safeguards decide by. Configuration, not law. */
-export interface SafeguardLimits {
-  /** Total of the indexes we made, bytes. */
-  readonly budgetBytes: number;
-  /** Indexes a table may have in all, ours and others', the new one included. */
-  readonly indexesPerTable: number;
-  readonly buildsPerTablePerHour: number;
-  /** A build waits for every transaction older than itself; it is not begun while one is older than this, milliseconds. */
-  readonly oldestTransactionMs: number;
-  /** How long a permit is good for: the act must begin within it, milliseconds. */
-  readonly permitMs: number;
-}
+const names = [
+  "budgetBytes",
+  "indexesPerTable",
+  "buildsPerTablePerHour",
+  "buildsPerHour",
+  "oldestTransactionMs",
+  "permitMs",
+] as const satisfies readonly (keyof Settings)[];
 
-export const defaultLimits: SafeguardLimits = {
-  budgetBytes: defaults.budgetBytes,
-  indexesPerTable: defaults.indexesPerTable,
-  buildsPerTablePerHour: defaults.buildsPerTablePerHour,
-  // Longer than web requests and most batch steps take; a dump or a forgotten session is older.
-  oldestTransactionMs: 60_000,
-  // Enough to reach the DDL, too short for the answer to go stale.
-  permitMs: 60_000,
-};
+/** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */
+export type SafeguardLimits = Pick<Settings, (typeof names)[number]>;
+
+/** The safeguards' part of the settings; the rest (URLs with passwords) must not come into a record. */
+export const limitsOf = (settings: Settings): SafeguardLimits =>
+  Object.fromEntries(names.map((name) => [name, settings[name]])) as unknown as SafeguardLimits;
+
+export const defaultLimits: SafeguardLimits = limitsOf(defaults);

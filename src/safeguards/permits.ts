@@ -19,6 +19,8 @@ export interface PermitRequest {
   readonly addedBytes: number | null;
   /** When builds on this table were begun. */
   readonly buildsBegun: readonly Date[];
+  /** When builds on any table were begun. */
+  readonly allBuildsBegun: readonly Date[];
   readonly limits: SafeguardLimits;
   readonly now: Date;
 }
@@ -34,6 +36,20 @@ const HOUR_MS = 3_600_000;
 const SOON_MS = 30_000;
 
 const later = (now: Date, ms: number): Date => new Date(now.getTime() + ms);
+
+const tooMany = (where: string, begun: readonly Date[], limit: number, now: Date): Omit<Objection, "code"> | null => {
+  const recent = begun
+    .map((at) => at.getTime())
+    .filter((at) => at > now.getTime() - HOUR_MS)
+    .sort((a, b) => a - b);
+  if (recent.length < limit) return null;
+  // Once this one has left the hour, one place is free. With a limit of 0 none ever is.
+  const leaving = recent[recent.length - limit];
+  return {
+    reason: `${String(recent.length)} builds in ${where} within an hour; at most ${String(limit)} are allowed`,
+    retryAt: leaving === undefined ? null : new Date(leaving + HOUR_MS),
+  };
+};
 
 /**
  * The rules in the order they are asked. First those that only a person can change, then those that pass by themselves: a refusal with
@@ -77,17 +93,12 @@ const rules = {
           retryAt: null,
         }
       : null,
-  build_rate: ({ act, buildsBegun, limits, now }) => {
+  build_rate: ({ act, buildsBegun, allBuildsBegun, limits, now }) => {
     if (act.act !== "create index") return null;
-    const recent = buildsBegun
-      .map((begun) => begun.getTime())
-      .filter((begun) => begun > now.getTime() - HOUR_MS)
-      .sort((a, b) => a - b);
-    if (recent.length < limits.buildsPerTablePerHour) return null;
-    const reason = `${String(recent.length)} builds on this table within an hour; at most ${String(limits.buildsPerTablePerHour)} are allowed`;
-    // Once this one has left the hour, one place is free. With a limit of 0 none ever is.
-    const leaving = recent[recent.length - limits.buildsPerTablePerHour];
-    return { reason, retryAt: leaving === undefined ? null : new Date(leaving + HOUR_MS) };
+    return (
+      tooMany("this table", buildsBegun, limits.buildsPerTablePerHour, now) ??
+      tooMany("this database", allBuildsBegun, limits.buildsPerHour, now)
+    );
   },
   build_running: ({ condition, buildLockHeld, now }) => {
     const [pid] = condition.buildingPids;

@@ -1,3 +1,4 @@
+import { defaults } from "../config/index.ts";
 import type { Block, Statement, StatementVerdict } from "../domain/index.ts";
 import { startEmbedded } from "../embedded/index.ts";
 import { openSession, resolveConnection } from "../postgres/index.ts";
@@ -105,6 +106,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
       const context: PilotContext = {
         observe: resolveConnection(url, {}),
         build: resolveConnection(buildUrl, {}),
+        settings: defaults,
         clock,
         signal,
         emit,

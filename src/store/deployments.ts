@@ -33,8 +33,8 @@ export interface DeploymentRepository {
   transition(id: string, transition: Transition): Promise<Deployment | null>;
   /** Oldest first. */
   history(id?: string): Promise<readonly DeploymentEvent[]>;
-  /** When the builds on a table were begun, since a point in time. */
-  buildsBegun(tableOid: number, since: Date): Promise<readonly Date[]>;
+  /** When the builds on a table, or on any (null), were begun, since a point in time. */
+  buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
   /** Bytes of the indexes of ours that exist or are being built (measured, else predicted). */
   ownedBytes(): Promise<number>;
 }
@@ -179,12 +179,13 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
       }));
     },
     async buildsBegun(tableOid, since) {
-      const rows = await db
+      let query = db
         .selectFrom("deployment_event")
         .innerJoin("deployment", "deployment.id", "deployment_event.deployment_id")
         .select("deployment_event.at")
-        .where("deployment.installation_id", "=", installationId)
-        .where("deployment.table_oid", "=", tableOid)
+        .where("deployment.installation_id", "=", installationId);
+      if (tableOid !== null) query = query.where("deployment.table_oid", "=", tableOid);
+      const rows = await query
         .where("deployment_event.from_state", "!=", "building")
         .where("deployment_event.to_state", "=", "building")
         .where("deployment_event.at", ">=", since)

@@ -29,6 +29,7 @@ const good: PermitRequest = {
   ownedBytes: 9_000_000_000,
   addedBytes: 1_000_000_000,
   buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
+  allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
   limits: defaultLimits,
   now,
 };
@@ -141,6 +142,13 @@ describe("the safeguards", () => {
         },
       ),
     );
+  });
+
+  test("hold back when all tables together were built on too often, too, until the first has left the hour", () => {
+    const request = { ...good, allBuildsBegun: [...good.allBuildsBegun, minutesAgo(59.5)] };
+    const answer = requestPermit(request);
+    expect(answer).toMatchObject({ kind: "refused", code: "build_rate", retryAt: minutesAgo(-0.5) });
+    expect(requestPermit({ ...request, now: minutesAgo(-0.5) }).kind).toBe("permit");
   });
 
   test("ask again only about what passes by itself; a person must change the rest", () => {

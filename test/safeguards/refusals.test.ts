@@ -32,6 +32,7 @@ const safeguards =
       ownedBytes: await store.deployments.ownedBytes(),
       addedBytes: deployment.predictedBytes,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, new Date(now.getTime() - 3_600_000)),
+      allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
       limits: defaultLimits,
       now,
     };

@@ -1,4 +1,3 @@
-import { defaults } from "../../config/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
 import {
   advise as adviseTarget,
@@ -61,14 +60,12 @@ export const withLiveTarget = <T>(
   );
 
 /** A snapshot has answered already what these flags ask. */
-const requireNothingLive = (flags: AdviseFlags): void => {
+const requireNothingLive = (flags: AdviseFlags, { config }: CommandContext): void => {
+  const given = new Set(config.effective.map(({ source }) => source));
   const meaningless = [
-    ...(flags.url === undefined ? [] : ["--url"]),
-    ...(flags.buildUrl === undefined ? [] : ["--build-url"]),
     ...(flags.queries.length === 0 && flags.exclude.length === 0 ? [] : ["--queries"]),
     ...(flags.observe === undefined ? [] : ["--observe"]),
-    ...(flags.seed === defaults.seed ? [] : ["--seed"]),
-    ...(flags.whatIf === "shadow" ? [] : [`--what-if ${flags.whatIf}`]),
+    ...["--url", "--build-url", "--seed", "--what-if"].filter((flag) => given.has(flag)),
   ];
   if (meaningless.length === 0) return;
   throw failure("usage", {
@@ -88,7 +85,7 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
     });
-  if (flags.snapshot !== undefined) requireNothingLive(flags);
+  if (flags.snapshot !== undefined) requireNothingLive(flags, context);
   const advice =
     flags.snapshot === undefined
       ? await withLiveTarget(flags, pilotContext(flags, context), run)

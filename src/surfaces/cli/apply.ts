@@ -1,4 +1,4 @@
-import { defaults, formatSize } from "../../config/index.ts";
+import { formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import {
   adviceDocument,
@@ -31,8 +31,8 @@ const actOptions = (flags: ApplyFlags, context: CommandContext) => ({
   actor: actorOf(context),
   baselineMs: flags.baseline,
   blockMs: flags.block,
-  minimumBlocks: defaults.minimumBlocks,
-  waitMs: flags.wait === undefined ? null : flags.wait === true ? defaults.waitMs : flags.wait,
+  minimumBlocks: context.config.settings.minimumBlocks,
+  waitMs: flags.wait === undefined ? null : flags.wait === true ? context.config.settings.waitMs : flags.wait,
   acceptInstallation: flags.acceptInstallation === true,
 });
 

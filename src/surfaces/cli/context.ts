@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import type { Resolved } from "../../config/index.ts";
 import type { Emit, PilotContext } from "../../pilot/index.ts";
 import { resolveConnection } from "../../postgres/index.ts";
 import { systemClock } from "../../runtime/index.ts";
@@ -11,6 +12,7 @@ export interface ConnectionFlags {
 }
 
 export interface OutputFlags {
+  readonly config?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -21,16 +23,19 @@ export interface CommandContext {
   readonly json: boolean;
   readonly signal: AbortSignal;
   readonly environment: NodeJS.ProcessEnv;
+  /** Flags, environment, file and defaults, put together. */
+  readonly config: Resolved;
   readonly emit: Emit;
 }
 
-export const makeContext = (flags: OutputFlags, signal: AbortSignal): CommandContext => {
+export const makeContext = (flags: OutputFlags, signal: AbortSignal, config: Resolved): CommandContext => {
   const terminal = openTerminal(process.env, flags.quiet === true);
   return {
     terminal,
     json: flags.json === true,
     signal,
     environment: process.env,
+    config,
     emit: (event) => {
       switch (event.kind) {
         case "step":
@@ -49,10 +54,13 @@ export const makeContext = (flags: OutputFlags, signal: AbortSignal): CommandCon
 
 /** Both roles' targets, completed from libpq's environment, and what the pilot needs besides. */
 export const pilotContext = (flags: ConnectionFlags, context: CommandContext): PilotContext => {
-  const observe = resolveConnection(flags.url, context.environment);
+  const { settings } = context.config;
+  const buildUrl = flags.buildUrl ?? settings.buildUrl;
+  const observe = resolveConnection(flags.url ?? settings.url ?? undefined, context.environment);
   return {
     observe,
-    build: flags.buildUrl === undefined ? observe : resolveConnection(flags.buildUrl, context.environment),
+    build: buildUrl === null ? observe : resolveConnection(buildUrl, context.environment),
+    settings,
     clock: systemClock,
     signal: context.signal,
     emit: context.emit,

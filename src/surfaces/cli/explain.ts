@@ -1,4 +1,3 @@
-import { defaults } from "../../config/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
 import {
   explain as explainTarget,
@@ -43,7 +42,8 @@ const withSource = async <T>(
   const chosen = (source: TargetSource): Promise<T> =>
     work(flags.fingerprint === undefined ? source : onlyFingerprint(source, flags.fingerprint.toLowerCase()));
   if (flags.snapshot !== undefined) {
-    if (sql !== undefined || flags.queries.length > 0 || flags.url !== undefined || flags.whatIf !== "shadow") {
+    const given = context.config.effective.some(({ source }) => source === "--url" || source === "--what-if");
+    if (sql !== undefined || flags.queries.length > 0 || given) {
       throw failure("usage", {
         problem: "a snapshot knows its own statements only, and the shadow is their only planner",
         hint: "choose among them with --fingerprint",
@@ -71,8 +71,8 @@ export const explain = async (
       signal: context.signal,
       emit: context.emit,
       whatIf: flags.whatIf,
-      budgetBytes: defaults.budgetBytes,
-      maxColumns: defaults.maxColumns,
+      budgetBytes: context.config.settings.budgetBytes,
+      maxColumns: context.config.settings.maxColumns,
     }),
   );
   if (context.json) context.terminal.out(JSON.stringify(explanationDocument(explanation), null, 2));

@@ -1,9 +1,20 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { defaults, formatDuration, formatSize, parseDuration, parseSize } from "../../config/index.ts";
+import {
+  defaults,
+  formatDuration,
+  formatSize,
+  knobs,
+  parseDuration,
+  parseSize,
+  readConfigFile,
+  type Resolved,
+  resolveSettings,
+} from "../../config/index.ts";
 import { ExitCode, failure, IndexPilotError } from "../../errors.ts";
 import { advise, type AdviseFlags } from "./advise.ts";
 import { apply, type ApplyFlags, verify, type VerifyFlags } from "./apply.ts";
+import { config, type ConfigFlags } from "./config.ts";
 import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
 import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
@@ -45,6 +56,12 @@ const connection = (command: Command): Command =>
 
 const output = (command: Command): Command =>
   command.option("--json", "print one JSON document instead of text").option("--quiet", "no progress and no remarks");
+
+const settings = (command: Command): Command =>
+  command.option(
+    "--config <file>",
+    "settings (default: indexpilot_config.yaml of the working directory, where there is one)",
+  );
 
 const whatIf = (): Option =>
   new Option(
@@ -92,6 +109,33 @@ const verdictWait = (command: Command): Command =>
 
 type Action<F> = (flags: F, context: CommandContext) => Promise<ExitCode>;
 
+/**
+ * Settles what holds for a command, and gives it as its flags: those that were not given and have a default take the file's word. The URLs
+ * stay apart, because a command may have a use for knowing that they were not given.
+ */
+const settle = (command: Command): Resolved => {
+  const given = (option: Option): boolean => command.getOptionValueSource(option.attributeName()) === "cli";
+  const flags = new Map<string, unknown>();
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    // `--wait` without a time says nothing about how long.
+    if (option.long !== undefined && given(option) && value !== true) flags.set(option.long, value);
+  }
+  const file = flags.get("--config");
+  const settled = resolveSettings({
+    flags,
+    environment: process.env,
+    file: readConfigFile(typeof file === "string" ? file : undefined),
+  });
+  const flagOf = new Map(Object.entries(knobs).map(([name, { flag }]) => [flag, name as keyof typeof knobs]));
+  for (const option of command.options) {
+    const name = flagOf.get(option.long);
+    if (name === undefined || given(option) || option.defaultValue === undefined) continue;
+    command.setOptionValueWithSource(option.attributeName(), settled.settings[name], "config");
+  }
+  return settled;
+};
+
 /** Runs one command line; the result is the exit code. Never throws. */
 export const runCli = async (argv: readonly string[]): Promise<number> => {
   const abort = new AbortController();
@@ -103,12 +147,13 @@ export const runCli = async (argv: readonly string[]): Promise<number> => {
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   let code: number = ExitCode.ok;
+  let resolved: Resolved = resolveSettings({ flags: new Map(), environment: {}, file: null });
   const json = argv.includes("--json");
 
   const run =
     <F extends OutputFlags>(action: Action<F>) =>
     async (flags: F): Promise<void> => {
-      const context = makeContext(flags, abort.signal);
+      const context = makeContext(flags, abort.signal, resolved);
       try {
         code = await action(flags, context);
       } finally {
@@ -117,7 +162,12 @@ export const runCli = async (argv: readonly string[]): Promise<number> => {
     };
 
   try {
-    await buildProgram(run).parseAsync([...argv]);
+    await buildProgram(run)
+      .hook("preAction", (_, command) => {
+        // The demo brings its own database and its own settings.
+        if (command.name() !== "demo") resolved = settle(command);
+      })
+      .parseAsync([...argv]);
   } catch (error) {
     // Whatever broke while everything was being stopped, the person's Ctrl-C is why.
     code = report(abort.signal.aborted ? failure("interrupted", {}) : error, json);
@@ -165,6 +215,7 @@ Beside it:
                                           the target's plan and the shadow's, and what the advice would change
   $ indexpilot snapshot --url URL --out FILE, then: indexpilot advise --snapshot FILE
                                           the same advice without a connection
+  $ indexpilot config --explain           every setting of indexpilot_config.yaml, and where its value comes from
 
 URLs are libpq's: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem
 Passwords are better given in PGPASSWORD or ~/.pgpass than in the URL.
@@ -182,7 +233,7 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
     .showHelpAfterError("(indexpilot --help is the manual)")
     .exitOverride();
   const command = (name: string, description: string): Command =>
-    output(
+    (name === "demo" ? output : (made: Command) => settings(output(made)))(
       program
         .command(name)
         .description(description)
@@ -279,6 +330,14 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     .action((plan: string | undefined, flags: ApplyFlags & OutputFlags) =>
       run<ApplyFlags & OutputFlags>((given, context) => apply(plan, given, context))(flags),
     );
+
+  verdictWait(
+    observation(
+      analysis(connection(command("config", "check the settings; --explain shows each, and where it comes from"))),
+    ),
+  )
+    .option("--explain", "every setting: its value, where it comes from, what it takes and why")
+    .action(run<ConfigFlags & OutputFlags>(config));
 
   verdictWait(
     connection(command("verify", "observe after a build and finish pending verdicts; drop what made things worse")),

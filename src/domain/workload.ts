@@ -1,3 +1,4 @@
+import type { TableAccess } from "./access.ts";
 import type { ObservationScope } from "./identity.ts";
 
 export type Verb = "select" | "insert" | "update" | "delete" | "merge";
@@ -38,6 +39,17 @@ export interface Statement {
   readonly bindings: readonly Binding[];
 }
 
+/**
+ * One of the statements that together take the last of the time: counted, its writes charged, and not planned, for no index could bring it much.
+ */
+export interface MinorStatement extends Pick<
+  Statement,
+  "id" | "fingerprint" | "label" | "verb" | "calls" | "totalMs" | "rowsPerCall"
+> {
+  /** Each table it uses once, with the columns it writes. */
+  readonly uses: readonly Pick<TableAccess, "table" | "written">[];
+}
+
 /** A statement that takes no part in the analysis, and why. */
 export interface DeclinedStatement {
   readonly label: string;
@@ -50,6 +62,8 @@ export interface Workload {
   readonly observedFrom: Date | null;
   readonly observedTo: Date | null;
   readonly statements: readonly Statement[];
+  /** Those beyond the share of the time that is analysed; absent means none. */
+  readonly minor?: readonly MinorStatement[];
   readonly declined: readonly DeclinedStatement[];
 }
 

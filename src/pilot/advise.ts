@@ -48,7 +48,7 @@ export const withAdvice = async <T>(
   ask: (advice: Advice, planner: WhatIfPlanner, explainable: readonly CalibrationStatement[]) => Promise<T>,
 ): Promise<T> => {
   const { source, emit, signal } = input;
-  const { catalog, workload, blindSpots, accesses, explainable } = await readSubject(source, emit, signal);
+  const { catalog, planned, workload, blindSpots, accesses, explainable } = await readSubject(source, emit, signal);
   const statements = explainable.map(({ statement }) => statement);
   const candidates = generateCandidates({
     statements: workload.statements.map((statement) => ({
@@ -56,14 +56,14 @@ export const withAdvice = async <T>(
       accesses: accesses.get(statement.id) ?? [],
       weight: statement.totalMs ?? statement.calls,
     })),
-    catalog,
+    catalog: planned,
     maxColumns: input.maxColumns,
   });
   emit({
     kind: "step",
     text: `${count(workload.statements.length, "statement")}, ${count(candidates.candidates.length, "candidate")}; starting the ${input.whatIf === "shadow" ? "shadow planner" : "target's HypoPG"}`,
   });
-  const planner = await openPlanner(input, catalog);
+  const planner = await openPlanner(input, planned);
   try {
     const hypothetical = await planner.register(candidates.candidates.map((candidate) => candidate.definition));
     signal.throwIfAborted();
@@ -85,7 +85,7 @@ export const withAdvice = async <T>(
         maxMs: 20_000,
         // Statements from files bring no times, so that nobody knows which share of the time is theirs.
         ...(workload.source === "files" ? { minimumShare: 0 } : {}),
-        drops: planner.canHide ? redundantIndexes(catalog) : [],
+        drops: planner.canHide ? redundantIndexes(planned) : [],
         ...(planner.canHide ? { replacements: (created) => replacedIndexes(catalog, created) } : {}),
         ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
         clock: input.clock,
@@ -112,7 +112,9 @@ export const withAdvice = async <T>(
       accesses,
       planner: planner.name,
       leftOut: "leftOut" in planner ? (planner as ShadowPlanner).leftOut : [],
-      calibrations: new Map(calibrations.map((one) => [one.statementId, doubted(one, source.doubt)])),
+      calibrations: new Map(
+        calibrations.map((one) => [one.statementId, doubted(one, source.doubt ?? doubtOf(planner))]),
+      ),
       failed: new Map(configuration.unplanned.map((one) => [one.statementId, one.reason])),
       configuration: {
         ...configuration,
@@ -165,6 +167,9 @@ const openPlanner = async (
   });
 };
 
-/** What the source's values allow to be believed. */
+const doubtOf = (planner: WhatIfPlanner): string | null =>
+  planner.name === "shadow" ? (planner as ShadowPlanner).doubt : null;
+
+/** What the source's values, and who plans on them, allow to be believed. */
 const doubted = (calibration: Calibration, doubt: string | null): Calibration =>
   doubt === null ? calibration : { ...calibration, confidence: "low", reason: doubt };

@@ -1,6 +1,7 @@
 import { type Catalog, type Statement, type TableAccess, tableId, type Workload } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { analyseAccess, loadParser, parseStatement, toSelect } from "../sql/index.ts";
+import { partFor } from "../shadow/index.ts";
 import type { CalibrationStatement } from "../whatif/index.ts";
 import { resolverFor } from "../workload/index.ts";
 import type { Emit } from "./events.ts";
@@ -10,6 +11,8 @@ import type { BlindSpot } from "./visibility.ts";
 /** What every analysis begins with: the catalogue, the workload, and what the one has to do with the other. */
 export interface Subject {
   readonly catalog: Catalog;
+  /** As much of it as planning the statements needs. */
+  readonly planned: Catalog;
   readonly workload: Workload;
   readonly blindSpots: readonly BlindSpot[];
   /** How each statement uses each table, by statement id. */
@@ -50,8 +53,22 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
       statement,
       calibrationSql: statement.bindings.map((binding) => calibrationText(statement, binding.sql)),
     }));
-  return { catalog, workload, blindSpots, accesses, explainable };
+  return { catalog, planned: plannedPart(catalog, workload, accesses), workload, blindSpots, accesses, explainable };
 };
+
+/** All of the catalogue, unless there are statements that are not planned: then what the others need of it. */
+const plannedPart = (
+  catalog: Catalog,
+  { statements, minor = [] }: Workload,
+  accesses: ReadonlyMap<string, readonly TableAccess[]>,
+): Catalog =>
+  minor.length === 0
+    ? catalog
+    : partFor(catalog, {
+        tables: new Set([...accesses.values()].flatMap((some) => some.map((access) => tableId(access.table)))),
+        texts: statements.map(({ text }) => text),
+        schemas: new Set(statements.flatMap(({ scope }) => scope.searchPath)),
+      });
 
 // A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows.
 const calibrationText = (statement: Statement, sql: string): string | null =>

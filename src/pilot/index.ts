@@ -7,6 +7,7 @@
  */
 export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName, sizeRangeOf } from "./advice.ts";
 export { advise, type AdviseInput, type AdviseOptions } from "./advise.ts";
+export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
 export type { BuildReport, CarriedOut } from "./carry-out.ts";
 export { type ChangePlan, changePlan } from "./change-plan.ts";

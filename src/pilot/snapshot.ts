@@ -22,7 +22,7 @@ export interface SnapshotInput {
  * @throws IndexPilotError `workload_empty` when no statement can be analysed
  */
 export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }: SnapshotInput): Promise<Snapshot> => {
-  const { catalog, workload, blindSpots, explainable } = await readSubject(source, emit, signal);
+  const { catalog, planned, workload, blindSpots, explainable } = await readSubject(source, emit, signal);
   if (redact) {
     const redacted = redactCatalog(catalog);
     return {
@@ -36,7 +36,7 @@ export const takeSnapshot = async ({ source, redact, seed, clock, signal, emit }
       plans: new Map(),
     };
   }
-  const endPoints = await source.readEndPoints(catalog);
+  const endPoints = await source.readEndPoints(planned);
   const questions = explainable.flatMap(questionsOf);
   emit({ kind: "step", text: `asking the target for ${count(questions.length, "plan")}` });
   const answers = await source.plans(questions);

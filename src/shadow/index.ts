@@ -11,5 +11,6 @@
  */
 export { type BtreeSize, estimateBtreeSize } from "./btree-size.ts";
 export { type EndPoints, readEndPoints } from "./end-points.ts";
+export { partFor } from "./part.ts";
 export { type SizeError, sizeErrorOf } from "./size-error.ts";
 export { type ShadowOptions, type ShadowPlanner, startShadow } from "./shadow.ts";

@@ -29,6 +29,8 @@ export const maximumStatementBytes = 1_000_000;
 
 /** Levels of the tree as JSON. The parser itself runs out of stack at about 5,000, our walks at about as many; no query of a person comes near. */
 const maximumDepth = 2_000;
+/** No token brings more than four levels, and each takes a character or a space at least: shorter texts need not be measured. */
+const shallowLength = maximumDepth / 4;
 
 /** Readies the parser (WebAssembly). Must have resolved once before any other function of this folder is called. */
 export const loadParser = (): Promise<void> => loadModule();
@@ -47,7 +49,9 @@ const parseText = (text: string): Tree | Unparsable => {
     const statements = (parseSync(text).stmts ?? []).flatMap(({ stmt, stmt_location, stmt_len }) =>
       stmt === undefined ? [] : [{ tree: stmt, start: stmt_location ?? 0, length: stmt_len ?? 0 }],
     );
-    if (statements.some(({ tree }) => deeperThan(tree, maximumDepth))) return unparsable("nested too deeply");
+    if (text.length > shallowLength && statements.some(({ tree }) => deeperThan(tree, maximumDepth))) {
+      return unparsable("nested too deeply");
+    }
     return { kind: "tree", statements };
   } catch (error) {
     if (hasSqlDetails(error)) {
@@ -134,8 +138,8 @@ const guarded = (call: (text: string) => string, text: string): string | null =>
 };
 
 /** libpg_query's fingerprint, 16 hex digits: the same for texts that differ in literals, spelling, or length of lists only; null when unparsable. */
-export const fingerprintOf = (text: string): string | null => {
-  const result = guarded(fingerprintSync, text);
+export const fingerprintOf = (from: string | ParsedStatement): string | null => {
+  const result = typeof from === "string" ? guarded(fingerprintSync, from) : fingerprintSync(from.text);
   return result !== null && /^[0-9a-f]{16}$/.test(result) ? result : null;
 };
 

@@ -48,7 +48,7 @@ export const classify = (text: string | null, catalogRelations: ReadonlySet<stri
       : functions.length > 0 && functions.every((name) => systemFunction.test(name));
   if (onlySystem || tables.some(({ schema }) => schema === "indexpilot")) return { kind: "ignored" };
 
-  const fingerprint = fingerprintOf(text);
+  const fingerprint = fingerprintOf(statement);
   if (fingerprint === null) return { kind: "declined", reason: "its text has no fingerprint" };
   const names = [...new Set(tables.map(({ name }) => name))];
   return { kind: "statement", fingerprint, verb: statement.verb, label: labelOf(statement.verb, names) };

@@ -25,7 +25,7 @@ const run = promisify(execFile);
 
 /** What initdb and a small server need; below it they fail half-way with less helpful words. */
 const NEEDED_BYTES = 200_000_000;
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
 
 export interface EmbeddedOptions {
@@ -47,6 +47,8 @@ export interface EmbeddedServer {
   readonly dataDirectory: string;
   /** Connection URL; by default superuser `postgres` on database `postgres`. */
   url(database?: string, user?: string): string;
+  /** How many connections it serves at a time: one, where PostgreSQL runs without processes. */
+  readonly connections: "many" | "one";
   /** Stops the server and removes its directory. Idempotent. */
   stop(): Promise<void>;
 }
@@ -215,10 +217,8 @@ export const startEmbedded = async (options: EmbeddedOptions): Promise<EmbeddedS
     writeFileSync(join(data, "postgresql.auto.conf"), `${lines.join("\n")}\n`);
     return await launch(
       { program: join(programs, "postgres"), arguments: ["-D", data], base, log: join(base, "log"), owner },
-      options.major,
-      port,
-      data,
-      password,
+      () => readyMarker(data),
+      { major: options.major, port, dataDirectory: data, connections: "many", password },
     );
   } catch (error) {
     rmSync(base, { recursive: true, force: true });
@@ -236,16 +236,18 @@ interface Supervision {
 }
 
 // The same relative path from `src/embedded` and from `dist/embedded`.
-const supervisorProgram = fileURLToPath(new URL("../../bin/embedded-supervisor.js", import.meta.url));
+const programFile = (name: string): string => fileURLToPath(new URL(`../../bin/${name}`, import.meta.url));
+
+type Launched = Pick<EmbeddedServer, "major" | "port" | "dataDirectory" | "connections"> & {
+  readonly password: string | null;
+};
 
 const launch = async (
   order: Supervision,
-  major: number,
-  port: number,
-  data: string,
-  password: string | null,
+  isReady: () => boolean,
+  { password, ...server }: Launched,
 ): Promise<EmbeddedServer> => {
-  const supervisor = spawn(process.execPath, [supervisorProgram, JSON.stringify(order)], {
+  const supervisor = spawn(process.execPath, [programFile("embedded-supervisor.js"), JSON.stringify(order)], {
     // A session of its own: Ctrl-C on the terminal reaches us, and we stop the server when we are done with it.
     detached: true,
     stdio: ["pipe", "pipe", "ignore"],
@@ -268,7 +270,7 @@ const launch = async (
   };
 
   const deadline = systemClock.monotonicMs() + START_LIMIT_MS;
-  while (!readyMarker(data)) {
+  while (!isReady()) {
     if (ended(supervisor) || systemClock.monotonicMs() > deadline) {
       await stop();
       throw failure("embedded_start", {
@@ -279,11 +281,45 @@ const launch = async (
   }
   const credentials = password === null ? "" : `:${password}`;
   return {
-    major,
-    port,
-    dataDirectory: data,
+    ...server,
     url: (database = "postgres", user = "postgres") =>
-      `postgres://${encodeURIComponent(user)}${credentials}@127.0.0.1:${String(port)}/${encodeURIComponent(database)}`,
+      `postgres://${encodeURIComponent(user)}${credentials}@127.0.0.1:${String(server.port)}/${encodeURIComponent(database)}`,
     stop,
   };
+};
+
+/** PGlite's own; see `bin/portable-server.js`. */
+const PORTABLE_MAJOR = 18;
+
+/**
+ * Starts PostgreSQL 18 compiled to WebAssembly, which runs wherever Node does: in about five seconds and 800 MB of memory, with one connection at a
+ * time. It plans as PostgreSQL 18 does; locks, time-outs and speed are not what a server's are.
+ * @throws IndexPilotError `embedded_directory`, `embedded_start`
+ */
+export const startPortable = async (settings: Readonly<Record<string, string>>): Promise<EmbeddedServer> => {
+  const base = makeBase(null);
+  try {
+    const data = join(base, "data");
+    const ready = join(base, "ready");
+    const passwordFile = join(base, "password");
+    const password = randomBytes(18).toString("base64url");
+    writeFileSync(passwordFile, password, { mode: 0o600 });
+    const port = await freePort();
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteSetting(value)}`);
+    const order = { data, port, ready, password: passwordFile, settings: lines };
+    return await launch(
+      {
+        program: process.execPath,
+        arguments: [programFile("portable-server.js"), JSON.stringify(order)],
+        base,
+        log: join(base, "log"),
+        owner: null,
+      },
+      () => existsSync(ready),
+      { major: PORTABLE_MAJOR, port, dataDirectory: data, connections: "one", password },
+    );
+  } catch (error) {
+    rmSync(base, { recursive: true, force: true });
+    throw error;
+  }
 };

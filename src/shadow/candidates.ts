@@ -98,20 +98,23 @@ const writeIndex = (file: string, method: string, size: IndexSize, leaf: Buffer 
 /**
  * Builds candidates on empty tables, then gives each the size and height that it would have, and hides it. Those that cannot be built are left
  * out of the answer. Nothing may plan meanwhile: the tables are cut to no length, so that the build reads nothing.
- * @param session one that never sees these tables at their full length, for it would remember their segments
+ * @param session one that never sees these tables at their full length, for it would remember their segments; else it is made to `forget` them
  * @param known OIDs of indexes that are there already: PostgreSQL takes a partition's matching index in instead of building one
  */
 export const buildCandidates = async (
   session: Session,
   dataDirectory: string,
   orders: readonly CandidateOrder[],
-  known: { readonly existing: ReadonlySet<number>; readonly candidates: ReadonlySet<number> },
+  known: { readonly existing: ReadonlySet<number>; readonly candidates: ReadonlySet<number>; readonly forget: boolean },
   endPoints: EndPointsOf,
 ): Promise<BuiltCandidate[]> => {
   if (orders.length === 0) return [];
   const tables = new Map(orders.flatMap((order) => order.tables.map((one) => [one.relation.oid, one] as const)));
   for (const { relation } of tables.values()) setLength(relation.file, 0);
   try {
+    // A change of its row in pg_class makes a backend close a relation's files.
+    if (known.forget)
+      await session.query("update pg_class set relname = relname where oid = any ($1)", [[...tables.keys()]]);
     await attempt(
       session,
       orders.map(({ definition, planName }) => ({

@@ -9,6 +9,8 @@ export const SHADOW_DATABASE = "shadow";
 interface LocaleChoice {
   readonly options: string;
   readonly differs: boolean;
+  /** Whether it sorts by bytes, as far as the planner knows; null where that is not the C library's to say. */
+  readonly plain: boolean | null;
 }
 
 const localeChoices = (catalog: Catalog, major: number): LocaleChoice[] => {
@@ -21,12 +23,24 @@ const localeChoices = (catalog: Catalog, major: number): LocaleChoice[] => {
       ? library(catalog.collate, catalog.ctype)
       : `lc_collate 'C' lc_ctype 'C' locale_provider ${provider.name} ${provider.name}_locale ${quoteLiteral(provider.locale)}`;
   return [
-    { options: exact, differs: false },
+    {
+      options: exact,
+      differs: false,
+      plain: provider === undefined ? catalog.collate === "C" || catalog.collate === "POSIX" : null,
+    },
     // Not "C" for the planner: LIKE 'a%' on a plain index is as impossible as with any language's order.
-    { options: library("C.UTF-8", "C.UTF-8"), differs: true },
-    { options: library("en_US.UTF-8", "en_US.UTF-8"), differs: true },
-    { options: library("C", "C"), differs: true },
+    { options: library("C.UTF-8", "C.UTF-8"), differs: true, plain: false },
+    { options: library("en_US.UTF-8", "en_US.UTF-8"), differs: true, plain: false },
+    { options: library("C", "C"), differs: true, plain: true },
   ];
+};
+
+const isPlain = async (session: Session): Promise<boolean> => {
+  const [row] = await session.query<{ plain: boolean }>(
+    "select datcollate in ('C', 'POSIX') as plain from pg_database where datname = $1",
+    [SHADOW_DATABASE],
+  );
+  return row?.plain === true;
 };
 
 /** Makes the shadow's database with the target's encoding, and with its collation where this machine has it (else the answer says so). */
@@ -36,12 +50,16 @@ export const createShadowDatabase = async (
   major: number,
 ): Promise<string | null> => {
   let cause: unknown;
-  for (const { options, differs } of localeChoices(catalog, major)) {
+  for (const { options, differs, plain } of localeChoices(catalog, major)) {
     try {
       await session.query(
         `create database ${quoteIdentifier(SHADOW_DATABASE)} template template0 encoding ${quoteLiteral(catalog.encoding)} ${options}`,
       );
-      return differs ? (catalog.localeProvider?.locale ?? catalog.collate) : null;
+      // A C library may call by the name of C what was asked for by another; LIKE is then planned in another way.
+      if (plain === null || plain === (await isPlain(session))) {
+        return differs ? (catalog.localeProvider?.locale ?? catalog.collate) : null;
+      }
+      await session.query(`drop database ${quoteIdentifier(SHADOW_DATABASE)}`);
     } catch (error) {
       if (sqlStateOf(error) === null) throw error;
       cause = error;
@@ -53,14 +71,21 @@ export const createShadowDatabase = async (
 /** Not for a session to set, or without effect on costs. */
 const notCopied = new Set(["block_size", "jit"]);
 
-/** The target's settings, for each later session of the shadow's database. */
-export const settingSteps = (catalog: Catalog): Step[] =>
+const settingsOf = (catalog: Catalog): [name: string, value: string][] =>
   Object.entries(catalog.plannerSettings)
     .filter(([name]) => !notCopied.has(name))
-    .map(([name, value]) => ({
-      object: `setting ${name}`,
-      sql: `alter database ${quoteIdentifier(SHADOW_DATABASE)} set ${quoteIdentifier(name)} = ${quoteLiteral(value)}`,
-    }));
+    .map(([name, value]) => [quoteIdentifier(name), quoteLiteral(value)]);
+
+/** The target's settings, for each later session of the shadow's database. */
+export const settingSteps = (catalog: Catalog): Step[] =>
+  settingsOf(catalog).map(([name, value]) => ({
+    object: `setting ${name}`,
+    sql: `alter database ${quoteIdentifier(SHADOW_DATABASE)} set ${name} = ${value}`,
+  }));
+
+/** The same for this session. */
+export const sessionSettingSteps = (catalog: Catalog): Step[] =>
+  settingsOf(catalog).map(([name, value]) => ({ object: `setting ${name}`, sql: `set ${name} = ${value}` }));
 
 // As the target writes it, or without a modifier, which a stand-in does not take. An unknown type is no error, a modifier too many is.
 const installTypes = `

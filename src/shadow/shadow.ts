@@ -10,7 +10,8 @@ import {
   type WhatIfRequest,
   type WhatIfResult,
 } from "../domain/index.ts";
-import { type EmbeddedServer, startEmbedded } from "../embedded/index.ts";
+import { availableMajors, type EmbeddedServer, startEmbedded, startPortable } from "../embedded/index.ts";
+import { IndexPilotError } from "../errors.ts";
 import {
   type ConnectionTarget,
   openSession,
@@ -22,7 +23,7 @@ import { plannableRoles, PLANNER_ROLE } from "./access.ts";
 import { attempt, installAttempt } from "./attempt.ts";
 import { buildSchema, finishSchema, importSizesAndStatistics, type LeftOut, storedTables } from "./build.ts";
 import { buildCandidates, type BuiltCandidate, type CandidateOrder } from "./candidates.ts";
-import { createShadowDatabase, settingSteps, SHADOW_DATABASE } from "./database.ts";
+import { createShadowDatabase, sessionSettingSteps, settingSteps, SHADOW_DATABASE } from "./database.ts";
 import { type EndPoints, endPointsByColumn, type EndPointsOf } from "./end-points.ts";
 import { installLeaves } from "./leaves.ts";
 import { installMove, makeFreshTablespace } from "./metapages.ts";
@@ -35,6 +36,8 @@ export interface ShadowOptions {
   readonly endPoints?: readonly EndPoints[];
   /** Server settings on top of the shadow's own; for tests. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Starts the server; for tests of machines where that fails. */
+  readonly startServer?: typeof startEmbedded;
 }
 
 /** A target's planner without the target. */
@@ -42,7 +45,11 @@ export interface ShadowPlanner extends WhatIfPlanner {
   readonly name: "shadow";
   /** What could not be rebuilt, for people. Statements that need it come back as `failed`, or are planned a little differently. */
   readonly leftOut: readonly LeftOut[];
-  /** Its database, for tests: `readCatalog` there answers what `readCatalog` answered on the target. */
+  /** Why none of its answers may be trusted, however alike they look; null where there is no such reason. */
+  readonly doubt: string | null;
+  /** Whether {@link connection} may be used: where there is one connection, the planner has it. */
+  readonly connections: "many" | "one";
+  /** Its database: `readCatalog` there answers what `readCatalog` answered on the target. */
   connection(): ConnectionTarget;
 }
 
@@ -70,24 +77,65 @@ const open = (server: EmbeddedServer, database: string, user?: string): Promise<
  * @throws IndexPilotError `embedded_missing` and the others of `startEmbedded`
  */
 export const startShadow = async (catalog: Catalog, options: ShadowOptions = {}): Promise<ShadowPlanner> => {
-  const major = majorVersion(catalog.server.versionNum);
-  const server = await startEmbedded({
-    major,
-    settings: { ...serverSettings, ...options.settings },
-    access: "owner",
-    // A page that was never written would have a wrong checksum; before 18, none is the default.
-    ...(major >= 18 ? { initdbArguments: ["--no-data-checksums"] } : {}),
-  });
+  const { server, instead } = await startServer(majorVersion(catalog.server.versionNum), options);
   try {
-    return await rebuild(server, catalog, endPointsByColumn(options.endPoints ?? []));
+    return await rebuild(server, catalog, endPointsByColumn(options.endPoints ?? []), instead);
   } catch (error) {
     await server.stop();
     throw error;
   }
 };
 
-const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndPointsOf): Promise<ShadowPlanner> => {
-  const leftOut: LeftOut[] = [];
+/** The server, and why it is not the embedded one of this major; null where it is. */
+const startServer = async (
+  major: number,
+  options: ShadowOptions,
+): Promise<{ readonly server: EmbeddedServer; readonly instead: string | null }> => {
+  const settings = { ...serverSettings, ...options.settings };
+  const start = options.startServer ?? startEmbedded;
+  try {
+    const server = await start({
+      major,
+      settings,
+      access: "owner",
+      // A page that was never written would have a wrong checksum; before 18, none is the default.
+      ...(major >= 18 ? { initdbArguments: ["--no-data-checksums"] } : {}),
+    });
+    return { server, instead: null };
+  } catch (error) {
+    if (!(error instanceof IndexPilotError) || !runsNoServer(error)) throw error;
+    try {
+      return { server: await startPortable(settings), instead: error.message };
+    } catch {
+      // The stand-in is an optional package: what to do about the server is the better advice.
+      throw error;
+    }
+  }
+};
+
+/** Whether this machine runs no server of ours at all. Where only this major is missing, one command brings it. */
+const runsNoServer = ({ code }: IndexPilotError): boolean =>
+  code === "embedded_start" ||
+  code === "embedded_no_user" ||
+  (code === "embedded_missing" && availableMajors().length === 0);
+
+const rebuild = async (
+  server: EmbeddedServer,
+  catalog: Catalog,
+  endPoints: EndPointsOf,
+  instead: string | null,
+): Promise<ShadowPlanner> => {
+  const major = majorVersion(catalog.server.versionNum);
+  const stranger = server.major === major ? "" : ` in place of ${String(major)}`;
+  const leftOut: LeftOut[] =
+    instead === null
+      ? []
+      : [
+          {
+            object: "the server",
+            reason: `PostgreSQL ${String(server.major)} as WebAssembly plans${stranger}: ${instead}`,
+          },
+        ];
   const administrator = await open(server, "postgres");
   const collation = await createShadowDatabase(administrator, catalog, server.major);
   await makeFreshTablespace(administrator);
@@ -124,9 +172,12 @@ const rebuild = async (server: EmbeddedServer, catalog: Catalog, endPoints: EndP
     leftOut.push({ object: step.object, reason });
   }
 
-  const planner = await open(server, SHADOW_DATABASE, PLANNER_ROLE);
+  // With one connection it is the administrator's, and what it has to itself is a sandbox.
+  const planner = server.connections === "one" ? builder : await open(server, SHADOW_DATABASE, PLANNER_ROLE);
+  if (planner === builder) await attempt(builder, sessionSettingSteps(catalog));
   await installWhatIf(planner);
-  return new Shadow({ server, builder, planner, catalog, relations, leftOut, endPoints });
+  const doubt = stranger === "" ? null : `planned by PostgreSQL ${String(server.major)}${stranger}`;
+  return new Shadow({ server, builder, planner, catalog, relations, leftOut, doubt, endPoints });
 };
 
 interface ShadowParts {
@@ -137,6 +188,7 @@ interface ShadowParts {
   readonly catalog: Catalog;
   readonly relations: ShadowRelations;
   readonly leftOut: readonly LeftOut[];
+  readonly doubt: string | null;
   readonly endPoints: EndPointsOf;
 }
 
@@ -144,6 +196,7 @@ class Shadow implements ShadowPlanner {
   readonly name = "shadow";
   readonly canHide = true;
   readonly leftOut: readonly LeftOut[];
+  readonly doubt: string | null;
   readonly #server: EmbeddedServer;
   readonly #builder: Session;
   readonly #planner: Session;
@@ -161,6 +214,7 @@ class Shadow implements ShadowPlanner {
 
   constructor(parts: ShadowParts) {
     this.leftOut = parts.leftOut;
+    this.doubt = parts.doubt;
     this.#server = parts.server;
     this.#builder = parts.builder;
     this.#planner = parts.planner;
@@ -187,7 +241,7 @@ class Shadow implements ShadowPlanner {
         orders.push({ definition, planName, tables, predicateRows });
       }
       const candidates = new Set([...this.#candidates.values()].flatMap((one) => one.parts.map((part) => part.oid)));
-      const known = { existing: this.#existing, candidates };
+      const known = { existing: this.#existing, candidates, forget: this.#planner === this.#builder };
       for (const candidate of await buildCandidates(
         this.#builder,
         this.#server.dataDirectory,
@@ -206,6 +260,10 @@ class Shadow implements ShadowPlanner {
 
   plan(requests: readonly WhatIfRequest[]): Promise<readonly WhatIfResult[]> {
     return this.#inTurn(() => explainRequests(this.#planner, this.#directory, requests));
+  }
+
+  get connections(): "many" | "one" {
+    return this.#server.connections;
   }
 
   connection(): ConnectionTarget {

@@ -266,6 +266,8 @@ export interface Catalog {
   readonly domains: readonly DomainType[];
   /** Ordinary, partitioned and materialised relations of user schemas, ours left out. */
   readonly tables: readonly Table[];
+  /** Since when the tables' {@link TableActivity} counts, as ISO time; null where the server does not know (from 15 on, unless somebody reset the counters). */
+  readonly activitySince?: string | null;
   readonly views: readonly View[];
   readonly extendedStatistics: readonly ExtendedStatistics[];
   readonly baseTypes?: readonly BaseType[];

@@ -17,14 +17,11 @@ export const openUpkeep = async (
   },
   measure: boolean,
 ): Promise<UpkeepModel> => {
-  if (subject.workload.source === "files") {
-    return { kind: "free", reason: "statements from files bring no times, so that no write cost is charged" };
-  }
   const costs =
-    measure && isShadow(planner)
+    measure && isShadow(planner) && planner.connections === "many"
       ? await withSession(openSession(planner.connection(), "build"), measureWriteCosts)
       : referenceWriteCosts;
-  return createUpkeep({ ...subject, costs, countersSince: null });
+  return createUpkeep({ ...subject, costs });
 };
 
 const isShadow = (planner: WhatIfPlanner): planner is ShadowPlanner => planner.name === "shadow";

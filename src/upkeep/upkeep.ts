@@ -17,8 +17,6 @@ export interface UpkeepInput {
   /** By statement id. */
   readonly accesses: ReadonlyMap<string, readonly TableAccess[]>;
   readonly costs: WriteCosts;
-  /** Since when the tables' own counters count (`pg_stat_database.stats_reset`); null where that is not known. */
-  readonly countersSince: Date | null;
 }
 
 /** What one index costs by being there. */
@@ -27,19 +25,28 @@ export interface Upkeep {
   readonly ms: number;
   /** The same per day; null where the period's length is not known. */
   readonly msPerDay: number | null;
+  readonly walBytesPerDay: number | null;
   /** Entries written in the observed period. */
   readonly entries: number;
   /** Updates in the observed period that could stay on their page and no longer can. */
   readonly lostHotUpdates: number;
+  /** In the observed period. */
   readonly walBytes: number;
-  /** Milliseconds to build it once. */
-  readonly buildMs: number;
 }
 
 /** `free`: nothing can be charged, with the reason for people. */
-export type UpkeepModel =
-  | { readonly kind: "charged"; of(index: HypotheticalIndex): Upkeep }
-  | { readonly kind: "free"; readonly reason: string };
+export type UpkeepModel = (
+  | {
+      readonly kind: "charged";
+      of(index: HypotheticalIndex): Upkeep;
+      /** What is not counted, for people; null where nothing is known to be missing. */
+      readonly missing: string | null;
+    }
+  | { readonly kind: "free"; readonly reason: string }
+) & {
+  /** Milliseconds to build it once on the machine that the costs were measured on: a single INSERT's speed says little about a sort's. */
+  buildMs(index: HypotheticalIndex): number;
+};
 
 type Tables = ReadonlyMap<string, Table>;
 
@@ -60,20 +67,27 @@ export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
   const speed = targetSpeed(input, tables);
   const buildMs = (index: HypotheticalIndex): number => {
     const table = tables.get(tableId(index.definition.table));
-    return table === undefined ? 0 : buildTime(index.definition, table, input.costs) * speed;
+    return table === undefined ? 0 : buildTime(index.definition, table, input.costs);
   };
   if (input.workload.statements.some((statement) => statement.totalMs === null)) {
     return {
       kind: "free",
       reason: "statements without times cannot be weighed against writes: no write cost is charged",
+      buildMs,
     };
   }
   const writes = writesByTable(input, tables);
   const { observedFrom, observedTo } = input.workload;
   const days =
     observedFrom === null || observedTo === null ? null : (observedTo.getTime() - observedFrom.getTime()) / 86_400_000;
+  const perDay = (value: number): number | null => (days === null || days <= 0 ? null : value / days);
   return {
     kind: "charged",
+    buildMs,
+    missing:
+      countersWindow(input) === null
+        ? "writes by COPY, triggers and functions, which only the tables' own counters show: since when those count is not known"
+        : null,
     of: (index) => {
       const { definition } = index;
       const table = tables.get(tableId(definition.table));
@@ -85,11 +99,11 @@ export const createUpkeep = (input: UpkeepInput): UpkeepModel => {
       const ms = cost.ms * speed;
       return {
         ms,
-        msPerDay: days === null || days <= 0 ? null : ms / days,
+        msPerDay: perDay(ms),
+        walBytesPerDay: perDay(cost.walBytes),
         entries: cost.entries,
         lostHotUpdates: cost.lostHotUpdates,
         walBytes: cost.walBytes,
-        buildMs: buildMs(index),
       };
     },
   };
@@ -197,18 +211,24 @@ const predicateShare = ({ where }: IndexDefinition, table: Table): number => {
   return where.endsWith(" IS NOT NULL)") ? 1 - nulls : 0.5;
 };
 
-const writesByTable = (
-  { workload, accesses, countersSince }: UpkeepInput,
-  tables: Tables,
-): ReadonlyMap<string, Writes> => {
+/** The part of the time in which the tables' counters counted that the observed period makes up; null where that is not known. */
+const countersWindow = ({ catalog, workload: { observedFrom, observedTo } }: UpkeepInput): number | null => {
+  const since = catalog.activitySince ?? null;
+  if (since === null || observedFrom === null || observedTo === null) return null;
+  const counted = observedTo.getTime() - new Date(since).getTime();
+  return counted <= 0 ? null : Math.min(1, (observedTo.getTime() - observedFrom.getTime()) / counted);
+};
+
+const writesByTable = (input: UpkeepInput, tables: Tables): ReadonlyMap<string, Writes> => {
+  const { workload, accesses } = input;
   const writes = new Map<string, Writes>();
   const of = (id: string): Writes => {
     const known = writes.get(id) ?? { inserts: 0, updates: [] };
     writes.set(id, known);
     return known;
   };
-  for (const statement of workload.statements) {
-    for (const access of accesses.get(statement.id) ?? []) {
+  for (const statement of [...workload.statements, ...(workload.minor ?? [])]) {
+    for (const access of "uses" in statement ? statement.uses : (accesses.get(statement.id) ?? [])) {
       if (access.written.length === 0) continue;
       if (isLoad(statement, tables.get(tableId(access.table)))) continue;
       const rows = rowsWritten(statement);
@@ -217,14 +237,14 @@ const writesByTable = (
       else found.updates.push({ columns: access.written, rows });
     }
   }
-  const { observedFrom, observedTo } = workload;
-  if (countersSince === null || observedFrom === null || observedTo === null) return writes;
-  const counted = observedTo.getTime() - countersSince.getTime();
-  const part = counted <= 0 ? 0 : Math.min(1, (observedTo.getTime() - observedFrom.getTime()) / counted);
+  const part = countersWindow(input);
+  if (part === null) return writes;
   for (const [id, table] of tables) {
     if (table.activity === null) continue;
     const found = of(id);
-    found.inserts = Math.max(found.inserts, table.activity.inserts * part);
+    // Rows that are there may have come by a load, which says nothing about the writes to come; what was inserted beyond them is traffic.
+    const unloaded = Math.max(0, table.activity.inserts - Math.max(0, table.tuples));
+    found.inserts = Math.max(found.inserts, unloaded * part);
     const seen = found.updates.reduce((sum, update) => sum + update.rows, 0);
     // Which columns unseen updates write is not known; they are taken for others than the index's.
     const unseen = table.activity.updates * part - seen;
@@ -233,14 +253,16 @@ const writesByTable = (
   return writes;
 };
 
+type Calls = Pick<Statement, "calls" | "rowsPerCall">;
+
 /** A statement that ran once or twice and wrote a good part of a table has filled it, and says nothing about the writes to come. */
 const loadCalls = 2;
 const loadShare = 0.1;
 
-const isLoad = (statement: Statement, table: Table | undefined): boolean =>
+const isLoad = (statement: Calls, table: Table | undefined): boolean =>
   statement.calls <= loadCalls && rowsWritten(statement) >= loadShare * Math.max(1, table?.tuples ?? 1);
 
-const rowsWritten = ({ calls, rowsPerCall }: Statement): number => calls * (rowsPerCall ?? 1);
+const rowsWritten = ({ calls, rowsPerCall }: Calls): number => calls * (rowsPerCall ?? 1);
 
 /** How much slower than the measuring server a target may be found to be; beyond, the statement does something else than write. */
 const slowest = 10;

@@ -86,7 +86,6 @@ const input = (
   },
   accesses: new Map(statements.map(([statement, written]) => [statement.id, [access("t", written)]])),
   costs,
-  countersSince: null,
   ...changes,
 });
 
@@ -151,12 +150,19 @@ describe("what an index costs by being there", () => {
   });
 
   it("counts what statements do not show at the rate of the table's own counters", () => {
-    const busy = { ...activity, inserts: 48_000 };
-    const given = input([inserts], {
-      countersSince: new Date("2025-12-31T00:00:00Z"),
-      catalog: catalog([bigTable("t", columns, { activity: busy })]),
-    });
+    const busy = bigTable("t", columns, { activity: { ...activity, inserts: 148_000 }, tuples: 100_000 });
+    const since = "2025-12-31T00:00:00Z";
+    const given = input([inserts], { catalog: { ...catalog([busy]), activitySince: since } });
+    // The rows that are there may have been loaded.
     expect(of(given, index(["a"])).entries).toBeCloseTo(48_000 / 3 + (1_000 / 3) * 0.2);
+    expect(createUpkeep(given)).toMatchObject({ missing: null });
+  });
+
+  it("says that it does not know the counters' beginning, and leaves them alone", () => {
+    const busy = bigTable("t", columns, { activity: { ...activity, inserts: 148_000 } });
+    const given = input([inserts], { catalog: { ...catalog([busy]), activitySince: null } });
+    expect(of(given, index(["a"])).entries).toBe(1_000);
+    expect(createUpkeep(given)).toMatchObject({ missing: expect.stringContaining("not known") });
   });
 
   it("is not charged where statements bring no times, and that is said", () => {

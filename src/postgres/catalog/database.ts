@@ -57,6 +57,14 @@ export const readPlannerSettings = async (session: Session): Promise<Record<stri
   return Object.fromEntries(rows.map((row) => [row.name, row.value]));
 };
 
+/** Since when the database's counters count; from 15 on the server knows only of a reset. Every role may ask. */
+export const readActivitySince = async (session: Session): Promise<string | null> => {
+  const [row] = await session.query<{ since: Date | null }>(
+    "select stats_reset as since from pg_stat_database where datname = current_database()",
+  );
+  return row?.since?.toISOString() ?? null;
+};
+
 export const readSchemas = async (session: Session): Promise<string[]> => {
   const rows = await session.query<{ name: string }>(
     `select nspname as name from pg_namespace where ${isUserSchema("nspname")} order by oid`,

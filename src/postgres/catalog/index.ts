@@ -12,6 +12,7 @@ import { readServerIdentity } from "../identity.ts";
 import type { Session } from "../session.ts";
 import { SqlState, sqlStateOf } from "../sqlstate.ts";
 import {
+  readActivitySince,
   readDomains,
   readEnums,
   readExtensions,
@@ -71,6 +72,7 @@ const readOnce = async (session: Session): Promise<Catalog> => {
       enums: await readEnums(session),
       domains: await readDomains(session),
       tables: await readTables(session, managed),
+      activitySince: await readActivitySince(session),
       views: await readViews(session),
       extendedStatistics: await readExtendedStatistics(session),
       baseTypes: await readBaseTypes(session),

@@ -87,7 +87,7 @@ const showCreate = (advice: Advice, terminal: Terminal): void => {
     const upkeep = advice.upkeep.kind === "free" ? null : advice.upkeep.of(chosen.index);
     if (upkeep !== null && upkeep.msPerDay !== null) {
       terminal.out(
-        `    ${terminal.colors.dim(`writes pay about ${formatDuration(upkeep.msPerDay)} a day for it; building it takes about ${formatDuration(upkeep.buildMs)}`)}`,
+        `    ${terminal.colors.dim(`writes pay about ${formatDuration(upkeep.msPerDay)} a day for it; building it takes about ${formatDuration(advice.upkeep.buildMs(chosen.index))}`)}`,
       );
     }
     const obstacle = advice.obstacles.get(chosen.index.id);

@@ -7,4 +7,6 @@
  * Invariant: when our process ends in any way, SIGKILL included, the server stops and its directory is removed.
  */
 export { availableMajors } from "./binaries.ts";
-export { type EmbeddedOptions, type EmbeddedServer, startEmbedded, startPortable } from "./server.ts";
+export { startPortable } from "./portable.ts";
+export { type EmbeddedOptions, startEmbedded } from "./server.ts";
+export type { EmbeddedServer } from "./supervised.ts";

@@ -24,7 +24,7 @@ export const extensionChecks = async (session: Session, server: ServerIdentity):
           hypopg === undefined ? "problem" : "warning",
           "what-if: shadow",
           `no embedded PostgreSQL ${String(major)} on this machine`,
-          `\`indexpilot advise\` names the command that installs it${hypopg === undefined ? "" : "; or use --what-if hypopg"}`,
+          `\`indexpilot advise\` names the command that installs it, or plans as WebAssembly where none runs${hypopg === undefined ? "" : "; or use --what-if hypopg"}`,
         ),
   ];
   if (hypopg !== undefined)

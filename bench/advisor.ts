@@ -26,7 +26,7 @@ import { systemClock } from "../src/runtime/index.ts";
 import { selectConfiguration } from "../src/selection/index.ts";
 import { analyseAccess, loadParser, parseStatement } from "../src/sql/index.ts";
 import { createCostModel, openHypopg } from "../src/whatif/index.ts";
-import { readQueryFiles, resolverFor, workloadFromFiles } from "../src/workload/index.ts";
+import { readQueryFiles, resolversFor, workloadFromFiles } from "../src/workload/index.ts";
 
 const megabyte = 1e6;
 
@@ -56,17 +56,16 @@ const cpuSeconds = ({ pid }: Session): number => {
   return (user + system) / 1e6 + (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
 };
 
-const accessesOf = (statements: readonly Statement[], catalog: Catalog): Map<string, readonly TableAccess[]> =>
-  new Map(
+const accessesOf = (statements: readonly Statement[], catalog: Catalog): Map<string, readonly TableAccess[]> => {
+  const resolverOf = resolversFor(catalog);
+  return new Map(
     statements.map((statement) => {
       const parsed = parseStatement(statement.text);
       if (parsed.kind !== "parsed") throw new Error(`${statement.label} does not parse`);
-      return [
-        statement.id,
-        analyseAccess(parsed.statement, resolverFor(catalog, statement.scope.searchPath).lookup).accesses,
-      ];
+      return [statement.id, analyseAccess(parsed.statement, resolverOf(statement.scope.searchPath).lookup).accesses];
     }),
   );
+};
 
 /**
  * Plain B-trees that a statement could use: the columns that it searches, joins, sorts or groups by, in every order up to the width; and the same

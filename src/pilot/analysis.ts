@@ -3,7 +3,7 @@ import { failure } from "../errors.ts";
 import { analyseAccess, loadParser, parseStatement, toSelect } from "../sql/index.ts";
 import { partFor } from "../shadow/index.ts";
 import type { CalibrationStatement } from "../whatif/index.ts";
-import { resolverFor } from "../workload/index.ts";
+import { resolversFor } from "../workload/index.ts";
 import type { Emit } from "./events.ts";
 import type { TargetSource } from "./source.ts";
 import type { BlindSpot } from "./visibility.ts";
@@ -76,12 +76,13 @@ const calibrationText = (statement: Statement, sql: string): string | null =>
 
 const accessesOf = (workload: Workload, catalog: Catalog): ReadonlyMap<string, readonly TableAccess[]> => {
   const known = new Set(catalog.tables.map(tableId));
+  const resolverOf = resolversFor(catalog);
   return new Map(
     workload.statements.map((statement) => {
       const parsed = parseStatement(statement.text);
       if (parsed.kind !== "parsed")
         throw new Error(`the workload holds a statement that does not parse: ${statement.label}`);
-      const { accesses } = analyseAccess(parsed.statement, resolverFor(catalog, statement.scope.searchPath).lookup);
+      const { accesses } = analyseAccess(parsed.statement, resolverOf(statement.scope.searchPath).lookup);
       return [statement.id, accesses.filter((access) => known.has(tableId(access.table)))];
     }),
   );

@@ -19,6 +19,6 @@ export {
   splitStatements,
   type StatementPart,
 } from "./parser.ts";
-export type { TableLookup } from "./scope.ts";
+export type { KnownTable, TableLookup } from "./scope.ts";
 export { substituteParameters } from "./tokens.ts";
 export { toSelect } from "./to-select.ts";

@@ -4,7 +4,7 @@ import { failure } from "../errors.ts";
 import { fingerprintOf, lineAt, parseStatement, splitStatements, type StatementPart } from "../sql/index.ts";
 import { bindingsOf } from "./binding.ts";
 import type { QueryFile } from "./files.ts";
-import { type Resolver, resolverFor, resolveStatement } from "./resolution.ts";
+import { type Resolver, resolversFor, resolveStatement } from "./resolution.ts";
 import { statementId } from "./statement-id.ts";
 
 export interface FileWorkloadRequest {
@@ -24,17 +24,20 @@ export interface FileWorkloadRequest {
  */
 export const workloadFromFiles = (request: FileWorkloadRequest): Workload => {
   const { catalog, searchPath, role } = request;
-  const resolver = resolverFor(catalog, searchPath);
+  const resolver = resolversFor(catalog)(searchPath);
   const statements: Statement[] = [];
   const declined: DeclinedStatement[] = [];
+  const known = new Set<string>();
   for (const file of request.files) {
     const parts = partsOf(file);
     parts.forEach((part, i) => {
       const label = path.basename(file.path) + (parts.length > 1 ? ` #${i + 1}` : "");
-      const known = new Set(statements.map(({ id }) => id));
       const made = makeStatement(request, resolver, part, { label, weight: weightOf(file, part), known });
       if ("reason" in made) declined.push(made);
-      else statements.push({ ...made, scope: { role, searchPath } });
+      else {
+        known.add(made.id);
+        statements.push({ ...made, scope: { role, searchPath } });
+      }
     });
   }
   if (statements.length === 0 && declined.length === 0) {

@@ -11,7 +11,7 @@ import { parseStatement, type ParsedStatement, type StatementAccess, toSelect } 
 import { bindingsOf } from "./binding.ts";
 import { discontinuity, restarted } from "./block.ts";
 import { combined, difference } from "./counters.ts";
-import { type Resolver, resolverFor, resolveStatement } from "./resolution.ts";
+import { type Resolver, resolversFor, resolveStatement } from "./resolution.ts";
 import type { SnapshotRow, StatementsSnapshot } from "./snapshot.ts";
 
 /** What one node has counted. */
@@ -77,15 +77,12 @@ export const buildWorkload = (request: WorkloadRequest): Workload => {
   const shapes = [...rowsById].map(([id, rows]) => shapeOf(id, rows));
   shapes.sort((a, b) => b.counters.totalMs - a.counters.totalMs);
   const wholeMs = shapes.reduce((sum, { counters }) => sum + counters.totalMs, 0);
-  const resolvers = new Map<string, Resolver>();
+  const resolverOf = resolversFor(catalog);
   const statements: Statement[] = [];
   const minor: MinorStatement[] = [];
   let heavierMs = 0;
   for (const shape of shapes) {
-    const path = shape.rows[0]?.row.scope.searchPath ?? [];
-    const key = JSON.stringify(path);
-    const resolver = resolvers.get(key) ?? resolverFor(catalog, path);
-    resolvers.set(key, resolver);
+    const resolver = resolverOf(shape.rows[0]?.row.scope.searchPath ?? []);
     const read = readShape(resolver, shape);
     const isMinor = statements.length >= leastPlanned && heavierMs >= plannedShare * wholeMs;
     heavierMs += shape.counters.totalMs;

@@ -1,13 +1,14 @@
 import type { Catalog, DeclinedStatement, Statement, Workload } from "../domain/index.ts";
 import { normalise, parseStatement } from "../sql/index.ts";
 import { bindingsOf } from "./binding.ts";
-import { resolverFor } from "./resolution.ts";
+import { resolversFor } from "./resolution.ts";
 
 /**
  * The same workload without the constants of its texts and without real values for its parameters: plausible ones of the right type stand in their
  * place, and every binding says so. `catalog` is one without values. The parser must be loaded.
  */
 export const withoutValues = (workload: Workload, catalog: Catalog, seed: number): Workload => {
+  const resolverOf = resolversFor(catalog);
   const statements: Statement[] = [];
   const declined: DeclinedStatement[] = [...workload.declined];
   for (const statement of workload.statements) {
@@ -18,7 +19,7 @@ export const withoutValues = (workload: Workload, catalog: Catalog, seed: number
         ? []
         : bindingsOf({
             statement: parsed.statement,
-            resolver: resolverFor(catalog, statement.scope.searchPath),
+            resolver: resolverOf(statement.scope.searchPath),
             enums: catalog.enums,
             rowsPerCall: statement.rowsPerCall,
             seed,

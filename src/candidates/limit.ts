@@ -9,11 +9,13 @@ export const keepBest = (
   weights: ReadonlyMap<string, number>,
   limits: { readonly perTable: number; readonly total: number },
 ): { readonly kept: readonly Candidate[]; readonly declined: readonly DeclinedCandidate[] } => {
-  const importance = (candidate: Candidate): number =>
+  const weightOf = (candidate: Candidate): number =>
     [...new Set(candidate.origins.map((origin) => origin.statementId))].reduce(
       (sum, id) => sum + (weights.get(id) ?? 1),
       0,
     );
+  const weighed = new Map(tables.flat().map((candidate) => [candidate, weightOf(candidate)]));
+  const importance = (candidate: Candidate): number => weighed.get(candidate) ?? 0;
   const columns = ({ definition }: Candidate): number => definition.keys.length + definition.include.length;
   const ranked = (candidates: readonly Candidate[]): Candidate[] =>
     candidates.toSorted((a, b) => importance(b) - importance(a) || columns(a) - columns(b) || (a.id < b.id ? -1 : 1));

@@ -65,7 +65,7 @@ const sameWritten = (index: ExistingIndex, { keys }: IndexDefinition): boolean =
     const column = index.keys[position] ?? null;
     if ((key.expression === undefined ? key.column : null) !== column) return false;
     if (key.expression !== undefined && !index.definition.includes(bare(key.expression))) return false;
-    if (key.opclass !== undefined) return index.definition.includes(` ${key.opclass}`);
+    if (key.opclass !== undefined) return new RegExp(`[ .]"?${key.opclass}\\b`).test(index.definition);
     return column === null ? !/_ops\b/.test(index.definition) : index.plainKeys;
   });
 };

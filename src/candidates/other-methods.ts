@@ -28,11 +28,12 @@ export interface MethodProblem {
 
 /** What of the database decides which methods there are. */
 export interface MethodContext {
-  readonly extensions: ReadonlySet<string>;
+  /** The schema of each extension, by its name. */
+  readonly extensions: ReadonlyMap<string, string>;
 }
 
 export const methodContext = (catalog: Catalog): MethodContext => ({
-  extensions: new Set(catalog.extensions.map((extension) => extension.name)),
+  extensions: new Map(catalog.extensions.map((extension) => [extension.name, extension.schema])),
 });
 
 const jsonContainment = new Set(["@>", "@?", "@@"]);
@@ -151,9 +152,10 @@ const textDrafts = (
   if (pattern.anchored && !fitsBtree(maxBytes)) drafts.push(draft("spgist", key, "pattern"));
   if (pattern.floating) {
     const trigrams = { ...key, opclass: "gin_trgm_ops" };
+    const schema = extensions.get("pg_trgm");
     drafts.push(
-      extensions.has("pg_trgm")
-        ? draft("gin", trigrams, "trigram")
+      schema !== undefined
+        ? draft("gin", { ...trigrams, opclassSchema: schema }, "trigram")
         : declined(
             "gin",
             trigrams,

@@ -15,6 +15,8 @@ export interface IndexKey {
   readonly expression?: string;
   /** Operator class where it is not the type's default, e.g. `text_pattern_ops`, `jsonb_path_ops`. */
   readonly opclass?: string;
+  /** Where that is another schema than `pg_catalog`: it need not be on anybody's search path. */
+  readonly opclassSchema?: string;
 }
 
 export type IndexMethod = "btree" | "hash" | "gin" | "gist" | "spgist" | "brin";

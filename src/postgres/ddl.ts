@@ -13,7 +13,12 @@ const ordering = (value: IndexKey, method: IndexMethod): string => {
 };
 
 const key = (value: IndexKey, method: IndexMethod): string =>
-  `${keyTarget(value)}${value.opclass === undefined ? "" : ` ${quoteIdentifier(value.opclass)}`}${ordering(value, method)}`;
+  `${keyTarget(value)}${operatorClass(value)}${ordering(value, method)}`;
+
+const operatorClass = ({ opclass, opclassSchema }: IndexKey): string => {
+  if (opclass === undefined) return "";
+  return ` ${opclassSchema === undefined ? quoteIdentifier(opclass) : quoteName({ schema: opclassSchema, name: opclass })}`;
+};
 
 /**
  * Renders `create index`. The only place where an index definition becomes SQL; every identifier is quoted.

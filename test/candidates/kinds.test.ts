@@ -156,7 +156,9 @@ describe("indexes of other kinds", () => {
 
   it("trigrams answer what begins with anything, where the extension is there", () => {
     const extensions = [{ name: "pg_trgm", schema: "public", version: "1.6" }];
-    expect(asked(where("note ilike '%abc%'"), {}, { extensions }).candidates).toEqual(["gin (note gin_trgm_ops)"]);
+    expect(asked(where("note ilike '%abc%'"), {}, { extensions }).candidates).toEqual([
+      "gin (note public.gin_trgm_ops)",
+    ]);
     expect(asked(where("note ilike '%abc%'")).declined).toEqual(["extension_missing: gin (note gin_trgm_ops)"]);
     expect(asked(where("note ilike '%ab%'"), {}, { extensions }).candidates).toEqual([]);
   });

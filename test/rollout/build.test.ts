@@ -81,6 +81,18 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
     expect((await createIndex({ ...shop.context, deployment })).kind).toBe("built");
   });
 
+  test("an operator class is found in a schema that is on no search path", async () => {
+    const shop = await openShop(target());
+    await shop.admin.script('create schema "Ext"; grant usage on schema "Ext" to public; create extension pg_trgm schema "Ext"');
+    const deployment = await shop.approved({
+      table: { schema: "public", name: "orders" },
+      method: "gin",
+      keys: [{ column: "note", direction: "asc", nulls: "last", opclass: "gin_trgm_ops", opclassSchema: "Ext" }],
+      include: [],
+    });
+    expect(await createIndex({ ...shop.context, deployment })).toMatchObject({ kind: "built" });
+  });
+
   test("hostile names of tables and columns are names and nothing else", async () => {
     const shop = await openShop(target());
     const table = 'we"ird; drop table x';

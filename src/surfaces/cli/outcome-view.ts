@@ -85,7 +85,8 @@ export const shortVerdict = (verdict: Verdict | null): string =>
 /** An index as a person names it: `orders (customer_id, created_at desc) include (status)`, `orders using hash (address)`. */
 export const describeIndex = (definition: IndexDefinition): string => {
   const keys = definition.keys.map(
-    (key) => `${key.expression ?? key.column}${key.direction === "desc" ? " desc" : ""}`,
+    ({ expression, column, opclass, direction }) =>
+      `${expression ?? column}${opclass === undefined ? "" : ` ${opclass}`}${direction === "desc" ? " desc" : ""}`,
   );
   const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
   const { schema, name } = definition.table;

@@ -14,6 +14,7 @@ export * from "./identity.ts";
 export * from "./index-definition.ts";
 export type { Permit, PermitAnswer, PermitSource, PermittedAct } from "./permit.ts";
 export { permitAllows } from "./permit.ts";
+export * from "./safeguard.ts";
 export * from "./verdict.ts";
 export * from "./whatif.ts";
 export * from "./workload.ts";

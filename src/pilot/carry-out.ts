@@ -11,6 +11,7 @@ import {
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { plannedTable } from "./change-plan.ts";
+import { reportBuild } from "./circuits.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { propose } from "./proposal.ts";
@@ -73,6 +74,7 @@ export const carryOut = async (
       deployment,
       onProgress: (progress) => context.emit(describeProgress(deployment, progress)),
     });
+    await reportBuild({ store, clock: context.clock, settings: context.settings }, deployment, outcome);
     builds.push({ deployment: "deployment" in outcome ? outcome.deployment : deployment, outcome });
     if (outcome.kind === "interrupted") throw failure("interrupted", {});
   }

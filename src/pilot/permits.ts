@@ -1,9 +1,16 @@
 import type { Settings } from "../config/index.ts";
-import type { PermitSource } from "../domain/index.ts";
-import { limitsOf, permitDecision, readServerCondition, requestPermit } from "../safeguards/index.ts";
+import type { CircuitBreaker, PermitSource } from "../domain/index.ts";
+import {
+  checkCircuitBreaker,
+  limitsOf,
+  permitDecision,
+  readServerCondition,
+  requestPermit,
+} from "../safeguards/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
+import { readCircuits, saveCircuits } from "./circuits.ts";
 
 export interface PermitWiring {
   readonly build: Session;
@@ -27,6 +34,7 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
     const now = clock.now();
     const anHourAgo = new Date(now.getTime() - HOUR_MS);
     const condition = await readServerCondition(build, deployment.tableOid);
+    const circuits = await readCircuits(store, deployment.tableOid);
     const request = {
       act,
       approvedBy,
@@ -37,12 +45,20 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
       addedBytes: deployment.predictedBytes,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),
+      circuits,
       limits,
       now,
     };
     const answer = requestPermit(request);
     if (answer.kind === "refused") {
       await store.decisions.record(permitDecision(request, answer));
+    } else if (act.act === "create index") {
+      const begun = (breaker: CircuitBreaker): CircuitBreaker => {
+        const trial = checkCircuitBreaker(breaker, now, limits);
+        return trial.kind === "allowed" ? trial.next : breaker;
+      };
+      const tried = { table: begun(circuits.table), server: begun(circuits.server) };
+      await saveCircuits({ store, clock }, deployment, circuits, tried);
     }
     return answer;
   };

@@ -6,6 +6,14 @@
  * Left to others: what to do with a refusal (`pilot/`), and stopping a build that has begun to make others wait (`rollout/`).
  */
 export { acquireBuildLock } from "./build-lock.ts";
+export {
+  checkCircuitBreaker,
+  circuitOf,
+  closedCircuit,
+  recordCircuitFailure,
+  recordCircuitSkip,
+  recordCircuitSuccess,
+} from "./circuit-breaker.ts";
 export { readServerCondition, type ServerCondition } from "./condition.ts";
 export { defaultLimits, limitsOf, type SafeguardLimits } from "./limits.ts";
 export { permitDecision, type PermitRequest, type RefusalCode, refusalCodes, requestPermit } from "./permits.ts";

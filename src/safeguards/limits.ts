@@ -7,6 +7,10 @@ const names = [
   "buildsPerHour",
   "oldestTransactionMs",
   "permitMs",
+  "breakerFailures",
+  "breakerOpenMs",
+  "breakerLongestOpenMs",
+  "breakerSuccesses",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */

@@ -1,5 +1,6 @@
-import type { Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
+import type { CircuitBreaker, Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
 import { mintPermit } from "../domain/permit.ts";
+import { checkCircuitBreaker } from "./circuit-breaker.ts";
 import type { ServerCondition } from "./condition.ts";
 import type { SafeguardLimits } from "./limits.ts";
 
@@ -21,6 +22,8 @@ export interface PermitRequest {
   readonly buildsBegun: readonly Date[];
   /** When builds on any table were begun. */
   readonly allBuildsBegun: readonly Date[];
+  /** Of builds on this table, and on the server. */
+  readonly circuits: { readonly table: CircuitBreaker; readonly server: CircuitBreaker };
   readonly limits: SafeguardLimits;
   readonly now: Date;
 }
@@ -93,6 +96,14 @@ const rules = {
           retryAt: null,
         }
       : null,
+  circuit_open: ({ act, circuits, limits, now }) => {
+    if (act.act !== "create index") return null;
+    for (const which of ["server", "table"] as const) {
+      const answer = checkCircuitBreaker(circuits[which], now, limits);
+      if (answer.kind === "refused") return { reason: `on this ${which}, ${answer.reason}`, retryAt: answer.retryAt };
+    }
+    return null;
+  },
   build_rate: ({ act, buildsBegun, allBuildsBegun, limits, now }) => {
     if (act.act !== "create index") return null;
     return (

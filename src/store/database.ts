@@ -8,6 +8,7 @@ import {
 } from "kysely";
 import type { Session } from "../postgres/index.ts";
 import type {
+  CircuitPhase,
   Decision,
   DeploymentKind,
   DeploymentRationale,
@@ -116,6 +117,18 @@ export interface Tables {
     shared_blocks_read: BigInteger;
     temp_blocks: BigInteger;
     wal_bytes: BigInteger;
+  };
+  circuit_breaker: {
+    installation_id: number;
+    scope: string;
+    phase: CircuitPhase;
+    failures: number;
+    successes: number;
+    openings: number;
+    retry_at: Date | null;
+    trial_since: Date | null;
+    last_failure: string | null;
+    updated_at: Date;
   };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
 }

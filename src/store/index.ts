@@ -2,8 +2,9 @@
  * What has IndexPilot done, why, and what has it seen?
  *
  * The schema `indexpilot`: its migrations, the lease that binds it to one database, and repositories for deployments with their history,
- * decisions, observations, and the ledger of our own scans. Invariants: the schema is installed once, however many processes start together;
- * a copy of it (dump, snapshot, branch) is recognised; a transition and its history row are one transaction; no literals of users' queries.
+ * decisions, observations, what the safeguards remember, and the ledger of our own scans. Invariants: the schema is installed once, however many
+ * processes start together; a copy of it (dump, snapshot, branch) is recognised; a transition and its history row are one transaction; no literals
+ * of users' queries.
  *
  * Left to others: which transitions are allowed (`rollout/`), what the evidence means (`verification/`). A store's session belongs to the store alone.
  */

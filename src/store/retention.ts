@@ -10,6 +10,8 @@ const retentionDays = {
   decision: 400,
   /** After the last scan of ours. */
   scan_ledger: 400,
+  /** After its last change; a breaker that old guards nothing any more. */
+  circuit_breaker: 400,
 } as const;
 
 export interface Retention {
@@ -61,11 +63,18 @@ export const retention = (db: Database, installationId: number): Retention => ({
       .where("updated_at", "<", before("scan_ledger"))
       .returning("index_oid")
       .execute();
+    const circuits = await db
+      .deleteFrom("circuit_breaker")
+      .where("installation_id", "=", installationId)
+      .where("updated_at", "<", before("circuit_breaker"))
+      .returning("scope")
+      .execute();
     return {
       block: blocks.length,
       statement: statements.length,
       decision: decisions.length,
       scan_ledger: ledger.length,
+      circuit_breaker: circuits.length,
     };
   },
 });

@@ -1,6 +1,7 @@
 import { failure } from "../errors.ts";
 import type { ServerIdentity } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
+import { type CircuitRepository, circuitRepository } from "./circuits.ts";
 import { databaseOver } from "./database.ts";
 import { type DecisionRepository, decisionRepository } from "./decisions.ts";
 import { type DeploymentRepository, deploymentRepository } from "./deployments.ts";
@@ -36,6 +37,7 @@ export interface Store {
   readonly decisions: DecisionRepository;
   readonly observations: ObservationRepository;
   readonly scans: ScanLedger;
+  readonly circuits: CircuitRepository;
   readonly retention: Retention;
 }
 
@@ -85,6 +87,7 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     decisions: decisionRepository(db, lease.id),
     observations: observationRepository(db, lease.id, server.node),
     scans: scanLedger(db, lease.id),
+    circuits: circuitRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

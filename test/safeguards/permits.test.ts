@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { permitAllows } from "../../src/domain/index.ts";
 import {
+  closedCircuit,
   defaultLimits,
   permitDecision,
   type PermitRequest,
@@ -30,6 +31,7 @@ const good: PermitRequest = {
   addedBytes: 1_000_000_000,
   buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
   allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
+  circuits: { table: closedCircuit, server: closedCircuit },
   limits: defaultLimits,
   now,
 };
@@ -45,6 +47,12 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   indexes_per_table: { condition: { ...good.condition, indexesOnTable: 10 } },
   size_unknown: { addedBytes: null },
   storage_budget: { ownedBytes: 9_000_000_001 },
+  circuit_open: {
+    circuits: {
+      table: { ...closedCircuit, phase: "open", openings: 1, retryAt: minutesAgo(-1), lastFailure: "54000" },
+      server: closedCircuit,
+    },
+  },
   build_rate: { buildsBegun: [...good.buildsBegun, minutesAgo(59)] },
   build_running: { buildLockHeld: false },
   old_transaction: { condition: { ...good.condition, oldestTransaction: { pid: 5, ageMs: 60_001 } } },
@@ -156,7 +164,7 @@ describe("the safeguards", () => {
       const answer = requestPermit(merge([code]));
       return answer.kind === "refused" && answer.retryAt !== null;
     });
-    expect(passing).toEqual(["build_rate", "build_running", "old_transaction"]);
+    expect(passing).toEqual(["circuit_open", "build_rate", "build_running", "old_transaction"]);
   });
 
   test("look for a drop at approval, lease, server, running builds and transactions, not at what only a build adds", () => {

@@ -5,6 +5,7 @@ import { createIndex } from "../../src/rollout/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
 import {
   acquireBuildLock,
+  closedCircuit,
   defaultLimits,
   type PermitRequest,
   readServerCondition,
@@ -33,6 +34,7 @@ const safeguards =
       addedBytes: deployment.predictedBytes,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, new Date(now.getTime() - 3_600_000)),
       allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
+      circuits: { table: closedCircuit, server: closedCircuit },
       limits: defaultLimits,
       now,
     };

@@ -237,8 +237,20 @@ test("what is past its time is removed, the rest is kept", async () => {
   }
   await store.scans.add(new Map([[1, 1]]), daysAgo(401));
   await store.scans.add(new Map([[2, 1]]), daysAgo(399));
-  expect(await store.retention.expire(now)).toEqual({ block: 2, statement: 1, decision: 0, scan_ledger: 1 });
+  expect(await store.retention.expire(now)).toEqual({
+    block: 2,
+    statement: 1,
+    decision: 0,
+    scan_ledger: 1,
+    circuit_breaker: 0,
+  });
   const left = await store.observations.readBlocks();
   expect([left.blocks.length, left.statements.map((each) => each.id)]).toEqual([1, ["s20"]]);
-  expect(await store.retention.expire(now)).toEqual({ block: 0, statement: 0, decision: 0, scan_ledger: 0 });
+  expect(await store.retention.expire(now)).toEqual({
+    block: 0,
+    statement: 0,
+    decision: 0,
+    scan_ledger: 0,
+    circuit_breaker: 0,
+  });
 });

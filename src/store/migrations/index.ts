@@ -1,7 +1,8 @@
 /** Which steps lead from nothing to the present schema? In order; each is applied once. */
 import { foundation } from "./0001_foundation.ts";
+import { circuitBreakers } from "./0002_circuit_breakers.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
 
-export const migrations: readonly Migration[] = [foundation];
+export const migrations: readonly Migration[] = [foundation, circuitBreakers];

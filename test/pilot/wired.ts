@@ -1,0 +1,48 @@
+import type { Settings } from "../../src/config/index.ts";
+import { defaults } from "../../src/config/index.ts";
+import type { Decision, Deployment } from "../../src/domain/index.ts";
+import { reportBuild } from "../../src/pilot/circuits.ts";
+import { permitsFor } from "../../src/pilot/permits.ts";
+import { type BuildOutcome, createIndex } from "../../src/rollout/index.ts";
+import { type Clock, systemClock } from "../../src/runtime/index.ts";
+import { on, openShop, type Shop } from "../rollout/fixtures/rollout.ts";
+import type { Target } from "../rollout/fixtures/target.ts";
+
+/** A shop whose builds go through the pilot's own safeguards, at a time that the test sets. */
+export interface Wired extends Shop {
+  readonly database: string;
+  readonly clock: Clock;
+  /** Seconds. */
+  pass(seconds: number): void;
+  setTime(at: Date): void;
+  /** Tries to build; a fresh deployment unless one is given. */
+  attempt(settings?: Partial<Settings>, deployment?: Deployment): Promise<BuildOutcome>;
+  /** What was decided about safeguards, oldest first, as `code`. */
+  decisions(): Promise<readonly Decision[]>;
+}
+
+export const openWired = async (target: Target): Promise<Wired> => {
+  const shop = await openShop(target);
+  let offsetMs = 0;
+  const clock: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + offsetMs) };
+  const { store, build } = shop.context;
+  return {
+    ...shop,
+    clock,
+    pass: (seconds) => {
+      offsetMs += seconds * 1000;
+    },
+    setTime: (at) => {
+      offsetMs = at.getTime() - systemClock.now().getTime();
+    },
+    attempt: async (changes = {}, given) => {
+      const deployment = given ?? (await shop.approved(on("orders", "note")));
+      const settings = { ...defaults, ...changes };
+      const permits = permitsFor({ build, store, clock, approvedBy: "ann", buildLockHeld: true, settings });
+      const outcome = await createIndex({ ...shop.context, clock, permits, deployment });
+      await reportBuild({ store, clock, settings }, deployment, outcome);
+      return outcome;
+    },
+    decisions: async () => (await store.decisions.list()).toReversed(),
+  };
+};

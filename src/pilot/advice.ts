@@ -12,6 +12,7 @@ import { quoteName, renderCreateIndex } from "../postgres/index.ts";
 import { sizeErrorOf } from "../shadow/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
 import type { PlanChanges } from "./plan-changes.ts";
+import { minorPartOf } from "./minor.ts";
 import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
@@ -139,6 +140,7 @@ const upkeepCounts = (advice: Advice, index: HypotheticalIndex) => {
 /** The same advice as one JSON document: what `advise --json` prints and other surfaces will show. */
 export const adviceDocument = (advice: Advice) => {
   const { configuration, workload, catalog } = advice;
+  const costs = new Map(configuration.statements.map((one) => [one.statementId, one]));
   const label = (id: string): string => queryName(advice, id);
   const calibrations = [...advice.calibrations.values()];
   const count = (confidence: Calibration["confidence"]): number =>
@@ -155,7 +157,8 @@ export const adviceDocument = (advice: Advice) => {
       source: workload.source,
       observedFrom: workload.observedFrom?.toISOString() ?? null,
       observedTo: workload.observedTo?.toISOString() ?? null,
-      statements: workload.statements.length,
+      statements: workload.statements.length + (workload.minor?.length ?? 0),
+      minor: minorPartOf(advice),
       declined: workload.declined,
     },
     whatIf: {
@@ -202,7 +205,7 @@ export const adviceDocument = (advice: Advice) => {
       queries: declined.statementIds.map(label),
     })),
     queries: workload.statements.map((statement) => {
-      const cost = configuration.statements.find((one) => one.statementId === statement.id);
+      const cost = costs.get(statement.id);
       const calibration = advice.calibrations.get(statement.id);
       return {
         label: queryName(advice, statement.id),

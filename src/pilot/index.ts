@@ -16,6 +16,7 @@ export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
+export { minorPartOf } from "./minor.ts";
 export { findRollback, rollBack } from "./rollback.ts";
 export { takeSnapshot } from "./snapshot.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";

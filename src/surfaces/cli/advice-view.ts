@@ -1,8 +1,7 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
-import type { DeclinedCandidate } from "../../domain/index.ts";
-import { type Advice, confidenceOf, queryName, sizeRangeOf } from "../../pilot/index.ts";
+import { describeIndex, type DeclinedCandidate } from "../../domain/index.ts";
+import { type Advice, confidenceOf, minorPartOf, queryName, sizeRangeOf } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
-import { describeIndex } from "./outcome-view.ts";
 import type { Terminal } from "./terminal.ts";
 
 const percent = (before: number, after: number): string =>
@@ -21,9 +20,17 @@ export const showAdvice = (advice: Advice, terminal: Terminal): void => {
       ? ` over ${formatDuration(workload.observedTo.getTime() - workload.observedFrom.getTime())}`
       : "";
   terminal.out(
-    `${colors.bold("Workload")}: ${String(workload.statements.length)} statements from ${workload.source === "files" ? "files" : "pg_stat_statements"}${period}` +
+    `${colors.bold("Workload")}: ${String(workload.statements.length + (workload.minor?.length ?? 0))} statements from ${workload.source === "files" ? "files" : "pg_stat_statements"}${period}` +
       (workload.declined.length > 0 ? `, ${String(workload.declined.length)} left out` : ""),
   );
+  const minor = minorPartOf(advice);
+  if (minor !== null) {
+    const own = minor.tables.slice(0, shown).join(", ") + (minor.tables.length > shown ? ", …" : "");
+    terminal.out(
+      `  ${String(minor.statements)} of them, with ${(minor.share * 100).toFixed(1)} % of the time, were not planned` +
+        (own === "" ? "" : `, nor ${String(minor.tables.length)} tables that only they use (${own})`),
+    );
+  }
   showTrust(advice, terminal);
   showCreate(advice, terminal);
   if (configuration.drop.length > 0) {

@@ -35,6 +35,19 @@ export interface IndexDefinition {
 /** An ascending key with PostgreSQL's default null order. */
 export const ascending = (column: string): IndexKey => ({ column, direction: "asc", nulls: "last" });
 
+/** An index as a person names it: `orders (customer_id, created_at desc) include (status)`, `orders using hash (address)`. */
+export const describeIndex = (definition: IndexDefinition): string => {
+  const keys = definition.keys.map(
+    ({ expression, column, opclass, direction }) =>
+      `${expression ?? column}${opclass === undefined ? "" : ` ${opclass}`}${direction === "desc" ? " desc" : ""}`,
+  );
+  const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
+  const { schema, name } = definition.table;
+  const method = definition.method === "btree" ? "" : ` using ${definition.method}`;
+  const where = definition.where === undefined ? "" : ` where ${definition.where}`;
+  return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}`;
+};
+
 /** A canonical text for comparing definitions; not SQL. */
 export const definitionId = (definition: IndexDefinition): string =>
   JSON.stringify([

@@ -5,4 +5,5 @@
  * means by "same shape".
  */
 export * from "./plan.ts";
+export { type PlanStep, planSteps, type RenameIndex, stepText } from "./text.ts";
 export { type BindingChange, type PlanRisk, planRisks, skewRisk, statementRisks } from "./regressions.ts";

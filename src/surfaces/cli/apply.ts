@@ -1,3 +1,4 @@
+import { describeIndex } from "../../domain/index.ts";
 import { formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import {
@@ -14,7 +15,7 @@ import { openSession } from "../../postgres/index.ts";
 import { advise, type AnalysisFlags } from "./advise.ts";
 import { showAdvice } from "./advice-view.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
-import { buildDocument, describeBuild, describeIndex, showVerdict, verdictDocument } from "./outcome-view.ts";
+import { buildDocument, describeBuild, showVerdict, verdictDocument } from "./outcome-view.ts";
 import { readPlanFile } from "./plan-file.ts";
 
 export interface ApplyFlags extends AnalysisFlags {

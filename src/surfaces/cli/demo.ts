@@ -1,3 +1,4 @@
+import { describeIndex } from "../../domain/index.ts";
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import { adviceDocument } from "../../pilot/index.ts";
@@ -5,14 +6,7 @@ import { systemClock } from "../../runtime/index.ts";
 import { type DemoQuery, type DemoReport, runDemo } from "../../simulator/index.ts";
 import { showOneOfEach } from "./advice-view.ts";
 import type { CommandContext } from "./context.ts";
-import {
-  buildDocument,
-  describeIndex,
-  paintOutcome,
-  shortVerdict,
-  showInterval,
-  verdictDocument,
-} from "./outcome-view.ts";
+import { buildDocument, paintOutcome, shortVerdict, showInterval, verdictDocument } from "./outcome-view.ts";
 import { table, type Terminal } from "./terminal.ts";
 
 export interface DemoFlags {

@@ -1,3 +1,4 @@
+import { describeIndex } from "../../domain/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
 import {
   explain as explainTarget,
@@ -16,7 +17,6 @@ import { systemClock } from "../../runtime/index.ts";
 import { readSnapshotFile } from "../../snapshot/index.ts";
 import { withLiveTarget, type WorkloadFlags } from "./advise.ts";
 import { type CommandContext, pilotContext } from "./context.ts";
-import { describeIndex } from "./outcome-view.ts";
 import { planDocument, plansBeside, planText } from "./plan-view.ts";
 
 export interface ExplainFlags extends WorkloadFlags {

@@ -1,4 +1,4 @@
-import type { Deployment, IndexDefinition, Interval, Outcome, Verdict } from "../../domain/index.ts";
+import type { Deployment, Interval, Outcome, Verdict } from "../../domain/index.ts";
 import { formatDuration, formatSize } from "../../config/index.ts";
 import type { BuildReport, Pursued } from "../../pilot/index.ts";
 import type { Terminal } from "./terminal.ts";
@@ -81,19 +81,6 @@ export const shortVerdict = (verdict: Verdict | null): string =>
     : verdict.change === null
       ? verdict.outcome
       : `${verdict.outcome} ${showChange(verdict.change)}`;
-
-/** An index as a person names it: `orders (customer_id, created_at desc) include (status)`, `orders using hash (address)`. */
-export const describeIndex = (definition: IndexDefinition): string => {
-  const keys = definition.keys.map(
-    ({ expression, column, opclass, direction }) =>
-      `${expression ?? column}${opclass === undefined ? "" : ` ${opclass}`}${direction === "desc" ? " desc" : ""}`,
-  );
-  const include = definition.include.length > 0 ? ` include (${definition.include.join(", ")})` : "";
-  const { schema, name } = definition.table;
-  const method = definition.method === "btree" ? "" : ` using ${definition.method}`;
-  const where = definition.where === undefined ? "" : ` where ${definition.where}`;
-  return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}`;
-};
 
 export const tableOf = ({ table }: Deployment): string =>
   table.schema === "public" ? table.name : `${table.schema}.${table.name}`;

@@ -1,39 +1,16 @@
-import { type Plan, type PlanNode } from "../../plan/index.ts";
+import { type Plan, type PlanNode, type PlanStep, planSteps, type RenameIndex, stepText } from "../../plan/index.ts";
 import { table, type Terminal } from "./terminal.ts";
 
 /** Costs that differ by no more are the same, as in calibration. */
 const tolerance = 0.01;
 
-interface Line {
-  readonly depth: number;
-  /** What must be equal for two lines to be the same step. */
-  readonly step: string;
-  readonly cost: number;
-  readonly rows: number;
-}
-
-type Rename = (index: string) => string;
-
-const linesOf = (node: PlanNode, rename: Rename, depth = 0): Line[] => {
-  const on = node.relation === null ? "" : ` on ${node.relation}`;
-  const alias = node.alias === null || node.alias === node.relation ? "" : ` ${node.alias}`;
-  const index = node.index === null ? "" : ` using ${rename(node.index)}`;
-  const join = node.joinType === null ? "" : ` (${node.joinType})`;
-  return [
-    { depth, step: `${node.type}${join}${index}${on}${alias}`, cost: node.totalCost, rows: node.rows },
-    ...node.children.flatMap((child) => linesOf(child, rename, depth + 1)),
-  ];
-};
-
-const number = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 1000 ? 2 : 0 });
-
-const text = ({ depth, step, cost, rows }: Line): string =>
-  `${"  ".repeat(depth)}${step}  cost ${number(cost)}, rows ${number(rows)}`;
-
-const key = ({ depth, step }: Line): string => `${String(depth)} ${step}`;
+const key = ({ depth, step }: PlanStep): string => `${String(depth)} ${step}`;
 
 /** Pairs the steps that both have, in order: the longest common subsequence. */
-const aligned = (left: readonly Line[], right: readonly Line[]): (readonly [Line | null, Line | null])[] => {
+const aligned = (
+  left: readonly PlanStep[],
+  right: readonly PlanStep[],
+): (readonly [PlanStep | null, PlanStep | null])[] => {
   const [a, b] = [left[0], right[0]];
   if (a === undefined) return right.map((line) => [null, line] as const);
   if (b === undefined) return left.map((line) => [line, null] as const);
@@ -47,7 +24,7 @@ const aligned = (left: readonly Line[], right: readonly Line[]): (readonly [Line
       row[j] = key(one) === key(other) ? 1 + at(i + 1, j + 1) : Math.max(at(i + 1, j), at(i, j + 1));
     }
   }
-  const pairs: (readonly [Line | null, Line | null])[] = [];
+  const pairs: (readonly [PlanStep | null, PlanStep | null])[] = [];
   let [i, j] = [0, 0];
   while (i < left.length || j < right.length) {
     const [one, other] = [left[i] ?? null, right[j] ?? null];
@@ -69,9 +46,9 @@ const aligned = (left: readonly Line[], right: readonly Line[]): (readonly [Line
 const sameCost = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.max(a, b);
 
 /** One plan, a step a line. */
-export const planText = (plan: Plan, rename: Rename): string =>
-  linesOf(plan.root, rename)
-    .map((line) => `    ${text(line)}`)
+export const planText = (plan: Plan, rename: RenameIndex): string =>
+  planSteps(plan, rename)
+    .map((line) => `    ${stepText(line)}`)
     .join("\n");
 
 /** Two plans beside one another: `≠` before a step that only one has, `~` before one that costs something else. */
@@ -80,16 +57,16 @@ export const plansBeside = (
   plans: readonly [Plan, Plan],
   terminal: Terminal,
 ): string => {
-  const same: Rename = (index) => index;
-  const rows = aligned(linesOf(plans[0].root, same), linesOf(plans[1].root, same)).map(([left, right]) => {
+  const same: RenameIndex = (index) => index;
+  const rows = aligned(planSteps(plans[0], same), planSteps(plans[1], same)).map(([left, right]) => {
     const mark = left === null || right === null ? "≠" : sameCost(left.cost, right.cost) ? " " : "~";
-    return [mark, left === null ? "" : text(left), right === null ? "" : text(right)];
+    return [mark, left === null ? "" : stepText(left), right === null ? "" : stepText(right)];
   });
   return table([{ title: "" }, { title: titles[0] }, { title: titles[1] }], rows, terminal);
 };
 
 /** A plan as data, without its conditions, which hold values of the statement. */
-export const planDocument = (plan: Plan, rename: Rename): object => {
+export const planDocument = (plan: Plan, rename: RenameIndex): object => {
   const node = (one: PlanNode): object => ({
     type: one.type,
     joinType: one.joinType,

@@ -1,5 +1,6 @@
 import { type Catalog, type HypotheticalIndex, type WhatIfRequest, type WhatIfResult } from "../../src/domain/index.ts";
 import type { EmbeddedServer } from "../../src/embedded/index.ts";
+import { asksBeyondKnownEnds } from "../../src/pilot/end-doubt.ts";
 import { decodePlan, type Plan, planShape } from "../../src/plan/index.ts";
 import {
   openSession,
@@ -21,6 +22,8 @@ export interface Comparison {
   readonly ratio: number | null;
   readonly sameShape: boolean;
   readonly detail: string;
+  /** Whether advice that rests on this plan would be called doubtful: by calibration, or because only the built index knows where its column ends. */
+  readonly doubted: boolean;
 }
 
 /** A hypothetical index's estimated bytes against the really built one's. */
@@ -77,9 +80,11 @@ const compare = (
   real: Plan,
   result: WhatIfResult | undefined,
   existing: ReadonlySet<string>,
+  isDoubted: (sameShape: boolean, ratio: number) => boolean,
 ): Comparison => {
   if (result?.kind !== "planned") {
-    return { sql, index, ratio: null, sameShape: false, detail: `failed: ${result?.reason ?? "no index"}` };
+    const detail = `failed: ${result?.reason ?? "no index"}`;
+    return { sql, index, ratio: null, sameShape: false, detail, doubted: true };
   }
   // Whatever was not there before belongs to the candidate; a partition's index has another name here than there.
   const shapes = [real, result.plan].map((plan) =>
@@ -94,8 +99,11 @@ const compare = (
     ...(sameShape ? [] : [`there ${shapes[0] ?? ""}`, `here  ${shapes[1] ?? ""}`]),
     ...(cause === undefined ? [] : [`cause: ${cause.cause}`]),
   ].join("\n      ");
-  return { sql, index, ratio, sameShape, detail };
+  return { sql, index, ratio, sameShape, detail, doubted: isDoubted(sameShape, ratio) };
 };
+
+/** What `advise` sees by asking the target. */
+const differs = (sameShape: boolean, ratio: number): boolean => !sameShape || Math.abs(ratio - 1) > 0.01;
 
 const compareAll = async (
   owner: Session,
@@ -108,7 +116,8 @@ const compareAll = async (
   const comparisons: Comparison[] = [];
   await owner.script("begin");
   for (const [i, sql] of fixture.queries.entries()) {
-    comparisons.push(compare(fixture, sql, null, await explain(owner, fixture, sql), results[i], existing));
+    const real = await explain(owner, fixture, sql);
+    comparisons.push(compare(fixture, sql, null, real, results[i], existing, differs));
   }
   await owner.script("rollback");
   return comparisons;
@@ -149,7 +158,11 @@ const compareCandidates = async (
       sizes.push({ kind: kindOf(candidate), index: ddl, estimated, real, asShown });
     }
     for (const [i, sql] of queries.entries()) {
-      comparisons.push(compare(fixture, sql, ddl, await explain(owner, fixture, sql), results[i], existing));
+      const isDoubted = (): boolean =>
+        candidate !== undefined &&
+        asksBeyondKnownEnds(catalog, { index: candidate }, { bindings: [request(fixture, sql).binding] });
+      const real = await explain(owner, fixture, sql);
+      comparisons.push(compare(fixture, sql, ddl, real, results[i], existing, isDoubted));
     }
     await owner.script("rollback");
   }

@@ -8,11 +8,12 @@ import type {
   TableAccess,
   Workload,
 } from "../domain/index.ts";
-import { quoteName, renderCreateIndex } from "../postgres/index.ts";
+import { quoteName } from "../postgres/index.ts";
+import type { WeightUnit } from "../selection/index.ts";
 import { sizeErrorOf } from "../shadow/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
+import { asksBeyondKnownEnds } from "./end-doubt.ts";
 import type { PlanChanges } from "./plan-changes.ts";
-import { minorPartOf } from "./minor.ts";
 import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
@@ -29,7 +30,12 @@ export interface Advice {
   readonly calibrations: ReadonlyMap<string, Calibration>;
   /** Statements that no planner could cost, and why. */
   readonly failed: ReadonlyMap<string, string>;
-  readonly configuration: Configuration;
+  readonly configuration: Configuration & {
+    /** Of every weighted cost: milliseconds of the observed period, or planner cost times calls. */
+    readonly unit: WeightUnit;
+    /** False when a limit of time or calls ended the search. */
+    readonly complete: boolean;
+  };
   readonly budgetBytes: number;
   /** What each index costs by being there, or why nothing was charged. */
   readonly upkeep: UpkeepModel;
@@ -46,7 +52,7 @@ export interface Doubt {
   readonly level: Exclude<Confidence, "high">;
   /**
    * A blind spot's or a plan risk's code, or `uncertain_size` (nothing tells how an expression's values are spread), `not_the_targets_plan`,
-   * `guessed_values`, `not_compared`.
+   * `guessed_values`, `end_not_known` (a range at an end that only the built index will know), `not_compared`.
    */
   readonly code: string;
   readonly reason: string;
@@ -76,6 +82,11 @@ export const doubtsOf = (advice: Advice, { index, statementIds }: ChosenIndex): 
     if (statement.bindings.some((binding) => binding.source === "guess")) {
       const guessed = `the values of ${statement.label}'s parameters had to be guessed`;
       doubts.push({ level: "low", code: "guessed_values", reason: guessed, statementId: id });
+    }
+    if (asksBeyondKnownEnds(advice.catalog, { index }, statement)) {
+      const column = index.definition.keys[0]?.column ?? "";
+      const unknown = `${statement.label} asks for values at the end of ${column}: where it ends, only an index will tell the planner`;
+      doubts.push({ level: "low", code: "end_not_known", reason: unknown, statementId: id });
     }
     if (calibration.confidence === "unknown") {
       doubts.push({ level: "unknown", code: "not_compared", reason, statementId: id });
@@ -128,98 +139,4 @@ export const queryName = (advice: Advice, id: string): string => {
 export const sizeRangeOf = (index: HypotheticalIndex): { readonly low: number; readonly high: number } => {
   const { low, high } = sizeErrorOf(index.definition);
   return { low: Math.round(index.estimatedBytes * low), high: Math.round(index.estimatedBytes * high) };
-};
-
-// Counts only: the milliseconds come from a measurement, and two documents of one advice shall be equal.
-const upkeepCounts = (advice: Advice, index: HypotheticalIndex) => {
-  if (advice.upkeep.kind === "free") return null;
-  const { entries, lostHotUpdates } = advice.upkeep.of(index);
-  return { entries, lostHotUpdates };
-};
-
-/** The same advice as one JSON document: what `advise --json` prints and other surfaces will show. */
-export const adviceDocument = (advice: Advice) => {
-  const { configuration, workload, catalog } = advice;
-  const costs = new Map(configuration.statements.map((one) => [one.statementId, one]));
-  const label = (id: string): string => queryName(advice, id);
-  const calibrations = [...advice.calibrations.values()];
-  const count = (confidence: Calibration["confidence"]): number =>
-    calibrations.filter((calibration) => calibration.confidence === confidence).length;
-  return {
-    server: {
-      host: catalog.server.host,
-      port: catalog.server.port,
-      database: catalog.server.database,
-      versionNum: catalog.server.versionNum,
-      node: catalog.server.node,
-    },
-    workload: {
-      source: workload.source,
-      observedFrom: workload.observedFrom?.toISOString() ?? null,
-      observedTo: workload.observedTo?.toISOString() ?? null,
-      statements: workload.statements.length + (workload.minor?.length ?? 0),
-      minor: minorPartOf(advice),
-      declined: workload.declined,
-    },
-    whatIf: {
-      planner: advice.planner,
-      trusted: count("trusted"),
-      low: count("low"),
-      unknown: count("unknown"),
-      leftOut: advice.leftOut,
-      blindSpots: advice.blindSpots,
-    },
-    budgetBytes: advice.budgetBytes,
-    create: configuration.create.map((chosen) => {
-      const { definition } = chosen.index;
-      const confidence = confidenceOf(advice, chosen);
-      return {
-        definition: renderCreateIndex(definition, null, { concurrently: false }),
-        table: `${definition.table.schema}.${definition.table.name}`,
-        columns: definition.keys.map((key) => key.column),
-        include: definition.include,
-        queries: chosen.statementIds.map(label),
-        costBefore: chosen.costBefore,
-        costAfter: chosen.costAfter,
-        sizeBytes: chosen.index.estimatedBytes,
-        sizeRange: sizeRangeOf(chosen.index),
-        obstacle: advice.obstacles.get(chosen.index.id) ?? null,
-        upkeep: upkeepCounts(advice, chosen.index),
-        confidence: confidence.level,
-        confidenceReason: confidence.reason,
-      };
-    }),
-    drop: configuration.drop.map((drop) => ({
-      name: drop.index.name,
-      table: `${drop.table.schema}.${drop.table.name}`,
-      definition: drop.index.definition,
-      sizeBytes: drop.index.sizeBytes,
-      code: drop.code,
-      reason: drop.reason,
-    })),
-    declined: configuration.declined.map((declined) => ({
-      definition: renderCreateIndex(declined.definition, null, { concurrently: false }),
-      table: `${declined.definition.table.schema}.${declined.definition.table.name}`,
-      code: declined.code,
-      reason: declined.reason,
-      queries: declined.statementIds.map(label),
-    })),
-    queries: workload.statements.map((statement) => {
-      const cost = costs.get(statement.id);
-      const calibration = advice.calibrations.get(statement.id);
-      return {
-        label: queryName(advice, statement.id),
-        fingerprint: statement.fingerprint,
-        text: workload.source === "files" ? null : statement.text,
-        role: statement.scope.role,
-        calls: statement.calls,
-        totalMs: statement.totalMs,
-        costBefore: cost?.costBefore ?? null,
-        costAfter: cost?.costAfter ?? null,
-        confidence: calibration?.confidence ?? "unknown",
-        confidenceReason: advice.failed.get(statement.id) ?? calibration?.reason ?? null,
-      };
-    }),
-    totals: configuration.totals,
-  };
 };

@@ -44,6 +44,15 @@ const isSampled = (catalog: Catalog, table: Table, name: string): boolean => {
   return currentRows(table) > SAMPLE_ROWS * target;
 };
 
+/** Whether statistics may not tell where the column's values end. */
+const endsMayDiffer = (catalog: Catalog, table: Table, name: string): boolean =>
+  isStale(table) || histogramIsPartial(table, name) || isSampled(catalog, table, name);
+
+/** Whether only an index with this leading column would tell the planner where its values end. */
+export const endsAreUnknown = (catalog: Catalog, table: Table, name: string): boolean =>
+  endsMayDiffer(catalog, table, name) &&
+  !table.indexes.some((index) => answersEndPoints(index) && index.keys[0] === name);
+
 // Two probes of an index, which raise its idx_scan by two. Takes ACCESS SHARE; needs SELECT on the table (pg_read_all_data). Many dead rows at an
 // end make a probe slow, hence the time-out. The names of its columns tell the observation (`workload`) that it is ours.
 const probe = (table: Table, column: string): string => {
@@ -89,7 +98,7 @@ export const readEndPoints = async (session: Session, catalog: Catalog, ledger: 
     if (blinded.has(tableId(table)) || table.kind === "partitioned") continue;
     const leading = new Set(table.indexes.filter(answersEndPoints).flatMap((index) => index.keys[0] ?? []));
     for (const column of leading) {
-      if (!isStale(table) && !histogramIsPartial(table, column) && !isSampled(catalog, table, column)) continue;
+      if (!endsMayDiffer(catalog, table, column)) continue;
       try {
         const results = await session.script(probe(table, column));
         // The last four: counters, the answer, counters, commit.

@@ -10,7 +10,7 @@
  * Leaves to others: reading the catalogue (`postgres`), caching and calibration (`whatif`).
  */
 export { type BtreeSize, estimateBtreeSize } from "./btree-size.ts";
-export { type EndPoints, readEndPoints } from "./end-points.ts";
+export { type EndPoints, endsAreUnknown, readEndPoints } from "./end-points.ts";
 export { partFor } from "./part.ts";
 export { type SizeError, sizeErrorOf } from "./size-error.ts";
 export { type ShadowOptions, type ShadowPlanner, startShadow } from "./shadow.ts";

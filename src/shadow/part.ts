@@ -37,7 +37,8 @@ export const partFor = (catalog: Catalog, planned: Planned): Catalog => {
   };
 };
 
-const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [];
+// Without `$`, which quotes bodies of functions; a name that has one is several words here, as it is in a text.
+const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(/[\p{L}_][\p{L}\p{N}_]*/gu) ?? [];
 
 const routineName = ({ name }: Routine): TableName => {
   const [schema = "", ...rest] = name.slice(0, name.indexOf("(")).split(".");

@@ -23,6 +23,8 @@ export interface AdviseOptions {
   readonly budgetBytes: number;
   readonly whatIf: "shadow" | "hypopg";
   readonly maxColumns: number;
+  /** Measure what writes pay on the shadow's server; by default a table of reference says it, and the same input gives the same answer. */
+  readonly measureWrites?: boolean;
 }
 
 export interface AdviseInput extends AdviseOptions {
@@ -30,8 +32,6 @@ export interface AdviseInput extends AdviseOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly emit: Emit;
-  /** Measure what writes pay on the shadow's server; by default a table of reference says it, and the same input gives the same answer. */
-  readonly measureWrites?: boolean;
   /** Told how often our own EXPLAINs scanned each of the target's indexes, by OID. */
   readonly onOwnScans?: (scans: ReadonlyMap<number, number>) => Promise<void>;
 }
@@ -86,7 +86,7 @@ export const withAdvice = async <T>(
         // Statements from files bring no times, so that nobody knows which share of the time is theirs.
         ...(workload.source === "files" ? { minimumShare: 0 } : {}),
         drops: planner.canHide ? redundantIndexes(planned) : [],
-        ...(planner.canHide ? { replacements: (created) => replacedIndexes(catalog, created) } : {}),
+        ...(planner.canHide ? { replacements: (created) => replacedIndexes(planned, created) } : {}),
         ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
         clock: input.clock,
         signal,

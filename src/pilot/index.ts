@@ -5,7 +5,8 @@
  * decides nothing that a stage could decide. Invariants: advising changes nothing on the target; every change goes through a permit; every session is
  * closed, whatever happens.
  */
-export { type Advice, adviceDocument, type Confidence, confidenceOf, queryName, sizeRangeOf } from "./advice.ts";
+export { type Advice, type Confidence, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
+export { adviceDocument, explicandumDocument } from "./advice-document.ts";
 export { advise, type AdviseInput, type AdviseOptions } from "./advise.ts";
 export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
@@ -16,7 +17,10 @@ export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
+export { type Explicandum, findExplicandum } from "./explained.ts";
+export { dropReportOf, planPairsOf, reportOf } from "./index-report.ts";
 export { minorPartOf } from "./minor.ts";
+export { withReplicas } from "./replicas.ts";
 export { findRollback, rollBack } from "./rollback.ts";
 export { takeSnapshot } from "./snapshot.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";

@@ -17,14 +17,9 @@ export interface PlannedBinding {
   readonly after: Plan;
 }
 
-/** What the advice does to the plans of one statement. */
-export interface PlanChange {
-  readonly statementId: string;
-  readonly bindings: readonly PlannedBinding[];
-}
-
 export interface PlanChanges {
-  readonly changes: readonly PlanChange[];
+  /** By statement id. */
+  readonly changes: ReadonlyMap<string, readonly PlannedBinding[]>;
   readonly risks: readonly IndexRisk[];
   /** EXPLAINs that this took. */
   readonly calls: number;
@@ -72,15 +67,11 @@ export const readPlanChanges = async (
     await plan(looked.map((one) => [one, now] as const)),
     await plan(looked.map((one) => [one, advised] as const)),
   ];
-  const changes = looked.map((statement, at): PlanChange => ({
-    statementId: statement.id,
-    bindings: paired(statement, before[at] ?? [], after[at] ?? []),
-  }));
+  const changes = looked.map((statement, at) => paired(statement, before[at] ?? [], after[at] ?? []));
 
-  const risky = changes.flatMap(({ bindings }, at) => {
-    const statement = looked[at];
-    const found = statementRisks(bindings);
-    return statement === undefined || found.length === 0 ? [] : [{ statement, found, at }];
+  const risky = looked.flatMap((statement, at) => {
+    const found = statementRisks(changes[at] ?? []);
+    return found.length === 0 ? [] : [{ statement, found, at }];
   });
   const risks: IndexRisk[] = [];
   for (const { statement, found, at } of risky) {
@@ -97,7 +88,12 @@ export const readPlanChanges = async (
       }
     }
   }
-  return { changes, risks, calls, unchecked: served.length - looked.length };
+  return {
+    changes: new Map(looked.map(({ id }, at) => [id, changes[at] ?? []])),
+    risks,
+    calls,
+    unchecked: served.length - looked.length,
+  };
 };
 
 const butFor = (

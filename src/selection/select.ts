@@ -153,7 +153,9 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const replaced = await replacements(input, examination, hidden, limits.maximumHarm);
   if (replaced.accepted.length > 0) {
     const gone = new Set([...hidden, ...replaced.accepted.map((drop) => drop.index.oid)]);
-    examination = await examine({ ...subject, hidden: gone, chosen: examination.used });
+    // What each index saves is beside what is there now: without the one it replaces, any other would look indispensable.
+    const { indexes } = examination;
+    examination = { ...(await examine({ ...subject, hidden: gone, chosen: examination.used })), indexes };
   }
   signal?.throwIfAborted();
   const chosen = examination.used;

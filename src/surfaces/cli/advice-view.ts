@@ -1,19 +1,14 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { describeIndex, type DeclinedCandidate } from "../../domain/index.ts";
-import { type Advice, confidenceOf, minorPartOf, queryName, sizeRangeOf } from "../../pilot/index.ts";
-import { renderCreateIndex } from "../../postgres/index.ts";
-import type { Terminal } from "./terminal.ts";
-
-const percent = (before: number, after: number): string =>
-  before === 0 ? "0 %" : `${(((after - before) / before) * 100).toFixed(1)} %`;
-
-const cost = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+import { type Advice, dropReportOf, minorPartOf, queryName } from "../../pilot/index.ts";
+import { amount, percent, shareText, showIndex } from "./index-view.ts";
+import { hanging, type Terminal } from "./terminal.ts";
 
 const shown = 6;
 
 /** The advice for a person: what to create and why, what to drop, what was declined. */
 export const showAdvice = (advice: Advice, terminal: Terminal): void => {
-  const { configuration, workload } = advice;
+  const { workload } = advice;
   const { colors } = terminal;
   const period =
     workload.observedFrom !== null && workload.observedTo !== null
@@ -33,72 +28,82 @@ export const showAdvice = (advice: Advice, terminal: Terminal): void => {
   }
   showTrust(advice, terminal);
   showCreate(advice, terminal);
-  if (configuration.drop.length > 0) {
-    terminal.out(`\n${colors.bold("Drop")} (advice only: IndexPilot drops nothing that it did not build)`);
-    for (const drop of configuration.drop) {
-      terminal.out(`  ${drop.index.schema}.${drop.index.name}  ${formatSize(drop.index.sizeBytes)}: ${drop.reason}`);
-    }
-  }
+  showDrops(advice, terminal);
   showDeclined(advice, terminal);
-  const { totals } = configuration;
-  terminal.out(
-    `\n${colors.bold("In all")}: planner cost ${cost(totals.costBefore)} → ${cost(totals.costAfter)} (${percent(totals.costBefore, totals.costAfter)}), ` +
-      `${formatSize(totals.sizeBytes)} of ${formatSize(advice.budgetBytes)}, ${String(totals.whatIfCalls)} what-if calls to the ${advice.planner === "shadow" ? "shadow" : "target's HypoPG"}` +
-      (totals.gap === undefined
-        ? ""
-        : `; within ${(totals.gap * 100).toFixed(1)} % of the best these candidates allow`),
-  );
+  showTotals(advice, terminal);
+};
+
+const showDrops = (advice: Advice, terminal: Terminal): void => {
+  const { drop } = advice.configuration;
+  if (drop.length === 0) return;
+  const { colors } = terminal;
+  terminal.out(`\n${colors.bold("Drop")} (advice only)`);
+  for (const one of drop) {
+    const { name, sql, remark } = dropReportOf(advice, one);
+    terminal.out(
+      hanging("  ", `${name}, ${formatSize(one.index.sizeBytes)}, ${colors.yellow(one.code)}: ${one.reason}`, terminal),
+    );
+    if (sql !== null) terminal.out(`    ${sql};`);
+    terminal.out(hanging("    ", colors.dim(remark), terminal));
+  }
+};
+
+const showTotals = (advice: Advice, terminal: Terminal): void => {
+  const { create, drop, totals, complete } = advice.configuration;
+  const created = create.reduce((sum, { index }) => sum + index.estimatedBytes, 0);
+  const dropped = drop.reduce((sum, { index }) => sum + index.sizeBytes, 0);
+  const [before, after] = [totals.costBefore, totals.costAfter];
+  const parts = [
+    `${advice.configuration.unit === "milliseconds" ? "time of the observed period" : "planner cost"} ${amount(advice, before)} → ${amount(advice, after)} (${percent(before, after)})`,
+    `${formatSize(created)} to create${dropped > 0 ? `, ${formatSize(dropped)} to drop` : ""}, within the budget of ${formatSize(advice.budgetBytes)}`,
+    ...(totals.gap === undefined
+      ? []
+      : [`at most ${shareText(totals.gap)} above the least that any set of these candidates can cost`]),
+    `${String(totals.whatIfCalls)} what-if calls to the ${advice.planner === "shadow" ? "shadow" : "target's HypoPG"}` +
+      (totals.skippedCalls === undefined ? "" : `, ${String(totals.skippedCalls)} questions answered without one`),
+    ...(complete ? [] : ["the search ended at its limit"]),
+  ];
+  const label = `${terminal.colors.bold("In all")}  `;
+  terminal.out(`\n${hanging(label, parts[0] ?? "", terminal)}`);
+  for (const part of parts.slice(1)) terminal.out(hanging("        ", part, terminal));
 };
 
 const showTrust = (advice: Advice, terminal: Terminal): void => {
+  const { colors } = terminal;
   const low = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "low");
   const trusted = [...advice.calibrations.values()].filter((calibration) => calibration.confidence === "trusted");
   const compared = low.length + trusted.length;
+  const note = (label: string, text: string): void => {
+    terminal.out(hanging(`  ${colors.yellow(label)} `, text, terminal));
+  };
   terminal.out(
-    `${terminal.colors.bold("Planner")}: ${advice.planner}, whose plans and costs without new indexes are the target's own for ${String(trusted.length)} of ${String(compared)} statements that could be compared`,
+    hanging(
+      `${colors.bold("Planner")}: `,
+      `${advice.planner}, whose plans and costs without new indexes are the target's own for ${String(trusted.length)} of ${String(compared)} statements that could be compared`,
+      terminal,
+    ),
   );
   for (const spot of advice.blindSpots) {
-    terminal.out(
-      `  ${terminal.colors.yellow("hidden")} ${spot.problem}\n    ${terminal.colors.dim("remedy:")} ${spot.remedy}`,
-    );
+    note("hidden", spot.problem);
+    terminal.out(`    ${colors.dim("remedy:")} ${spot.remedy}`);
   }
   for (const calibration of low.slice(0, shown)) {
-    terminal.out(
-      `  ${terminal.colors.yellow("low confidence")} ${queryName(advice, calibration.statementId)}: ${calibration.reason ?? ""}`,
-    );
+    note("low confidence", `${queryName(advice, calibration.statementId)}: ${calibration.reason ?? ""}`);
   }
-  for (const one of advice.leftOut.slice(0, shown)) {
-    terminal.out(`  ${terminal.colors.yellow("left out")} ${one.object}: ${one.reason}`);
-  }
+  for (const one of advice.leftOut.slice(0, shown)) note("left out", `${one.object}: ${one.reason}`);
   for (const [id, reason] of [...advice.failed].slice(0, shown)) {
-    terminal.out(`  ${terminal.colors.yellow("not costed")} ${queryName(advice, id)}: ${reason}`);
+    note("not costed", `${queryName(advice, id)}: ${reason}`);
   }
+  const { upkeep } = advice;
+  if (upkeep.kind === "free") note("writes not charged", upkeep.reason);
+  else if (upkeep.missing !== null) note("not charged", upkeep.missing);
 };
 
 const showCreate = (advice: Advice, terminal: Terminal): void => {
   const { create } = advice.configuration;
   terminal.out(`\n${terminal.colors.bold(create.length === 0 ? "Create: nothing pays" : "Create")}`);
   for (const [at, chosen] of create.entries()) {
-    const confidence = confidenceOf(advice, chosen);
-    terminal.out(
-      `${terminal.colors.green(`${String(at + 1).padStart(2)}.`)} ${renderCreateIndex(chosen.index.definition, null, { concurrently: true })}`,
-    );
-    const size = sizeRangeOf(chosen.index);
-    terminal.out(
-      `    about ${formatSize(chosen.index.estimatedBytes)} (${formatSize(size.low)} to ${formatSize(size.high)}); cost of its queries ${cost(chosen.costBefore)} → ${cost(chosen.costAfter)} (${percent(chosen.costBefore, chosen.costAfter)}); confidence ${confidence.level}` +
-        (confidence.reason === null ? "" : ` (${confidence.reason})`),
-    );
-    const labels = chosen.statementIds.map((id) => queryName(advice, id));
-    const more = labels.length > shown ? ` and ${String(labels.length - shown)} more` : "";
-    terminal.out(`    ${terminal.colors.dim(`for ${labels.slice(0, shown).join(", ")}${more}`)}`);
-    const upkeep = advice.upkeep.kind === "free" ? null : advice.upkeep.of(chosen.index);
-    if (upkeep !== null && upkeep.msPerDay !== null) {
-      terminal.out(
-        `    ${terminal.colors.dim(`writes pay about ${formatDuration(upkeep.msPerDay)} a day for it; building it takes about ${formatDuration(advice.upkeep.buildMs(chosen.index))}`)}`,
-      );
-    }
-    const obstacle = advice.obstacles.get(chosen.index.id);
-    if (obstacle !== undefined) terminal.out(`    ${terminal.colors.yellow("advice only")}: ${obstacle}`);
+    showIndex(advice, chosen, terminal.colors.green(`${String(at + 1).padStart(2)}.`), terminal);
   }
 };
 
@@ -118,6 +123,6 @@ export const showOneOfEach = (declined: readonly DeclinedCandidate[], terminal: 
     if (example === undefined) continue;
     const more = others.length === 0 ? "" : ` and ${String(others.length)} more`;
     terminal.out(`  ${terminal.colors.yellow(code)}${terminal.colors.dim(more)}: ${describeIndex(example.definition)}`);
-    terminal.out(`    ${terminal.colors.dim(example.reason)}`);
+    terminal.out(hanging("    ", terminal.colors.dim(example.reason), terminal));
   }
 };

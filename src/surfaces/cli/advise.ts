@@ -1,12 +1,16 @@
+import { formatDuration } from "../../config/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
 import {
   advise as adviseTarget,
   adviceDocument,
   changePlan,
+  explicandumDocument,
+  findExplicandum,
   liveTarget,
   type PilotContext,
   snapshotTarget,
   type TargetSource,
+  withReplicas,
   withSession,
   workloadOfFiles,
   workloadOfTraffic,
@@ -17,6 +21,7 @@ import { readSnapshotFile } from "../../snapshot/index.ts";
 import { adviceMarkdown, adviceSql } from "./advice-text.ts";
 import { showAdvice } from "./advice-view.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { showExplicandum } from "./explicandum-view.ts";
 import { writePlanFile } from "./plan-file.ts";
 
 /** How the workload is come by. */
@@ -31,6 +36,7 @@ export interface AnalysisFlags extends ConnectionFlags {
   readonly budget: number;
   readonly whatIf: "shadow" | "hypopg";
   readonly maxColumns: number;
+  readonly measureWrites?: boolean;
   readonly observe?: number;
   readonly seed: number;
 }
@@ -40,6 +46,8 @@ export interface AdviseFlags extends AnalysisFlags, WorkloadFlags {
   readonly out?: string;
   readonly markdown?: boolean;
   readonly sql?: boolean;
+  /** An index's number or columns, or a query's name. */
+  readonly explain?: string;
 }
 
 /** Opens the live target that the flags name, with its workload, and closes it again. */
@@ -49,12 +57,15 @@ export const withLiveTarget = <T>(
   work: (source: TargetSource) => Promise<T>,
 ): Promise<T> =>
   withSession(openSession(pilot.observe, "observe"), (session) =>
-    work(
-      liveTarget(
-        session,
-        flags.queries.length > 0
-          ? workloadOfFiles(session, flags)
-          : workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed }),
+    withReplicas(pilot.replicas ?? [], session, (replicas) =>
+      work(
+        liveTarget(
+          session,
+          flags.queries.length > 0
+            ? workloadOfFiles(session, flags)
+            : workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed, replicas }),
+          replicas,
+        ),
       ),
     ),
   );
@@ -65,6 +76,7 @@ const requireNothingLive = (flags: AdviseFlags, { config }: CommandContext): voi
   const meaningless = [
     ...(flags.queries.length === 0 && flags.exclude.length === 0 ? [] : ["--queries"]),
     ...(flags.observe === undefined ? [] : ["--observe"]),
+    ...((flags.replicaUrl ?? []).length === 0 ? [] : ["--replica-url"]),
     ...["--url", "--build-url", "--seed", "--what-if"].filter((flag) => given.has(flag)),
   ];
   if (meaningless.length === 0) return;
@@ -84,14 +96,21 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
       budgetBytes: flags.budget,
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
+      measureWrites: flags.measureWrites === true,
     });
+  const startedMs = systemClock.monotonicMs();
   if (flags.snapshot !== undefined) requireNothingLive(flags, context);
   const advice =
     flags.snapshot === undefined
       ? await withLiveTarget(flags, pilotContext(flags, context), run)
       : await run(snapshotTarget(await readSnapshotFile(flags.snapshot)));
   const { terminal } = context;
-  if (context.json) terminal.out(JSON.stringify(adviceDocument(advice), null, 2));
+  context.emit({ kind: "note", text: `took ${formatDuration(systemClock.monotonicMs() - startedMs)}` });
+  if (flags.explain !== undefined) {
+    const one = findExplicandum(advice, flags.explain);
+    if (context.json) terminal.out(JSON.stringify(explicandumDocument(advice, one), null, 2));
+    else showExplicandum(advice, one, terminal);
+  } else if (context.json) terminal.out(JSON.stringify(adviceDocument(advice), null, 2));
   else if (flags.markdown === true) terminal.out(adviceMarkdown(advice));
   else if (flags.sql === true) terminal.out(adviceSql(advice));
   else showAdvice(advice, terminal);

@@ -79,6 +79,10 @@ const analysis = (command: Command): Command =>
         .default(defaults.budgetBytes, formatSize(defaults.budgetBytes)),
     )
     .addOption(whatIf())
+    .option(
+      "--measure-writes",
+      "measure what writes pay for an index on the embedded server, instead of figures of reference; advice may differ from time to time",
+    )
     .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns));
 
 const observation = (command: Command): Command =>
@@ -89,6 +93,14 @@ const observation = (command: Command): Command =>
       duration,
     )
     .addOption(new Option("--seed <n>", "seed of the parameter values").argParser(seed).default(defaults.seed));
+
+const replicated = (command: Command): Command =>
+  connection(command).option(
+    "--replica-url <url>",
+    "a streaming replica of the database, as the observing role: what runs there counts as well (repeatable)",
+    collect,
+    [],
+  );
 
 const queryFiles = (command: Command): Command =>
   command
@@ -254,7 +266,7 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
   queryFiles(
     observation(
       analysis(
-        connection(
+        replicated(
           command("advise", "say which indexes would help this workload, and why; writes nothing on the target"),
         ),
       ),
@@ -263,6 +275,12 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
     .option(
       "--out <file>",
       "write the plan to a file, to be reviewed and carried out later by `indexpilot apply <file>`",
+    )
+    .addOption(
+      new Option(
+        "--explain <what>",
+        "all about one index (its number in the list, or as `orders (customer_id)`) or one query (its file, or the beginning of its fingerprint)",
+      ).conflicts(["markdown", "sql"]),
     )
     .addOption(new Option("--markdown", "print Markdown, for a pull request").conflicts(["json", "sql"]))
     .addOption(new Option("--sql", "print a migration").conflicts("json"))
@@ -277,7 +295,7 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
 
   queryFiles(
     observation(
-      connection(
+      replicated(
         command("snapshot", "write to a file all that advise needs of a database: for CI, for support, for a laptop"),
       ),
     ),

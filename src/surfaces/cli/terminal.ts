@@ -95,3 +95,21 @@ export const table = (
       .trimEnd()}`;
   return [terminal.colors.dim(line(layout.map((column) => column.title))), ...rows.map(line)].join("\n");
 };
+
+/**
+ * A text that begins after `first` and goes on below its own beginning, broken at blanks where the terminal ends. The first line's prefix may hold
+ * colours; a word longer than a line stands alone.
+ */
+export const hanging = (first: string, text: string, { width }: Terminal): string => {
+  const indent = visibleLength(first);
+  const room = Math.max(20, width - indent);
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && visibleLength(line) + 1 + visibleLength(word) > room) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return first + [...lines, line].join(`\n${" ".repeat(indent)}`);
+};

@@ -68,6 +68,12 @@ const catalogue = {
     message: (p) => `database "${p.database}" does not exist on this server`,
     remedy: () => "check the last part of the URL, or PGDATABASE",
   }),
+  replica_unsuitable: entry<{ node: string; problem: string }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `--replica-url ${p.node} ${p.problem}`,
+    remedy: () => "give the streaming replicas of the server of --url, each once, with the same database",
+  }),
   tls_failed: entry<{ cause: string }>({
     exitCode: ExitCode.connection,
     retryable: false,

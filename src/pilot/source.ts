@@ -3,6 +3,7 @@ import { type OwnScans, readCatalog, type Session } from "../postgres/index.ts";
 import { type EndPoints, readEndPoints } from "../shadow/index.ts";
 import { planKey, type Snapshot } from "../snapshot/index.ts";
 import { explainOnTarget, type TargetPlans } from "../whatif/index.ts";
+import { withScansOf } from "./replicas.ts";
 import { type BlindSpot, readBlindSpots } from "./visibility.ts";
 import type { WorkloadSource } from "./workload.ts";
 
@@ -24,13 +25,20 @@ export interface TargetSource {
   readonly doubt: string | null;
 }
 
-/** @param session an `observe` session on the target */
-export const liveTarget = (session: Session, workloadOf: WorkloadSource): TargetSource => {
+/**
+ * @param session an `observe` session on the target
+ * @param replicas the same on its replicas
+ */
+export const liveTarget = (
+  session: Session,
+  workloadOf: WorkloadSource,
+  replicas: readonly Session[] = [],
+): TargetSource => {
   const ownScans: OwnScans = new Map();
   return {
     session,
     role: session.target.user,
-    readCatalog: () => readCatalog(session),
+    readCatalog: async () => withScansOf(replicas, await readCatalog(session)),
     readWorkload: workloadOf,
     readBlindSpots: () => readBlindSpots(session),
     readEndPoints: (catalog) => readEndPoints(session, catalog, ownScans),

@@ -11,6 +11,8 @@ export interface PilotContext {
   readonly observe: ConnectionTarget;
   /** The same as `observe` where one role has both parts. */
   readonly build: ConnectionTarget;
+  /** Streaming replicas, whose workload and index use count as well where advice is made. */
+  readonly replicas?: readonly ConnectionTarget[];
   /** What the knobs say. */
   readonly settings: Settings;
   readonly clock: Clock;

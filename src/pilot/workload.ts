@@ -2,12 +2,14 @@ import type { Catalog, Workload } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import {
   buildWorkload,
+  type Observation,
   readQueryFiles,
   readStatementsSnapshot,
   type StatementsSnapshot,
   workloadFromFiles,
 } from "../workload/index.ts";
 import { observeBlocks } from "./observe.ts";
+import { nodeName } from "./replicas.ts";
 import { ownRoles, type PilotContext } from "./target.ts";
 
 /** How the workload is come by, once the catalogue is known. */
@@ -43,19 +45,38 @@ const workloadOfTexts = async (
   return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
 };
 
+export interface TrafficSource {
+  /** Null for all that has been counted. */
+  readonly observeMs: number | null;
+  readonly seed: number;
+  /** Sessions on replicas, whose statements count as well. */
+  readonly replicas?: readonly Session[];
+}
+
 /** What pg_stat_statements has counted since its last reset, or, where `observeMs` is given, what runs while we watch. */
 export const workloadOfTraffic =
-  (
-    context: PilotContext,
-    session: Session,
-    { observeMs, seed }: { readonly observeMs: number | null; readonly seed: number },
-  ): WorkloadSource =>
+  (context: PilotContext, session: Session, { observeMs, seed, replicas = [] }: TrafficSource): WorkloadSource =>
   async (catalog) => {
     const excludeRoles = ownRoles(context);
+    const early: StatementsSnapshot[] = [];
+    for (const replica of replicas) {
+      context.emit({ kind: "step", text: `reading the workload of replica ${nodeName(replica)}` });
+      early.push(await readStatementsSnapshot(replica, { excludeRoles }));
+    }
     const from = await readStatementsSnapshot(session, { excludeRoles });
-    if (observeMs === null) return buildWorkload({ from: null, to: from, catalog, seed });
+    if (observeMs === null) {
+      const elsewhere = early.map((to) => ({ from: null, to }));
+      return buildWorkload({ from: null, to: from, replicas: elsewhere, catalog, seed });
+    }
     context.emit({ kind: "step", text: `observing the workload for ${String(Math.round(observeMs / 1000))} s` });
-    return buildWorkload({ from, to: await watch(context, session, observeMs), catalog, seed });
+    const to = await watch(context, session, observeMs);
+    const elsewhere: Observation[] = [];
+    for (const [at, replica] of replicas.entries()) {
+      const previous = early[at];
+      if (previous === undefined) continue;
+      elsewhere.push({ from: previous, to: await readStatementsSnapshot(replica, { excludeRoles, previous }) });
+    }
+    return buildWorkload({ from, to, replicas: elsewhere, catalog, seed });
   };
 
 /** Looks every tenth of the time, so that progress is seen and the last snapshot ends the observation. */

@@ -10,7 +10,7 @@
 export { blockBetween } from "./block.ts";
 export { readQueryFiles } from "./files.ts";
 export { workloadFromFiles } from "./from-files.ts";
-export { buildWorkload } from "./from-snapshots.ts";
+export { buildWorkload, type Observation } from "./from-snapshots.ts";
 export { resolversFor } from "./resolution.ts";
 export { readStatementsSnapshot, type SnapshotRow, type StatementsSnapshot } from "./snapshot.ts";
 export { withoutValues } from "./without-values.ts";

@@ -9,6 +9,7 @@ import { bar, openTerminal, type Terminal } from "./terminal.ts";
 export interface ConnectionFlags {
   readonly url?: string;
   readonly buildUrl?: string;
+  readonly replicaUrl?: readonly string[];
 }
 
 export interface OutputFlags {
@@ -60,6 +61,7 @@ export const pilotContext = (flags: ConnectionFlags, context: CommandContext): P
   return {
     observe,
     build: buildUrl === null ? observe : resolveConnection(buildUrl, context.environment),
+    replicas: (flags.replicaUrl ?? []).map((url) => resolveConnection(url, context.environment)),
     settings,
     clock: systemClock,
     signal: context.signal,

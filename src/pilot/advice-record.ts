@@ -1,7 +1,8 @@
 import { majorVersion } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
-import { type Advice, confidenceOf } from "./advice.ts";
+import { type Advice, confidenceOf, doubtsOf } from "./advice.ts";
 import type { ChangePlan } from "./change-plan.ts";
+import { reportOf } from "./index-report.ts";
 
 /** Stores one analysis as decisions: the whole, and each candidate that was declined. */
 export const recordAdvice = async (store: Store, advice: Advice, now: Date): Promise<void> => {
@@ -13,7 +14,7 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
     rule: "selection.portfolio+swap",
     outcome: `${String(configuration.create.length)} to create`,
     code: configuration.create.length === 0 ? "nothing_pays" : "advised",
-    reason: `planner cost ${configuration.totals.costBefore.toFixed(2)} to ${configuration.totals.costAfter.toFixed(2)} by ${String(configuration.create.length)} indexes`,
+    reason: `${configuration.unit} ${configuration.totals.costBefore.toFixed(2)} to ${configuration.totals.costAfter.toFixed(2)} by ${String(configuration.create.length)} indexes`,
     inputs: {
       planner: advice.planner,
       server: { major: majorVersion(advice.catalog.server.versionNum), node: advice.catalog.server.node },
@@ -26,8 +27,14 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
         statementIds: chosen.statementIds,
         costBefore: chosen.costBefore,
         costAfter: chosen.costAfter,
-        confidence: confidenceOf(advice, chosen),
+        gains: chosen.gains ?? [],
+        alternative: chosen.alternative ?? null,
+        confidence: confidenceOf(advice, chosen).level,
+        // Reasons of doubt name shapes, costs and objects.
+        doubts: doubtsOf(advice, chosen),
+        writes: reportOf(advice, chosen).writes,
       })),
+      drop: configuration.drop.map(({ index, code, reason }) => ({ definition: index.definition, code, reason })),
       // Reasons name shapes, costs and objects, never a value.
       calibrations: [...advice.calibrations.values()],
       leftOut: advice.leftOut,

@@ -10,6 +10,7 @@ import {
 import { failure } from "../errors.ts";
 import { quoteName } from "../postgres/index.ts";
 import { type Advice, queryName } from "./advice.ts";
+import { dropReportOf } from "./index-report.ts";
 
 /** One index to build, with what its verdict will be made from. */
 export interface PlannedIndex {
@@ -24,6 +25,21 @@ export interface PlannedIndex {
   readonly writeIds: readonly string[];
 }
 
+/** An index that could go. For a person to read: IndexPilot drops only what it built. */
+export interface RecommendedDrop {
+  /** Qualified and quoted. */
+  readonly name: string;
+  readonly table: TableName;
+  readonly definition: string;
+  readonly sizeBytes: number;
+  /** See `ProposedDrop`. */
+  readonly code: string;
+  readonly reason: string;
+  /** Null where there is no way that lets reads and writes through. */
+  readonly sql: string | null;
+  readonly remark: string;
+}
+
 /** What an analysis wants to have changed, apart from how it was found: can be reviewed, stored, and carried out later. */
 export interface ChangePlan {
   readonly target: Pick<ServerIdentity, "systemIdentifier" | "databaseOid" | "database">;
@@ -32,6 +48,8 @@ export interface ChangePlan {
   /** Statements on none of these tables: what happens to them is drift. */
   readonly controlIds: readonly string[];
   readonly create: readonly PlannedIndex[];
+  /** Advice only: carrying out a plan drops nothing. */
+  readonly drop: readonly RecommendedDrop[];
 }
 
 /** A digest of what a decision about a table rests on: columns, types, and indexes; not its rows, statistics or sizes. */
@@ -96,6 +114,12 @@ export const changePlan = (advice: Advice): ChangePlan => {
           )
           .map(({ id }) => id),
       };
+    }),
+    drop: advice.configuration.drop.map((drop) => {
+      const { name, sql, remark } = dropReportOf(advice, drop);
+      const { table, code, reason } = drop;
+      const { definition, sizeBytes } = drop.index;
+      return { name, table, definition, sizeBytes, code, reason, sql, remark };
     }),
   };
 };

@@ -1,32 +1,46 @@
-import { formatSize } from "../../config/index.ts";
+import { formatDuration, formatSize } from "../../config/index.ts";
 import { type Advice, adviceDocument } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
+import { amount, shareText } from "./index-view.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
 /** The advice as Markdown, for a pull request. */
 export const adviceMarkdown = (advice: Advice): string => {
-  const { create, drop, declined, totals, whatIf, workload } = adviceDocument(advice);
+  const { create, drop, declined, totals, unit, whatIf, workload } = adviceDocument(advice);
   const saved = totals.costBefore === 0 ? 0 : (1 - totals.costAfter / totals.costBefore) * 100;
   const lines = [
     "## Index advice",
     "",
-    `${String(workload.statements)} statements; planner cost ${totals.costBefore.toFixed(0)} → ${totals.costAfter.toFixed(0)} (−${saved.toFixed(1)} %), ` +
+    `${String(workload.statements)} statements; ${unit === "milliseconds" ? "time of the observed period" : "planner cost"} ${amount(advice, totals.costBefore)} → ${amount(advice, totals.costAfter)} (−${saved.toFixed(1)} %), ` +
       `${formatSize(totals.sizeBytes)}. Planner: ${whatIf.planner}, its plans are the target's own for ${String(whatIf.trusted)} of ${String(whatIf.trusted + whatIf.low)} statements compared.`,
     "",
   ];
   if (create.length === 0) lines.push("No index would pay.");
   else {
-    lines.push("| create | for | cost before → after | size | confidence |", "|---|---|---|---|---|");
+    lines.push(
+      "| create | for (share of its gain) | cost before → after | size | writes pay | confidence | almost won |",
+      "|---|---|---|---|---|---|---|",
+    );
     for (const one of create) {
+      const queries = one.gains.map(({ query, share }) => `${query} (${shareText(share)})`).join(", ");
+      const writes = one.upkeep?.msPerDay ?? null;
+      const { alternative } = one;
+      const almost =
+        alternative === null
+          ? "nothing"
+          : `\`${cell(alternative.definition)}\`, ${amount(advice, alternative.worseBy)} more`;
       lines.push(
-        `| \`${cell(one.definition)}\` | ${cell(one.queries.join(", "))} | ${one.costBefore.toFixed(0)} → ${one.costAfter.toFixed(0)} | ${formatSize(one.sizeBytes)} | ${one.confidence}${one.confidenceReason === null ? "" : `: ${cell(one.confidenceReason)}`} |`,
+        `| \`${cell(one.definition)}\` | ${cell(queries)} | ${amount(advice, one.costBefore)} → ${amount(advice, one.costAfter)} | ${formatSize(one.sizeBytes)}, built in about ${formatDuration(one.buildMs)} | ${writes === null ? "not known" : `${formatDuration(writes)} a day`} | ${one.confidence}${one.confidenceReason === null ? "" : `: ${cell(one.confidenceReason)}`} | ${almost} |`,
       );
     }
   }
   if (drop.length > 0) {
-    lines.push("", "| redundant | why |", "|---|---|");
-    for (const one of drop) lines.push(`| \`${cell(one.definition)}\` | ${cell(one.reason)} |`);
+    lines.push("", "| drop (IndexPilot does not) | size | why | how |", "|---|---|---|---|");
+    for (const one of drop) {
+      const how = one.sql === null ? cell(one.remark) : `\`${cell(one.sql)}\`; ${cell(one.remark)}`;
+      lines.push(`| \`${cell(one.definition)}\` | ${formatSize(one.sizeBytes)} | ${cell(one.reason)} | ${how} |`);
+    }
   }
   if (declined.length > 0) {
     lines.push("", "<details><summary>Declined candidates</summary>", "", "| candidate | why |", "|---|---|");
@@ -36,9 +50,9 @@ export const adviceMarkdown = (advice: Advice): string => {
   return lines.join("\n");
 };
 
-/** The advice as a migration: one statement per index, none of which may run in a transaction. */
+/** The advice as a migration: one statement per index, none of which may run in a transaction. Drops are left for a person to uncomment. */
 export const adviceSql = (advice: Advice): string => {
-  const { create } = adviceDocument(advice);
+  const { create, drop } = adviceDocument(advice);
   const statements = advice.configuration.create.map((chosen, at) => {
     const about = create[at];
     const why =
@@ -50,5 +64,9 @@ export const adviceSql = (advice: Advice): string => {
   return [
     "-- Run outside a transaction block. A build that fails leaves an invalid index behind: drop it before you try again.",
     ...statements,
+    ...drop.map(
+      ({ reason, remark, sql }) =>
+        `-- could go: ${reason.replaceAll("\n", " ")}; ${remark}${sql === null ? "" : `\n-- ${sql.replaceAll("\n", " ")};`}`,
+    ),
   ].join("\n\n");
 };

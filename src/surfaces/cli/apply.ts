@@ -92,6 +92,9 @@ const applyFile = async (file: string, flags: ApplyFlags, context: CommandContex
           `  ${describeIndex(planned.definition)}, about ${formatSize(planned.predictedBytes)}, for ${planned.queries.join(", ")}`,
         );
       }
+      for (const { name, sizeBytes, reason, remark } of plan.drop) {
+        terminal.out(`  not dropped by this: ${name}, ${formatSize(sizeBytes)}: ${reason}; ${remark}`);
+      }
       terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
     }
     return ExitCode.ok;

@@ -44,9 +44,16 @@ export const readPlanFile = async (file: string): Promise<ChangePlan> => {
   const document = parsed as { format?: unknown; formatVersion?: unknown } & Partial<ChangePlan>;
   if (document?.format !== FORMAT) throw notOurs(`it does not say "format": "${FORMAT}"`);
   if (document.formatVersion !== FORMAT_VERSION) throw notOurs(`its format version is not ${String(FORMAT_VERSION)}`);
-  const { target, tables, controlIds, create } = document;
-  if (target === undefined || !Array.isArray(tables) || !Array.isArray(controlIds) || !Array.isArray(create)) {
+  // Plans of before drops were recommended have none.
+  const { target, tables, controlIds, create, drop = [] } = document;
+  if (
+    target === undefined ||
+    !Array.isArray(tables) ||
+    !Array.isArray(controlIds) ||
+    !Array.isArray(create) ||
+    !Array.isArray(drop)
+  ) {
     throw notOurs("parts of it are missing");
   }
-  return { target, tables, controlIds, create };
+  return { target, tables, controlIds, create, drop };
 };

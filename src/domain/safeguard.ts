@@ -19,3 +19,13 @@ export interface CircuitBreaker {
   /** Of the last failure: a SQLSTATE, or a word of ours. */
   readonly lastFailure: string | null;
 }
+
+/** A limit that follows what is usual. */
+export interface AdaptiveThreshold {
+  /** Demand, oldest first: what was asked for, allowed or not. */
+  readonly samples: readonly number[];
+  /** When the newest sample was begun. */
+  readonly sampledAt: Date | null;
+  /** Demand has crossed the limit and has not yet fallen far enough below it. */
+  readonly holding: boolean;
+}

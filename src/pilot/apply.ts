@@ -81,7 +81,15 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
     const { clock, signal, emit } = context;
     const { actor, budgetBytes } = options;
     const settings = { ...context.settings, budgetBytes };
-    const permits = permitsFor({ build, store, clock, approvedBy: actor, buildLockHeld: true, settings });
+    const permits = permitsFor({
+      build,
+      observe: context.observe,
+      store,
+      clock,
+      approvedBy: actor,
+      buildLockHeld: true,
+      settings,
+    });
     const { lockBudgetMs } = settings;
     const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits, lockBudgetMs };
     const reconciled = await takeUpLeftovers(rollout, emit);

@@ -1,6 +1,7 @@
 import type { Block } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Store } from "../store/index.ts";
+import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
 import { ownRoles, type PilotContext } from "./target.ts";
@@ -25,6 +26,7 @@ export const observeBaseline = async (
     excludeRoles: ownRoles(context),
   })) {
     await saveBlock(store, block, snapshot);
+    await sampleLoad(session, store, context);
     blocks.push(block);
     context.emit({
       kind: "progress",

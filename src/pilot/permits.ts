@@ -7,13 +7,17 @@ import {
   readServerCondition,
   requestPermit,
 } from "../safeguards/index.ts";
-import type { Session } from "../postgres/index.ts";
+import { type ConnectionTarget, openSession, type Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
 import { readCircuits, saveCircuits } from "./circuits.ts";
+import { sampleLoad } from "./load.ts";
+import { withSession } from "./target.ts";
 
 export interface PermitWiring {
   readonly build: Session;
+  /** What other sessions do is visible to the observing role only. */
+  readonly observe: ConnectionTarget;
   readonly store: Store;
   readonly clock: Clock;
   /** Who said yes. */
@@ -27,7 +31,8 @@ const HOUR_MS = 3_600_000;
 /** Reads what the safeguards decide by, asks them, and records a refusal as a decision. */
 export const permitsFor = (wiring: PermitWiring): PermitSource => {
   const { build, store, clock, approvedBy, buildLockHeld } = wiring;
-  const limits = limitsOf(wiring.settings);
+  const { settings } = wiring;
+  const limits = limitsOf(settings);
   return async (act) => {
     const deployment = await store.deployments.get(act.deploymentId);
     if (deployment === null) throw new Error(`no deployment ${act.deploymentId} in the store`);
@@ -46,6 +51,9 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),
       circuits,
+      load: await withSession(openSession(wiring.observe, "observe"), (session) =>
+        sampleLoad(session, store, { clock, settings }),
+      ),
       limits,
       now,
     };

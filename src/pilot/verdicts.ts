@@ -6,6 +6,7 @@ import { advance, dropOurs, type RolloutContext } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { blocksForLook, isDecided, judge } from "../verification/index.ts";
 import type { Emit } from "./events.ts";
+import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
 
@@ -86,6 +87,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1, input.minimumBlocks)));
   for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe })) {
     await saveBlock(store, block, snapshot);
+    await sampleLoad(input.observe, store, input);
     after.push(block);
     emit({
       kind: "progress",

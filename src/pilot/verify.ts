@@ -19,7 +19,15 @@ export const withRollout = async <T>(
   try {
     const { build, watch, store } = acting;
     if ((await acquireBuildLock(build)) === null) throw lockedOut();
-    const permits = permitsFor({ build, store, clock, approvedBy: actor, buildLockHeld: true, settings });
+    const permits = permitsFor({
+      build,
+      observe: context.observe,
+      store,
+      clock,
+      approvedBy: actor,
+      buildLockHeld: true,
+      settings,
+    });
     const { lockBudgetMs } = settings;
     return await work({ build, watch, store, clock, permits, actor, signal, lockBudgetMs }, acting);
   } finally {

@@ -5,6 +5,7 @@
  * mints permits; a refusal says why and, where it passes by itself, when to ask again; deciding reads nothing (`SPEC.md` lists the rules).
  * Left to others: what to do with a refusal (`pilot/`), and stopping a build that has begun to make others wait (`rollout/`).
  */
+export { emptyThreshold, getAdaptiveThreshold, updateAdaptiveThreshold } from "./adaptive-threshold.ts";
 export { acquireBuildLock } from "./build-lock.ts";
 export {
   checkCircuitBreaker,
@@ -16,4 +17,5 @@ export {
 } from "./circuit-breaker.ts";
 export { readServerCondition, type ServerCondition } from "./condition.ts";
 export { defaultLimits, limitsOf, type SafeguardLimits } from "./limits.ts";
+export { loadLimits, readServerLoad, type ServerLoad } from "./load.ts";
 export { permitDecision, type PermitRequest, type RefusalCode, refusalCodes, requestPermit } from "./permits.ts";

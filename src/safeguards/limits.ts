@@ -11,6 +11,10 @@ const names = [
   "breakerOpenMs",
   "breakerLongestOpenMs",
   "breakerSuccesses",
+  "serverCores",
+  "loadFloor",
+  "loadCeiling",
+  "loadHeadroom",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */

@@ -1,8 +1,10 @@
-import type { CircuitBreaker, Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
+import type { AdaptiveThreshold, CircuitBreaker, Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
 import { mintPermit } from "../domain/permit.ts";
+import { getAdaptiveThreshold } from "./adaptive-threshold.ts";
 import { checkCircuitBreaker } from "./circuit-breaker.ts";
 import type { ServerCondition } from "./condition.ts";
 import type { SafeguardLimits } from "./limits.ts";
+import { loadLimits, type ServerLoad } from "./load.ts";
 
 /** Everything a decision is made from; store it with the decision and it can be recomputed. */
 export interface PermitRequest {
@@ -24,6 +26,8 @@ export interface PermitRequest {
   readonly allBuildsBegun: readonly Date[];
   /** Of builds on this table, and on the server. */
   readonly circuits: { readonly table: CircuitBreaker; readonly server: CircuitBreaker };
+  /** Sessions that work now, and the threshold in sessions per core, with now recorded. */
+  readonly load: ServerLoad & { readonly threshold: AdaptiveThreshold };
   readonly limits: SafeguardLimits;
   readonly now: Date;
 }
@@ -119,6 +123,17 @@ const rules = {
     return buildLockHeld
       ? null
       : { reason: "another IndexPilot is changing indexes of this database", retryAt: later(now, SOON_MS) };
+  },
+  load: ({ act, load, limits, now }) => {
+    if (act.act !== "create index" || !load.threshold.holding) return null;
+    const { stopAbove, resumeBelow } = getAdaptiveThreshold(load.threshold, loadLimits(limits));
+    const sessions = (perCore: number): string => (perCore * limits.serverCores).toFixed(1);
+    return {
+      reason:
+        `${String(load.activeSessions)} sessions are active on ${String(limits.serverCores)} cores: builds are held back above` +
+        ` ${sessions(stopAbove)}, and go on below ${sessions(resumeBelow)}`,
+      retryAt: later(now, SOON_MS),
+    };
   },
   old_transaction: ({ condition: { oldestTransaction }, limits, now }) =>
     oldestTransaction !== null && oldestTransaction.ageMs > limits.oldestTransactionMs

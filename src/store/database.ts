@@ -130,6 +130,13 @@ export interface Tables {
     last_failure: string | null;
     updated_at: Date;
   };
+  adaptive_threshold: {
+    installation_id: number;
+    name: string;
+    samples: number[];
+    sampled_at: Date | null;
+    holding: boolean;
+  };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
 }
 

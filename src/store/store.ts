@@ -19,6 +19,7 @@ import { migrate, underLock } from "./migrate.ts";
 import { type ObservationRepository, observationRepository } from "./observations.ts";
 import { type Retention, retention } from "./retention.ts";
 import { type ScanLedger, scanLedger } from "./scans.ts";
+import { type ThresholdRepository, thresholdRepository } from "./thresholds.ts";
 
 interface StoreOptions {
   /** Install or upgrade the schema where needed. False: change nothing. */
@@ -38,6 +39,7 @@ export interface Store {
   readonly observations: ObservationRepository;
   readonly scans: ScanLedger;
   readonly circuits: CircuitRepository;
+  readonly thresholds: ThresholdRepository;
   readonly retention: Retention;
 }
 
@@ -88,6 +90,7 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     observations: observationRepository(db, lease.id, server.node),
     scans: scanLedger(db, lease.id),
     circuits: circuitRepository(db, lease.id),
+    thresholds: thresholdRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

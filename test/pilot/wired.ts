@@ -3,6 +3,7 @@ import { defaults } from "../../src/config/index.ts";
 import type { Decision, Deployment } from "../../src/domain/index.ts";
 import { reportBuild } from "../../src/pilot/circuits.ts";
 import { permitsFor } from "../../src/pilot/permits.ts";
+import { resolveConnection } from "../../src/postgres/index.ts";
 import { type BuildOutcome, createIndex } from "../../src/rollout/index.ts";
 import { type Clock, systemClock } from "../../src/runtime/index.ts";
 import { on, openShop, type Shop } from "../rollout/fixtures/rollout.ts";
@@ -26,6 +27,7 @@ export const openWired = async (target: Target): Promise<Wired> => {
   let offsetMs = 0;
   const clock: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + offsetMs) };
   const { store, build } = shop.context;
+  const observe = resolveConnection(target.server.url(shop.database), {});
   return {
     ...shop,
     clock,
@@ -38,7 +40,7 @@ export const openWired = async (target: Target): Promise<Wired> => {
     attempt: async (changes = {}, given) => {
       const deployment = given ?? (await shop.approved(on("orders", "note")));
       const settings = { ...defaults, ...changes };
-      const permits = permitsFor({ build, store, clock, approvedBy: "ann", buildLockHeld: true, settings });
+      const permits = permitsFor({ build, observe, store, clock, approvedBy: "ann", buildLockHeld: true, settings });
       const outcome = await createIndex({ ...shop.context, clock, permits, deployment });
       await reportBuild({ store, clock, settings }, deployment, outcome);
       return outcome;

@@ -4,6 +4,7 @@ import { permitAllows } from "../../src/domain/index.ts";
 import {
   closedCircuit,
   defaultLimits,
+  emptyThreshold,
   permitDecision,
   type PermitRequest,
   type RefusalCode,
@@ -32,6 +33,7 @@ const good: PermitRequest = {
   buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
   allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
   circuits: { table: closedCircuit, server: closedCircuit },
+  load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
   limits: defaultLimits,
   now,
 };
@@ -55,6 +57,7 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   },
   build_rate: { buildsBegun: [...good.buildsBegun, minutesAgo(59)] },
   build_running: { buildLockHeld: false },
+  load: { load: { activeSessions: 17, hiddenSessions: 0, threshold: { ...emptyThreshold, holding: true } } },
   old_transaction: { condition: { ...good.condition, oldestTransaction: { pid: 5, ageMs: 60_001 } } },
 };
 
@@ -164,7 +167,7 @@ describe("the safeguards", () => {
       const answer = requestPermit(merge([code]));
       return answer.kind === "refused" && answer.retryAt !== null;
     });
-    expect(passing).toEqual(["circuit_open", "build_rate", "build_running", "old_transaction"]);
+    expect(passing).toEqual(["circuit_open", "build_rate", "build_running", "load", "old_transaction"]);
   });
 
   test("look for a drop at approval, lease, server, running builds and transactions, not at what only a build adds", () => {

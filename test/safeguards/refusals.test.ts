@@ -7,6 +7,7 @@ import {
   acquireBuildLock,
   closedCircuit,
   defaultLimits,
+  emptyThreshold,
   type PermitRequest,
   readServerCondition,
   requestPermit,
@@ -35,6 +36,7 @@ const safeguards =
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, new Date(now.getTime() - 3_600_000)),
       allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
       circuits: { table: closedCircuit, server: closedCircuit },
+      load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
       limits: defaultLimits,
       now,
     };

@@ -1,8 +1,9 @@
 /** Which steps lead from nothing to the present schema? In order; each is applied once. */
 import { foundation } from "./0001_foundation.ts";
 import { circuitBreakers } from "./0002_circuit_breakers.ts";
+import { adaptiveThresholds } from "./0003_adaptive_thresholds.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
 
-export const migrations: readonly Migration[] = [foundation, circuitBreakers];
+export const migrations: readonly Migration[] = [foundation, circuitBreakers, adaptiveThresholds];

@@ -68,8 +68,8 @@ export const createShadowDatabase = async (
   throw cause;
 };
 
-/** Not for a session to set, or without effect on costs. */
-const notCopied = new Set(["block_size", "jit"]);
+/** Not for a session to set. */
+const notCopied = new Set(["block_size"]);
 
 const settingsOf = (catalog: Catalog): [name: string, value: string][] =>
   Object.entries(catalog.plannerSettings)

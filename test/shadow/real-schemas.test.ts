@@ -20,7 +20,7 @@ interface Pair {
 
 /** A target with this schema, analysed, and its shadow as an observing role sees it. */
 const openPair = async (major: number, schema: string): Promise<Pair> => {
-  const server = await startEmbedded({ major, settings: { autovacuum: "off", jit: "off", random_page_cost: "1.3" } });
+  const server = await startEmbedded({ major, settings: { autovacuum: "off", random_page_cost: "1.3" } });
   const owner = await openSession(resolveConnection(server.url(), {}), "build");
   await owner.script(schema);
   await owner.query("vacuum");

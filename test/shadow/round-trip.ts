@@ -41,7 +41,7 @@ export const comparable = (catalog: Catalog): unknown => {
     foreignKeys: byName(foreignKeys),
     checks: byName(checks ?? []),
   });
-  const { server: _server, tables, views, routines, roles, objects, ...rest } = catalog;
+  const { server: _server, activitySince: _since, tables, views, routines, roles, objects, ...rest } = catalog;
   return {
     ...rest,
     schemas: rest.schemas.toSorted(),

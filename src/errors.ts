@@ -137,6 +137,12 @@ const catalogue = {
     message: (p) => `there is no statement to work on: ${p.detail}`,
     remedy: (p) => p.hint,
   }),
+  nothing_since_change: entry<{ at: string }>({
+    exitCode: ExitCode.ok,
+    retryable: true,
+    message: (p) => `nothing has run since the last change of ${p.at}`,
+    remedy: () => "let the application run for a while; `indexpilot verify` finishes pending verdicts",
+  }),
   query_file_unparsable: entry<{ file: string; line: number; cause: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

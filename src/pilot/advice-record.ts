@@ -55,6 +55,19 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
   }
 };
 
+/** Stores that there was nothing to advise on. */
+export const recordNothingNew = (store: Store, reason: string, now: Date): Promise<void> =>
+  store.decisions.record({
+    at: now,
+    subject: "advise",
+    deploymentId: null,
+    rule: "pilot.since_last_change",
+    outcome: "nothing new",
+    code: "nothing_since_change",
+    reason,
+    inputs: {},
+  });
+
 /** Stores that a plan made before is carried out now. */
 export const recordPlan = (store: Store, plan: ChangePlan, now: Date): Promise<void> =>
   store.decisions.record({

@@ -1,8 +1,10 @@
+import { IndexPilotError } from "../errors.ts";
 import { openSession, readCatalog, type Session } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
+import type { CounterReading } from "../store/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
 import type { Advice } from "./advice.ts";
-import { recordAdvice, recordPlan } from "./advice-record.ts";
+import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
 import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, requireUnmoved } from "./change-plan.ts";
@@ -20,37 +22,61 @@ interface ActOptions extends CarryOutOptions {
 }
 
 export interface ApplyOptions extends AdviseOptions, ActOptions {
-  readonly workloadOf: WorkloadSource;
+  /** Given the counters at our last change, which are where the workload of the next advice begins. */
+  readonly workloadOf: (since: CounterReading | null) => WorkloadSource;
 }
 
 export interface ApplyReport extends CarriedOut {
   readonly advice: Advice;
 }
 
+/** Nothing has run since our last change, so that there is nothing new to advise. */
+export interface NothingNew {
+  readonly advice: null;
+  readonly reason: string;
+  readonly reconciled: readonly Reconciliation[];
+}
+
 /**
  * The whole loop: take up leftovers, advise, observe a baseline, build one index after the other, and, where asked to, observe until each has a
  * verdict. Everything that changes the target goes through a permit.
  */
-export const apply = (context: PilotContext, options: ApplyOptions): Promise<ApplyReport> =>
+export const apply = (context: PilotContext, options: ApplyOptions): Promise<ApplyReport | NothingNew> =>
   act(context, options, async ({ rollout, session, reconciled }) => {
     const { store } = rollout;
     const owned = await store.deployments.ownedBytes();
     if (owned >= options.budgetBytes) {
       context.emit({ kind: "note", text: "the indexes that are ours already fill the budget" });
     }
-    const advice = await advise({
-      ...options,
-      // What is ours already counts against the same budget; at least one byte, so that every refusal is the budget's.
-      budgetBytes: Math.max(1, options.budgetBytes - owned),
-      source: liveTarget(session, options.workloadOf),
-      clock: context.clock,
-      signal: context.signal,
-      emit: context.emit,
-      onOwnScans: (scans) => store.scans.add(scans, context.clock.now()),
-    });
+    const advice = await unlessQuiet(
+      advise({
+        ...options,
+        // What is ours already counts against the same budget; at least one byte, so that every refusal is the budget's.
+        budgetBytes: Math.max(1, options.budgetBytes - owned),
+        source: liveTarget(session, options.workloadOf(await store.readings.latest())),
+        clock: context.clock,
+        signal: context.signal,
+        emit: context.emit,
+        onOwnScans: (scans) => store.scans.add(scans, context.clock.now()),
+      }),
+    );
+    if ("reason" in advice) {
+      await recordNothingNew(store, advice.reason, context.clock.now());
+      return { advice: null, reason: advice.reason, reconciled };
+    }
     await recordAdvice(store, advice, context.clock.now());
     return { advice, ...(await carryOut(context, rollout, session, changePlan(advice), reconciled, options)) };
   });
+
+/** The advice, or why there is none: nothing has run since the last change. */
+const unlessQuiet = async (advice: Promise<Advice>): Promise<Advice | { readonly reason: string }> => {
+  try {
+    return await advice;
+  } catch (error) {
+    if (error instanceof IndexPilotError && error.code === "nothing_since_change") return { reason: error.message };
+    throw error;
+  }
+};
 
 /**
  * Carries out a plan that was made and reviewed before.

@@ -15,6 +15,7 @@ import { reportBuild } from "./circuits.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { propose } from "./proposal.ts";
+import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
@@ -79,6 +80,7 @@ export const carryOut = async (
     if (outcome.kind === "interrupted") throw failure("interrupted", {});
   }
   const built = builds.some(({ outcome }) => outcome.kind === "built");
+  if (built) await markChange(session, store, ownRoles(context));
   if (options.waitMs === null || (!built && reconciled.length === 0)) {
     return { reconciled, builds, verdicts: [], before, after: [] };
   }

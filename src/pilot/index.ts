@@ -23,6 +23,7 @@ export { minorPartOf } from "./minor.ts";
 export { withReplicas } from "./replicas.ts";
 export { findRollback, rollBack } from "./rollback.ts";
 export { takeSnapshot } from "./snapshot.ts";
+export { countersAtLastChange } from "./since-change.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
 export { type PilotContext, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";

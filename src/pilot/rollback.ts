@@ -1,7 +1,9 @@
 import type { Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
+import { openSession } from "../postgres/index.ts";
 import { type DropOutcome, dropOurs, findOurs } from "../rollout/index.ts";
-import { type PilotContext, readStore } from "./target.ts";
+import { markChange } from "./since-change.ts";
+import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { withRollout } from "./verify.ts";
 
@@ -35,5 +37,11 @@ export const rollBack = (
   withRollout(context, options.actor, async (rollout) => {
     await takeUpLeftovers(rollout, context.emit);
     const deployment = only(await findOurs(rollout.store, options.index), options.index);
-    return dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });
+    const outcome = await dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });
+    if (outcome.kind === "dropped" && outcome.wasThere) {
+      await withSession(openSession(context.observe, "observe"), (observe) =>
+        markChange(observe, rollout.store, ownRoles(context)),
+      );
+    }
+    return outcome;
   });

@@ -9,6 +9,7 @@ import type { Emit } from "./events.ts";
 import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
+import { markChange } from "./since-change.ts";
 
 export interface PursuitInput {
   /** Observes; not one of the acting sessions. */
@@ -81,7 +82,10 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       done.push(settled);
       open = open.filter((other) => other !== one);
       // A drop changes what the others run beside: their evidence begins anew.
-      if (settled.result === "rolled back") after = [];
+      if (settled.result === "rolled back") {
+        after = [];
+        await markChange(input.observe, store, input.excludeRoles);
+      }
     }
   };
   const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1, input.minimumBlocks)));

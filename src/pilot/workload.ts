@@ -1,5 +1,7 @@
 import type { Catalog, Workload } from "../domain/index.ts";
+import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
+import type { CounterReading } from "../store/index.ts";
 import {
   buildWorkload,
   type Observation,
@@ -10,6 +12,7 @@ import {
 } from "../workload/index.ts";
 import { observeBlocks } from "./observe.ts";
 import { nodeName } from "./replicas.ts";
+import { asSnapshot } from "./since-change.ts";
 import { ownRoles, type PilotContext } from "./target.ts";
 
 /** How the workload is come by, once the catalogue is known. */
@@ -51,11 +54,22 @@ export interface TrafficSource {
   readonly seed: number;
   /** Sessions on replicas, whose statements count as well. */
   readonly replicas?: readonly Session[];
+  /** The counters at our last change: what was counted before it does not weigh. Replicas have no such reading. */
+  readonly since?: CounterReading | null;
+  /** What to do when nothing has run since then. Default `refuse`. */
+  readonly whenQuiet?: "refuse" | "take_all";
 }
 
-/** What pg_stat_statements has counted since its last reset, or, where `observeMs` is given, what runs while we watch. */
+/**
+ * What pg_stat_statements has counted since our last change or its last reset, or, where `observeMs` is given, what runs while we watch.
+ * The source throws IndexPilotError `nothing_since_change`.
+ */
 export const workloadOfTraffic =
-  (context: PilotContext, session: Session, { observeMs, seed, replicas = [] }: TrafficSource): WorkloadSource =>
+  (
+    context: PilotContext,
+    session: Session,
+    { observeMs, seed, replicas = [], since = null, whenQuiet = "refuse" }: TrafficSource,
+  ): WorkloadSource =>
   async (catalog) => {
     const excludeRoles = ownRoles(context);
     const early: StatementsSnapshot[] = [];
@@ -66,7 +80,20 @@ export const workloadOfTraffic =
     const from = await readStatementsSnapshot(session, { excludeRoles });
     if (observeMs === null) {
       const elsewhere = early.map((to) => ({ from: null, to }));
-      return buildWorkload({ from: null, to: from, replicas: elsewhere, catalog, seed });
+      const all = { from: null, to: from, replicas: elsewhere, catalog, seed };
+      if (since === null) return buildWorkload(all);
+      const at = since.takenAt.toISOString();
+      const workload = buildWorkload({ ...all, from: asSnapshot(since, from) });
+      if (workload.statements.length > 0 || workload.declined.length > 0) {
+        context.emit({ kind: "note", text: `weighing by what has run since the last change of ${at}` });
+        return workload;
+      }
+      if (whenQuiet === "refuse") throw failure("nothing_since_change", { at });
+      context.emit({
+        kind: "note",
+        text: `nothing has run since the last change of ${at}: weighing by all that was counted`,
+      });
+      return buildWorkload(all);
     }
     context.emit({ kind: "step", text: `observing the workload for ${String(Math.round(observeMs / 1000))} s` });
     const to = await watch(context, session, observeMs);

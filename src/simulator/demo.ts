@@ -116,7 +116,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
           budgetBytes: 1e9,
           whatIf: "shadow",
           maxColumns: 3,
-          workloadOf: workloadOfTraffic(context, session, { observeMs: null, seed }),
+          workloadOf: (since) => workloadOfTraffic(context, session, { observeMs: null, seed, since }),
           actor: "demo",
           baselineMs: BASELINE_MS,
           blockMs: BLOCK_MS,
@@ -125,6 +125,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
           acceptInstallation: false,
         }),
       );
+      if (report.advice === null) throw new Error("a database that was never changed has nothing to wait for");
       const queries = queriesOf(report);
       await options.onDone({
         url,

@@ -137,8 +137,20 @@ export interface Tables {
     sampled_at: Date | null;
     holding: boolean;
   };
+  counter_reading: {
+    installation_id: number;
+    taken_at: Date;
+    reset_at: Date | null;
+    counters: JSONColumnType<PackedCounters>;
+  };
+  stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
 }
+
+/** By role and query id: calls, total ms, standard deviation, rows, blocks hit and read, temporary blocks, WAL bytes, counting since. */
+export type PackedCounters = Readonly<
+  Record<string, readonly [number, number, number | null, number, number, number, number, number, string | null]>
+>;
 
 export type Database = Kysely<Tables>;
 

@@ -10,4 +10,5 @@
  */
 export type { DeploymentPatch, Transition } from "./deployments.ts";
 export type { StoredStatement } from "./observations.ts";
+export { type CounterReading, observeReading } from "./readings.ts";
 export { openStore, type Store } from "./store.ts";

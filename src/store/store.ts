@@ -17,8 +17,10 @@ import {
 } from "./installation.ts";
 import { migrate, underLock } from "./migrate.ts";
 import { type ObservationRepository, observationRepository } from "./observations.ts";
+import { type ReadingRepository, readingRepository } from "./readings.ts";
 import { type Retention, retention } from "./retention.ts";
 import { type ScanLedger, scanLedger } from "./scans.ts";
+import { type StopRepository, stopRepository } from "./stop.ts";
 import { type ThresholdRepository, thresholdRepository } from "./thresholds.ts";
 
 interface StoreOptions {
@@ -37,9 +39,11 @@ export interface Store {
   readonly deployments: DeploymentRepository;
   readonly decisions: DecisionRepository;
   readonly observations: ObservationRepository;
+  readonly readings: ReadingRepository;
   readonly scans: ScanLedger;
   readonly circuits: CircuitRepository;
   readonly thresholds: ThresholdRepository;
+  readonly stop: StopRepository;
   readonly retention: Retention;
 }
 
@@ -88,9 +92,11 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     deployments: deploymentRepository(db, lease.id),
     decisions: decisionRepository(db, lease.id),
     observations: observationRepository(db, lease.id, server.node),
+    readings: readingRepository(db, lease.id),
     scans: scanLedger(db, lease.id),
     circuits: circuitRepository(db, lease.id),
     thresholds: thresholdRepository(db, lease.id),
+    stop: stopRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

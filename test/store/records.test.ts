@@ -2,7 +2,13 @@ import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Block, StatementCounters } from "../../src/domain/index.ts";
 import { readServerIdentity } from "../../src/postgres/index.ts";
-import { openStore, type Store, type StoredStatement } from "../../src/store/index.ts";
+import {
+  type CounterReading,
+  observeReading,
+  openStore,
+  type Store,
+  type StoredStatement,
+} from "../../src/store/index.ts";
 import { withTarget } from "../rollout/fixtures/target.ts";
 import { someDeployment } from "../rollout/fixtures/values.ts";
 
@@ -252,5 +258,44 @@ test("what is past its time is removed, the rest is kept", async () => {
     decision: 0,
     scan_ledger: 0,
     circuit_breaker: 0,
+  });
+});
+
+describe("the counters at the last change", () => {
+  const reading = (calls: number): CounterReading => ({
+    takenAt: now,
+    resetAt: daysAgo(3),
+    rows: new Map([
+      ["10:77", { counters: someCounters(calls), since: daysAgo(2) }],
+      ["10:-5", { counters: { ...someCounters(1), stddevMs: null }, since: null }],
+    ]),
+  });
+  const someCounters = (calls: number): StatementCounters => ({
+    calls,
+    totalMs: 0.1 + 0.2,
+    stddevMs: 1e-3,
+    rows: 2 ** 40,
+    sharedBlocksHit: 1,
+    sharedBlocksRead: 2,
+    tempBlocks: 3,
+    walBytes: 4,
+  });
+
+  test("come back as they were stored, and the later take the place of the earlier", async () => {
+    expect(await store.readings.latest()).toBeNull();
+    await store.readings.save(reading(1));
+    await store.readings.save(reading(2));
+    expect(await other.readings.latest()).toEqual(reading(2));
+  });
+
+  test("are read by who only observes, where he may", async () => {
+    await store.readings.save(reading(1));
+    const mine = await target().open("records", "builder");
+    const server = await readServerIdentity(mine);
+    expect(await observeReading(mine, server)).toEqual(reading(1));
+    expect(await observeReading(mine, { ...server, systemIdentifier: "another" })).toBeNull();
+    const stranger = await target().open("records", "stranger");
+    expect(await observeReading(stranger, server)).toBeNull();
+    await Promise.all([mine, stranger].map((session) => session.close()));
   });
 });

@@ -2,8 +2,10 @@
 import { foundation } from "./0001_foundation.ts";
 import { circuitBreakers } from "./0002_circuit_breakers.ts";
 import { adaptiveThresholds } from "./0003_adaptive_thresholds.ts";
+import { counterReading } from "./0004_counter_reading.ts";
+import { stopSwitch } from "./0005_stop_switch.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
 
-export const migrations: readonly Migration[] = [foundation, circuitBreakers, adaptiveThresholds];
+export const migrations: readonly Migration[] = [foundation, circuitBreakers, adaptiveThresholds, counterReading, stopSwitch];

@@ -4,6 +4,7 @@ import {
   advise as adviseTarget,
   adviceDocument,
   changePlan,
+  countersAtLastChange,
   explicandumDocument,
   findExplicandum,
   liveTarget,
@@ -50,20 +51,27 @@ export interface AdviseFlags extends AnalysisFlags, WorkloadFlags {
   readonly explain?: string;
 }
 
-/** Opens the live target that the flags name, with its workload, and closes it again. */
+/** Opens the live target that the flags name, with its workload (`sinceChange`: what has run since our last change), and closes it again. */
 export const withLiveTarget = <T>(
   flags: WorkloadFlags,
   pilot: PilotContext,
   work: (source: TargetSource) => Promise<T>,
+  { sinceChange = false }: { readonly sinceChange?: boolean } = {},
 ): Promise<T> =>
   withSession(openSession(pilot.observe, "observe"), (session) =>
-    withReplicas(pilot.replicas ?? [], session, (replicas) =>
+    withReplicas(pilot.replicas ?? [], session, async (replicas) =>
       work(
         liveTarget(
           session,
           flags.queries.length > 0
             ? workloadOfFiles(session, flags)
-            : workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed, replicas }),
+            : workloadOfTraffic(pilot, session, {
+                observeMs: flags.observe ?? null,
+                seed: flags.seed,
+                replicas,
+                since: sinceChange ? await countersAtLastChange(session) : null,
+                whenQuiet: "take_all",
+              }),
           replicas,
         ),
       ),
@@ -102,7 +110,7 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
   if (flags.snapshot !== undefined) requireNothingLive(flags, context);
   const advice =
     flags.snapshot === undefined
-      ? await withLiveTarget(flags, pilotContext(flags, context), run)
+      ? await withLiveTarget(flags, pilotContext(flags, context), run, { sinceChange: true })
       : await run(snapshotTarget(await readSnapshotFile(flags.snapshot)));
   const { terminal } = context;
   context.emit({ kind: "note", text: `took ${formatDuration(systemClock.monotonicMs() - startedMs)}` });

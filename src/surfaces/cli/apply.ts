@@ -66,9 +66,18 @@ export const apply = async (
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
       measureWrites: flags.measureWrites === true,
-      workloadOf: workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed }),
+      workloadOf: (since) =>
+        workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed, since }),
     }),
   );
+  if (report.advice === null) {
+    const { reason } = report;
+    const text = `${capitalised(reason)}: there is nothing new to advise. \`indexpilot verify\` finishes pending verdicts.`;
+    context.terminal.out(
+      context.json ? JSON.stringify({ advice: null, reason, builds: [], verdicts: [] }, null, 2) : text,
+    );
+    return ExitCode.ok;
+  }
   if (context.json) {
     context.terminal.out(
       JSON.stringify({ advice: adviceDocument(report.advice), ...carriedOutDocument(report) }, null, 2),
@@ -79,6 +88,8 @@ export const apply = async (
   }
   return exitCodeOf(report);
 };
+
+const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 const applyFile = async (file: string, flags: ApplyFlags, context: CommandContext): Promise<ExitCode> => {
   const plan = await readPlanFile(file);

@@ -29,3 +29,10 @@ export interface AdaptiveThreshold {
   /** Demand has crossed the limit and has not yet fallen far enough below it. */
   readonly holding: boolean;
 }
+
+/** Somebody stopped everything. Nothing is changed until somebody resumes. */
+export interface StopSwitch {
+  readonly stoppedAt: Date;
+  readonly stoppedBy: string;
+  readonly reason: string;
+}

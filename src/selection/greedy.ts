@@ -15,7 +15,7 @@ export const fill = (
   trial: Trial,
   preference: Preference,
   except: readonly number[] = [],
-): Chosen => {
+): Trial => {
   for (;;) {
     let best: { readonly number: number; readonly score: number } | null = null;
     for (const number of allowed) {
@@ -25,7 +25,7 @@ export const fill = (
       const score = preference(saving, objective.bytesOf(number));
       if ((best === null || score > best.score) && room.fits(trial.members, number)) best = { number, score };
     }
-    if (best === null) return trial.members;
+    if (best === null) return trial;
     trial.add(best.number);
   }
 };

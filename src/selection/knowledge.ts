@@ -4,7 +4,7 @@ import type { Bounds } from "./objective.ts";
 export type Members = (number: number) => boolean;
 
 /** The planner takes a plan of this cost that uses these candidates, wherever they are. */
-interface KnownPlan {
+export interface KnownPlan {
   readonly used: readonly number[];
   readonly cost: number;
 }
@@ -25,6 +25,8 @@ export class Knowledge {
   #plans: KnownPlan[] = [];
   /** By cost, dearest first. */
   #least: KnownLeast[] = [];
+  /** Plans by the candidates that they use, by cost; made when asked for. */
+  #using: Map<number, KnownPlan[]> | null = null;
   readonly #asked = new Set<string>();
   readonly usable = new Set<number>();
 
@@ -41,13 +43,42 @@ export class Knowledge {
     if (!this.#plans.some((plan) => plan.cost <= cost && isWithin(plan.used, used))) {
       this.#plans = this.#plans.filter((plan) => plan.cost < cost || !isWithin(used, plan.used));
       insert(this.#plans, { used, cost }, (other) => other.cost > cost);
+      this.#using = null;
     }
     // Of equal ones the later comes first: a descent goes on from where it was.
     insert(this.#least, { removed, used, cost }, (other) => other.cost <= cost);
   }
 
   upper(members: Members): number {
-    return this.#plans.find((plan) => plan.used.every(members))?.cost ?? Number.POSITIVE_INFINITY;
+    return this.cheapest(members)?.cost ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The cheapest plan known that needs no other candidates; null where none is. */
+  cheapest(members: Members): KnownPlan | null {
+    return this.#plans.find(({ used }) => used.every(members)) ?? null;
+  }
+
+  /** The cheapest plan known that needs this candidate and some of the members, where it is cheaper than so much. */
+  cheaperWith(number: number, members: Members, than: number): KnownPlan | null {
+    for (const plan of this.#plansUsing(number)) {
+      if (plan.cost >= than) return null;
+      if (plan.used.every((one) => one === number || members(one))) return plan;
+    }
+    return null;
+  }
+
+  #plansUsing(number: number): readonly KnownPlan[] {
+    if (this.#using === null) {
+      this.#using = new Map();
+      for (const plan of this.#plans) {
+        for (const one of plan.used) {
+          const some = this.#using.get(one);
+          if (some === undefined) this.#using.set(one, [plan]);
+          else some.push(plan);
+        }
+      }
+    }
+    return this.#using.get(number) ?? [];
   }
 
   /** The strongest statement on what it costs at least. */

@@ -27,8 +27,8 @@ const firstBetter = (context: SearchContext, chosen: Chosen, threshold: number):
     const rest = base.copy();
     for (const number of removed) rest.remove(number);
     for (const preference of [bySaving, bySavingPerByte]) {
-      const set = fill(context, rest.copy(), preference, removed);
-      if (context.objective.value(set).upper < threshold) return set;
+      const trial = fill(context, rest.copy(), preference, removed);
+      if (trial.cost() < threshold) return trial.members;
     }
   }
   return null;

@@ -18,8 +18,8 @@ export const portfolioWithSwaps = async (context: SearchContext): Promise<Chosen
     const before = objective.value(best).upper;
     const starts: (() => Chosen)[] = [
       () => best,
-      () => fill(context, objective.trial([]), bySavingPerByte),
-      () => fill(context, objective.trial([]), bySaving),
+      () => fill(context, objective.trial([]), bySavingPerByte).members,
+      () => fill(context, objective.trial([]), bySaving).members,
       () => relax(context, allowed),
     ];
     const found: Chosen[] = [];

@@ -1,4 +1,5 @@
-import type { Session } from "../postgres/index.ts";
+import type { Table } from "../domain/index.ts";
+import { readManagedBy, type Session } from "../postgres/index.ts";
 
 /** What a safeguard needs to know of the server at the moment of the decision. */
 export interface ServerCondition {
@@ -12,6 +13,8 @@ export interface ServerCondition {
   readonly oldestTransaction: { readonly pid: number | null; readonly ageMs: number } | null;
   /** Transactions of other roles a build may have to wait for, whose age this role cannot see (`pg_read_all_stats` shows it). */
   readonly hiddenTransactions: number;
+  /** The extension whose business the table is; absent means nobody's. */
+  readonly managedBy?: Table["managedBy"];
   /** Backends that build an index now, anywhere on the server, ours or others'. */
   readonly buildingPids: readonly number[];
 }
@@ -67,6 +70,7 @@ export const readServerCondition = async (session: Session, tableOid: number): P
     indexesOnTable: row.exists ? row.indexes : null,
     oldestTransaction: row.has_oldest ? { pid: row.oldest_pid, ageMs: row.oldest_age_ms ?? 0 } : null,
     hiddenTransactions: row.hidden,
+    managedBy: await readManagedBy(session, tableOid),
     buildingPids: row.building,
   };
 };

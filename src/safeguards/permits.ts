@@ -80,6 +80,10 @@ const rules = {
       : null,
   table_missing: ({ condition }) =>
     condition.indexesOnTable === null ? { reason: "the table does not exist any more", retryAt: null } : null,
+  managed_table: ({ act, condition: { managedBy = null } }) =>
+    act.act === "create index" && managedBy !== null
+      ? { reason: `${managedBy} manages this table: only its own commands may change it`, retryAt: null }
+      : null,
   indexes_per_table: ({ act, condition, limits }) =>
     act.act === "create index" && (condition.indexesOnTable ?? 0) + 1 > limits.indexesPerTable
       ? {

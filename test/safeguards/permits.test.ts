@@ -17,6 +17,8 @@ const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes *
 
 const good: PermitRequest = {
   act: { act: "create index", table: { schema: "public", name: "orders" }, deploymentId: "d1" },
+  stop: null,
+  mode: "approve",
   approvedBy: "ann",
   leaseHeld: true,
   buildLockHeld: true,
@@ -41,11 +43,14 @@ const drop: PermitRequest = { ...good, act: { ...good.act, act: "drop index" } }
 
 /** One fault each, just beyond the limit. */
 const faults: Record<RefusalCode, Partial<PermitRequest>> = {
+  stopped: { stop: { stoppedAt: now, stoppedBy: "bob", reason: "" } },
+  mode: { mode: "advise" },
   not_approved: { approvedBy: null },
   installation_lease: { leaseHeld: false },
   read_only_server: { condition: { ...good.condition, readOnly: true } },
   unsafe_version: { condition: { ...good.condition, versionNum: 140_003 } },
   table_missing: { condition: { ...good.condition, indexesOnTable: null } },
+  managed_table: { condition: { ...good.condition, managedBy: "citus" } },
   indexes_per_table: { condition: { ...good.condition, indexesOnTable: 10 } },
   size_unknown: { addedBytes: null },
   storage_budget: { ownedBytes: 9_000_000_001 },
@@ -173,6 +178,8 @@ describe("the safeguards", () => {
   test("look for a drop at approval, lease, server, running builds and transactions, not at what only a build adds", () => {
     const objecting = refusalCodes.filter((code) => requestPermit(merge([code], drop)).kind === "refused");
     expect(objecting).toEqual([
+      "stopped",
+      "mode",
       "not_approved",
       "installation_lease",
       "read_only_server",

@@ -27,6 +27,8 @@ const safeguards =
     const now = systemClock.now();
     const request: PermitRequest = {
       act,
+      stop: null,
+      mode: "approve",
       approvedBy: "ann",
       leaseHeld: true,
       buildLockHeld: true,
@@ -96,6 +98,35 @@ describe("on a real server, a refusal stops a build that goes on once its cause 
     expect(await attempt(shop, deployment)).toMatchObject({ code: "indexes_per_table", retryAt: null });
     await shop.stranger.query("drop index extra0");
     expect(await attempt(shop, deployment)).toMatchObject({ kind: "built" });
+  });
+
+  test.each([
+    [
+      "timescaledb",
+      "create schema _timescaledb_catalog; create table _timescaledb_catalog.hypertable as select 'public'::name as schema_name, 'orders'::name as table_name; grant usage on schema _timescaledb_catalog to public; grant select on _timescaledb_catalog.hypertable to public",
+      "drop table _timescaledb_catalog.hypertable; create view _timescaledb_catalog.hypertable as select 'public'::name as schema_name, 'others'::name as table_name; grant select on _timescaledb_catalog.hypertable to public",
+    ],
+    [
+      "citus",
+      "create table pg_dist_partition as select 'orders'::regclass as logicalrelid; grant select on pg_dist_partition to public",
+      "delete from pg_dist_partition",
+    ],
+  ])("the table was the business of %s", async (extension, take, release) => {
+    const shop = await openShop(target());
+    const deployment = await shop.approved();
+    // As if the extension were there: its row and its list of tables are all that is asked for.
+    await shop.admin.script(
+      `insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+       select 99999, '${extension}', 10, oid, false, '1' from pg_namespace where nspname = 'public'; ${take}`,
+    );
+    expect(await attempt(shop, deployment)).toMatchObject({
+      code: "managed_table",
+      reason: expect.stringContaining(extension),
+      retryAt: null,
+    });
+    await shop.admin.script(release);
+    expect(await attempt(shop, deployment)).toMatchObject({ kind: "built" });
+    await shop.admin.query("delete from pg_extension where extname = $1", [extension]);
   });
 
   test("the storage budget was spent by an earlier index of ours", async () => {

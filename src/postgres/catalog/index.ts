@@ -31,6 +31,8 @@ import { readOperators, readRoutines } from "./routines.ts";
 import { readTextSearch } from "./text-search.ts";
 import { readBaseTypes, readTypes } from "./types.ts";
 
+export { readManagedBy } from "./managed.ts";
+
 // Sizes and definitions need ACCESS SHARE; we wait as long as the session's lock_timeout says, then try anew rather than queue.
 const ATTEMPTS = 3;
 

@@ -1,5 +1,6 @@
 import type { Catalog, Table } from "../../domain/index.ts";
 import type { Session } from "../session.ts";
+import { readExtensions } from "./database.ts";
 
 // A hypertable's chunks have it as their parent; compressed chunks belong to a hypertable of their own. Both catalogues are open to all.
 const managedTables = {
@@ -31,4 +32,13 @@ export const readManaged = async (session: Session, extensions: Catalog["extensi
     for (const { oid } of await session.query<{ oid: number }>(managedTables[name])) tables.set(oid, name);
   }
   return { extensions: present, tables };
+};
+
+/** Which extension takes this table over, if one does. */
+export const readManagedBy = async (
+  session: Session,
+  tableOid: number,
+): Promise<NonNullable<Table["managedBy"]> | null> => {
+  const { tables } = await readManaged(session, await readExtensions(session));
+  return tables.get(tableOid) ?? null;
 };

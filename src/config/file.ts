@@ -5,7 +5,7 @@ import { type KnobName, knobs } from "./knobs.ts";
 import { nearest } from "./nearest.ts";
 
 /** Where it is looked for when nobody names another. */
-export const CONFIG_FILE = "indexpilot_config.yaml";
+const CONFIG_FILE = "indexpilot_config.yaml";
 
 /** What a file says, by knob. */
 export interface ConfigFile {

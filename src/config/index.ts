@@ -11,4 +11,4 @@ export { knobs } from "./knobs.ts";
 export { type Mode, modeOf } from "./mode.ts";
 export { type Effective, type Resolved, resolveSettings } from "./settings.ts";
 export * from "./units.ts";
-export { type MaintenanceWindow, weekdays } from "./window.ts";
+export type { MaintenanceWindow } from "./window.ts";

@@ -37,18 +37,22 @@ export const permitAllows = (permit: Permit, act: PermittedAct, nowMs: number): 
   permit.table.schema === act.table.schema &&
   permit.table.name === act.table.name;
 
+/** Why something may not be, or may not go on. */
+export interface Objection {
+  /** Stable code, e.g. `storage_budget`; the safeguards' SPEC.md lists them. */
+  readonly code: string;
+  /** One sentence for people, with the numbers. */
+  readonly reason: string;
+  /** When asking again can help; null when a person has to change something first. */
+  readonly retryAt: Date | null;
+}
+
 /** What the safeguards answer. A refusal is a value: it is shown, stored as a decision, and may end by itself. */
 export type PermitAnswer =
-  | { readonly kind: "permit"; readonly permit: Permit }
-  | {
-      readonly kind: "refused";
-      /** Stable code, e.g. `storage_budget`; the safeguards' SPEC.md lists them. */
-      readonly code: string;
-      /** One sentence for people, with the numbers. */
-      readonly reason: string;
-      /** When asking again can help; null when a person has to change something first. */
-      readonly retryAt: Date | null;
-    };
+  { readonly kind: "permit"; readonly permit: Permit } | ({ readonly kind: "refused" } & Objection);
 
 /** Asks the safeguards about one act, at the moment it is about to begin. */
 export type PermitSource = (act: PermittedAct) => Promise<PermitAnswer>;
+
+/** Asks the safeguards, again and again while an act is under way, whether it must end now; null: it may go on. */
+export type HaltSource = (act: PermittedAct["act"]) => Promise<Objection | null>;

@@ -9,7 +9,7 @@ import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, requireUnmoved } from "./change-plan.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { permitsFor } from "./permits.ts";
+import { haltsFor, permitsFor } from "./permits.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
 import type { WorkloadSource } from "./workload.ts";
@@ -117,7 +117,7 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
       settings,
     });
     const { lockBudgetMs } = settings;
-    const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits, lockBudgetMs };
+    const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits, halts: haltsFor({ store }), lockBudgetMs };
     const reconciled = await takeUpLeftovers(rollout, emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
       work({ rollout, session, reconciled }),

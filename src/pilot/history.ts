@@ -1,4 +1,4 @@
-import type { Decision, Deployment, DeploymentEvent } from "../domain/index.ts";
+import type { Decision, Deployment, DeploymentEvent, StopSwitch } from "../domain/index.ts";
 import { type PilotContext, readStore } from "./target.ts";
 
 export interface Status {
@@ -6,6 +6,8 @@ export interface Status {
   readonly installed: boolean;
   readonly deployments: readonly Deployment[];
   readonly ownedBytes: number;
+  /** Set where somebody has stopped everything. */
+  readonly stop: StopSwitch | null;
 }
 
 /** What is ours in this database, newest last. Reads only. */
@@ -14,7 +16,8 @@ export const readStatus = async (context: PilotContext): Promise<Status> =>
     installed: true,
     deployments: await store.deployments.list(),
     ownedBytes: await store.deployments.ownedBytes(),
-  }))) ?? { installed: false, deployments: [], ownedBytes: 0 };
+    stop: await store.stop.get(),
+  }))) ?? { installed: false, deployments: [], ownedBytes: 0, stop: null };
 
 export interface History {
   readonly installed: boolean;

@@ -7,7 +7,7 @@
  */
 export { type Advice, type Confidence, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
 export { adviceDocument, explicandumDocument } from "./advice-document.ts";
-export { advise, type AdviseInput, type AdviseOptions } from "./advise.ts";
+export { advise, type AdviseInput, type AdviseOptions, withAdvice } from "./advise.ts";
 export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
 export type { BuildReport, CarriedOut } from "./carry-out.ts";
@@ -22,6 +22,7 @@ export { dropReportOf, planPairsOf, reportOf } from "./index-report.ts";
 export { minorPartOf } from "./minor.ts";
 export { withReplicas } from "./replicas.ts";
 export { findRollback, rollBack } from "./rollback.ts";
+export { resume, stop, type Stopped } from "./stop.ts";
 export { takeSnapshot } from "./snapshot.ts";
 export { countersAtLastChange } from "./since-change.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";

@@ -1,7 +1,9 @@
-import type { Settings } from "../config/index.ts";
-import type { CircuitBreaker, PermitSource } from "../domain/index.ts";
+import { modeOf, type Settings } from "../config/index.ts";
+import type { CircuitBreaker, HaltSource, PermitSource } from "../domain/index.ts";
+import { IndexPilotError } from "../errors.ts";
 import {
   checkCircuitBreaker,
+  haltRunning,
   limitsOf,
   permitDecision,
   readServerCondition,
@@ -28,6 +30,19 @@ export interface PermitWiring {
 
 const HOUR_MS = 3_600_000;
 
+/** Asks the safeguards about an act that is under way. */
+export const haltsFor =
+  ({ store }: Pick<PermitWiring, "store">): HaltSource =>
+  async () => {
+    try {
+      return haltRunning({ stop: await store.stop.get() });
+    } catch (error) {
+      // Without the store nobody can be asked; the watcher must go on looking after those who wait all the same.
+      if (error instanceof IndexPilotError) return null;
+      throw error;
+    }
+  };
+
 /** Reads what the safeguards decide by, asks them, and records a refusal as a decision. */
 export const permitsFor = (wiring: PermitWiring): PermitSource => {
   const { build, store, clock, approvedBy, buildLockHeld } = wiring;
@@ -42,6 +57,8 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
     const circuits = await readCircuits(store, deployment.tableOid);
     const request = {
       act,
+      stop: await store.stop.get(),
+      mode: modeOf(deployment.table, settings.mode, settings.modeOverrides),
       approvedBy,
       leaseHeld: true, // openStore() refuses a store whose lease is not ours.
       buildLockHeld,

@@ -3,7 +3,7 @@ import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
 import { failure } from "../errors.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { permitsFor } from "./permits.ts";
+import { haltsFor, permitsFor } from "./permits.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
@@ -29,7 +29,7 @@ export const withRollout = async <T>(
       settings,
     });
     const { lockBudgetMs } = settings;
-    return await work({ build, watch, store, clock, permits, actor, signal, lockBudgetMs }, acting);
+    return await work({ build, watch, store, clock, permits, halts: haltsFor({ store }), actor, signal, lockBudgetMs }, acting);
   } finally {
     await acting.close();
   }

@@ -1,5 +1,13 @@
 import { defaults } from "../config/index.ts";
-import { type Deployment, type Permit, permitAllows, type PermittedAct, type PermitSource } from "../domain/index.ts";
+import {
+  type Deployment,
+  type HaltSource,
+  type Objection,
+  type Permit,
+  permitAllows,
+  type PermittedAct,
+  type PermitSource,
+} from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
@@ -14,6 +22,8 @@ export interface RolloutContext {
   readonly clock: Clock;
   /** Asked at the moment an act is about to begin. */
   readonly permits: PermitSource;
+  /** Asked at each look at a running act. */
+  readonly halts?: HaltSource;
   /** Who is written into the history. */
   readonly actor: string;
   /** Cancels the running statement and puts everything in order (Ctrl-C). */
@@ -23,6 +33,12 @@ export interface RolloutContext {
   /** How long the removal of a leftover may wait for others before it is left to the next start, milliseconds. */
   readonly leftoverPatienceMs?: number;
 }
+
+/** The safeguards' word on one running act, as the watcher asks for it. */
+export const haltsOf = (
+  { halts }: RolloutContext,
+  act: PermittedAct["act"],
+): (() => Promise<Objection | null>) | undefined => (halts === undefined ? undefined : () => halts(act));
 
 export const lockBudgetOf = (context: RolloutContext): number => context.lockBudgetMs ?? defaults.lockBudgetMs;
 /** As long as somebody who pressed Ctrl-C may be expected to wait. */
@@ -43,7 +59,7 @@ export interface Consent {
 
 export type ConsentAnswer =
   | { readonly kind: "consent"; readonly consent: Consent }
-  | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly retryAt: Date | null };
+  | ({ readonly kind: "refused" } & Objection);
 
 const consentBy = (permit: Permit, act: PermittedAct, clock: Clock): Consent => {
   if (!permitAllows(permit, act, clock.now().getTime())) {

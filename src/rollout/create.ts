@@ -3,6 +3,7 @@ import { renderCreateIndex, SqlState } from "../postgres/index.ts";
 import {
   askConsent,
   type Consent,
+  haltsOf,
   leftoverPatienceOf,
   lockBudgetOf,
   type RolloutContext,
@@ -27,12 +28,12 @@ export type BuildOutcome =
   | { readonly kind: "built"; readonly deployment: Deployment }
   /** Nothing was begun. */
   | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly retryAt: Date | null }
-  /** It made somebody wait longer than the lock budget, and gave way. */
+  /** It was begun and gave way: to somebody it made wait longer than the lock budget, or to a safeguard. */
   | {
       readonly kind: "deferred";
       readonly deployment: Deployment;
       readonly reason: string;
-      readonly retryAt: Date;
+      readonly retryAt: Date | null;
       readonly leftover: boolean;
     }
   | { readonly kind: "interrupted"; readonly deployment: Deployment; readonly leftover: boolean }
@@ -92,6 +93,7 @@ export const createIndex = async (options: CreateOptions): Promise<BuildOutcome>
     clock,
     lockBudgetMs: lockBudgetOf(options),
     signal,
+    halts: haltsOf(options, "create index"),
     onLook: ({ progress }) => {
       if (progress !== null) options.onProgress?.({ ...progress, elapsedMs: clock.monotonicMs() - started });
     },
@@ -175,6 +177,10 @@ const giveUp = async (
       retryAt: new Date(clock.now().getTime() + YIELD_MS),
       leftover,
     };
+  }
+  if (ended.kind === "cancelled" && ended.because === "halt") {
+    const { code, reason, retryAt } = ended.objection;
+    return { kind: "deferred", deployment: await record("yield", { code, reason }), reason, retryAt, leftover };
   }
   if (ended.kind === "cancelled") {
     return { kind: "interrupted", deployment: await record("interrupt", {}), leftover };

@@ -1,6 +1,6 @@
 import { failure } from "../errors.ts";
 import type { Deployment } from "../domain/index.ts";
-import { askConsent, type RolloutContext, YIELD_MS } from "./context.ts";
+import { askConsent, haltsOf, type RolloutContext, YIELD_MS } from "./context.ts";
 import { ownershipComment } from "./names.ts";
 import { describeSqlState } from "./reasons.ts";
 import { removeIndex } from "./remove.ts";
@@ -12,7 +12,12 @@ export type DropOutcome =
   /** `wasThere`: false when somebody else had dropped it before. */
   | { readonly kind: "dropped"; readonly deployment: Deployment; readonly wasThere: boolean }
   | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly retryAt: Date | null }
-  | { readonly kind: "deferred"; readonly deployment: Deployment; readonly reason: string; readonly retryAt: Date }
+  | {
+      readonly kind: "deferred";
+      readonly deployment: Deployment;
+      readonly reason: string;
+      readonly retryAt: Date | null;
+    }
   | { readonly kind: "interrupted"; readonly deployment: Deployment }
   | {
       readonly kind: "failed";
@@ -67,6 +72,7 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
   const removal = await removeIndex(options, answer.consent, deployment, {
     prove: (found) => isOurs(options.deployment, found),
     signal,
+    halts: haltsOf(options, "drop index"),
   });
   if (removal.kind === "gone") {
     const wasThere = index !== null;
@@ -86,6 +92,10 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
       reason: `backend ${String(pid)} had waited ${String(waited)} ms for the drop; it was cancelled`,
       retryAt: new Date(clock.now().getTime() + YIELD_MS),
     };
+  }
+  if (ended.kind === "cancelled" && ended.because === "halt") {
+    const { code, reason, retryAt } = ended.objection;
+    return { kind: "deferred", deployment: await postpone({ because: "yield", code, reason }), reason, retryAt };
   }
   if (ended.kind === "failed") {
     const { sqlState } = ended;

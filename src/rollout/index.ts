@@ -12,6 +12,6 @@ export { type BuildOutcome, createIndex } from "./create.ts";
 export { type DropOutcome, dropOurs } from "./drop.ts";
 export { findOurs } from "./ownership.ts";
 export { proposeIndex } from "./propose.ts";
-export { reconcile, type Reconciliation } from "./reconcile.ts";
+export { cancelRecorded, isBuilding, reconcile, type Reconciliation } from "./reconcile.ts";
 export type { BuildProgress } from "./statements.ts";
 export { advance, type DeploymentEventName, transitions } from "./transitions.ts";

@@ -1,11 +1,11 @@
 import type { Deployment } from "../domain/index.ts";
 import { failure, IndexPilotError } from "../errors.ts";
-import { renderProveIdle, SqlState, sqlStateOf } from "../postgres/index.ts";
+import { renderProveIdle, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import { askConsent, leftoverPatienceOf, lockBudgetOf, type RolloutContext } from "./context.ts";
 import { type DropOutcome, dropOurs } from "./drop.ts";
 import { finish, isAsIntended } from "./finish.ts";
 import { removeIndex } from "./remove.ts";
-import { type Backend, readBackendActivity, readIndex, readTableName } from "./statements.ts";
+import { type Backend, cancelBackend, readBackendActivity, readIndex, readTableName } from "./statements.ts";
 import { advance } from "./transitions.ts";
 import { POLL_MS, watcherOver } from "./watched.ts";
 
@@ -81,6 +81,17 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
     : { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
 };
 
+/** Whether the recorded backend of a deployment still builds. */
+export const isBuilding = async (session: Session, { backend }: Deployment): Promise<boolean> =>
+  backend !== null && (await readBackendActivity(session, backend)) === "active";
+
+/** Cancels a build that outlived its process; the next start removes what it leaves. Needs the role that began it. */
+export const cancelRecorded = async (session: Session, deployment: Deployment): Promise<void> => {
+  if (deployment.backend !== null && (await isBuilding(session, deployment))) {
+    await cancelBackend(session, deployment.backend.pid);
+  }
+};
+
 type Waited = "ended" | "still_running" | "handled_elsewhere";
 
 /** Waits for the backend of a build to end, looking after those it makes wait as its own process would. */
@@ -102,7 +113,9 @@ const waitForBackend = async (options: ReconcileOptions, deployment: Deployment,
       if (now - lastActive > IDLE_MS) return "ended";
       if (now - started > (options.waitMs ?? DEFAULT_WAIT_MS)) return "still_running";
       const victim = activity === "active" ? ((await watcher.look(backend.pid))?.victim ?? null) : null;
-      if (victim !== null && victim.waitedMs > lockBudgetOf(options)) await watcher.cancel(backend.pid);
+      const inTheWay = victim !== null && victim.waitedMs > lockBudgetOf(options);
+      const halted = activity === "active" && ((await options.halts?.("create index")) ?? null) !== null;
+      if (inTheWay || halted) await watcher.cancel(backend.pid);
       if (signal?.aborted === true) throw failure("interrupted", {});
       await clock.sleep(POLL_MS, signal).catch(() => undefined);
     }

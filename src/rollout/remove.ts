@@ -1,4 +1,4 @@
-import type { Deployment } from "../domain/index.ts";
+import type { Deployment, Objection } from "../domain/index.ts";
 import { renderDropIndex } from "../postgres/index.ts";
 import { type Consent, lockBudgetOf, type RolloutContext } from "./context.ts";
 import { type CatalogIndex, readIndex } from "./statements.ts";
@@ -27,6 +27,7 @@ export const removeIndex = async (
     readonly prove: (index: CatalogIndex) => boolean;
     readonly patienceMs?: number;
     readonly signal?: AbortSignal | undefined;
+    readonly halts?: (() => Promise<Objection | null>) | undefined;
   },
 ): Promise<Removal> => {
   if (consent.deploymentId !== deployment.id) throw new Error("the consent is for another deployment");
@@ -44,6 +45,7 @@ export const removeIndex = async (
       clock,
       lockBudgetMs: lockBudgetOf(context),
       signal: options.signal,
+      halts: options.halts,
       ...(left === undefined ? {} : { patienceMs: left }),
     });
     if (ended.kind === "done") continue;

@@ -1,3 +1,4 @@
+import type { Objection } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { openSession, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
@@ -15,6 +16,7 @@ export type Ended =
       readonly because: "lock_budget";
       readonly victim: { readonly pid: number; readonly waitedMs: number };
     }
+  | { readonly kind: "cancelled"; readonly because: "halt"; readonly objection: Objection }
   /** `sqlState` is null when the connection was lost: the statement may go on without us. */
   | { readonly kind: "failed"; readonly sqlState: string | null; readonly error: unknown };
 
@@ -65,6 +67,8 @@ export interface WatchedStatement {
   /** What it may make one other session wait, milliseconds. */
   readonly lockBudgetMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Whether a safeguard wants it to end. */
+  readonly halts?: (() => Promise<Objection | null>) | undefined;
   /** How long it may take in all, milliseconds. */
   readonly patienceMs?: number;
   readonly onLook?: (watched: Watched) => void;
@@ -97,7 +101,7 @@ export const runWatched = async (order: WatchedStatement): Promise<Ended> => {
       if (stop === null) {
         const watched = await watcher.look(build.pid);
         if (watched !== null) onLook?.(watched);
-        stop = reasonToStop(order, watched, clock.monotonicMs() - started);
+        stop = reasonToStop(order, watched, (await order.halts?.()) ?? null, clock.monotonicMs() - started);
       }
       if (stop !== null && !finished.signal.aborted) await watcher.cancel(build.pid);
       // Once we have asked it to stop, the caller's signal has nothing more to say.
@@ -114,6 +118,7 @@ export const runWatched = async (order: WatchedStatement): Promise<Ended> => {
 const reasonToStop = (
   order: WatchedStatement,
   watched: Watched | null,
+  objection: Objection | null,
   elapsedMs: number,
 ): Extract<Ended, { kind: "cancelled" }> | null => {
   if (order.signal?.aborted === true) return { kind: "cancelled", because: "signal" };
@@ -121,6 +126,7 @@ const reasonToStop = (
   if (victim !== null && victim.waitedMs > order.lockBudgetMs) {
     return { kind: "cancelled", because: "lock_budget", victim };
   }
+  if (objection !== null) return { kind: "cancelled", because: "halt", objection };
   if (order.patienceMs !== undefined && elapsedMs > order.patienceMs) return { kind: "cancelled", because: "patience" };
   return null;
 };

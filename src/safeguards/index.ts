@@ -18,4 +18,11 @@ export {
 export { readServerCondition, type ServerCondition } from "./condition.ts";
 export { defaultLimits, limitsOf, type SafeguardLimits } from "./limits.ts";
 export { loadLimits, readServerLoad, type ServerLoad } from "./load.ts";
-export { permitDecision, type PermitRequest, type RefusalCode, refusalCodes, requestPermit } from "./permits.ts";
+export {
+  haltRunning,
+  permitDecision,
+  type PermitRequest,
+  type RefusalCode,
+  refusalCodes,
+  requestPermit,
+} from "./permits.ts";

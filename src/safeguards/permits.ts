@@ -1,4 +1,13 @@
-import type { AdaptiveThreshold, CircuitBreaker, Decision, PermitAnswer, PermittedAct } from "../domain/index.ts";
+import type { Mode } from "../config/index.ts";
+import type {
+  AdaptiveThreshold,
+  CircuitBreaker,
+  Decision,
+  Objection,
+  PermitAnswer,
+  PermittedAct,
+  StopSwitch,
+} from "../domain/index.ts";
 import { mintPermit } from "../domain/permit.ts";
 import { getAdaptiveThreshold } from "./adaptive-threshold.ts";
 import { checkCircuitBreaker } from "./circuit-breaker.ts";
@@ -9,6 +18,10 @@ import { loadLimits, type ServerLoad } from "./load.ts";
 /** Everything a decision is made from; store it with the decision and it can be recomputed. */
 export interface PermitRequest {
   readonly act: PermittedAct;
+  /** Set where somebody has stopped everything. */
+  readonly stop: StopSwitch | null;
+  /** Of the table. */
+  readonly mode: Mode;
   /** The person, or the standing consent (`--yes`), that approved the act; null when nobody has. */
   readonly approvedBy: string | null;
   /** Whether the store's installation lease covers this server. */
@@ -32,12 +45,6 @@ export interface PermitRequest {
   readonly now: Date;
 }
 
-interface Objection {
-  readonly code: RefusalCode;
-  readonly reason: string;
-  readonly retryAt: Date | null;
-}
-
 const HOUR_MS = 3_600_000;
 /** When to ask again about something whose end cannot be known. */
 const SOON_MS = 30_000;
@@ -58,13 +65,23 @@ const tooMany = (where: string, begun: readonly Date[], limit: number, now: Date
   };
 };
 
+const stopObjection = (stop: StopSwitch): Omit<Objection, "code"> => ({
+  reason: `${stop.stoppedBy} stopped everything at ${stop.stoppedAt.toISOString()}${stop.reason === "" ? "" : `: ${stop.reason}`}`,
+  retryAt: null,
+});
+
 /**
  * The rules in the order they are asked. First those that only a person can change, then those that pass by themselves: a refusal with
  * a `retryAt` therefore means that nothing else stands in the way for good.
  */
 const rules = {
-  not_approved: (request) =>
-    request.approvedBy === null ? { reason: "nobody has approved it yet", retryAt: null } : null,
+  stopped: ({ stop }) => (stop === null ? null : stopObjection(stop)),
+  mode: ({ mode }) =>
+    mode === "observe" || mode === "advise"
+      ? { reason: `the mode of this table is ${mode}, in which nothing is changed`, retryAt: null }
+      : null,
+  not_approved: ({ approvedBy, mode }) =>
+    approvedBy === null && mode !== "autopilot" ? { reason: "nobody has approved it yet", retryAt: null } : null,
   installation_lease: (request) =>
     request.leaseHeld ? null : { reason: "the store was installed for another database", retryAt: null },
   read_only_server: ({ condition }) =>
@@ -165,6 +182,10 @@ export const requestPermit = (request: PermitRequest): PermitAnswer => {
   }
   return { kind: "permit", permit: mintPermit(request.act, request.now.getTime() + request.limits.permitMs) };
 };
+
+/** Whether an act that has begun must end now. Pure. */
+export const haltRunning = (request: Pick<PermitRequest, "stop">): Objection | null =>
+  request.stop === null ? null : { code: "stopped", ...stopObjection(request.stop) };
 
 /** The record of one answer, with everything it can be recomputed from. */
 export const permitDecision = (request: PermitRequest, answer: PermitAnswer): Decision => ({

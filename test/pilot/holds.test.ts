@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { openContext } from "../rollout/fixtures/rollout.ts";
+import { readStatus, resume, stop } from "../../src/pilot/index.ts";
+import { advance } from "../../src/rollout/index.ts";
+import { holdSnapshot, on, openContext } from "../rollout/fixtures/rollout.ts";
 import { until, withTarget } from "../rollout/fixtures/target.ts";
 import { openWired } from "./wired.ts";
 
@@ -42,5 +44,89 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
     const { store } = await openContext(target(), shop.database);
     expect(await store.thresholds.get("load")).toMatchObject({ samples: [3], holding: false });
     expect((await shop.decisions()).map((decision) => decision.code)).toEqual(["load", "load"]);
+  });
+
+  test("change nothing in a table whose mode is observe or advise, whoever says yes", async () => {
+    const shop = await openWired(target());
+    const deployment = await shop.approved();
+    for (const mode of ["observe", "advise"] as const) {
+      expect(await shop.attempt({ mode }, deployment)).toMatchObject({ kind: "refused", code: "mode", retryAt: null });
+    }
+    const modeOverrides = [
+      { schema: "public", mode: "observe" },
+      { schema: "public", table: "orders", mode: "approve" },
+    ] as const;
+    expect(await shop.attempt({ modeOverrides }, await shop.approved(on("customers", "name")))).toMatchObject({
+      code: "mode",
+    });
+    expect(await shop.attempt({ modeOverrides }, deployment)).toMatchObject({ kind: "built" });
+  });
+
+  test("begin nothing after a stop, and go on after resume; who stopped it is in the history", async () => {
+    const shop = await openWired(target());
+    const deployment = await shop.approved();
+    await stop(shop.pilot, { actor: "bob", reason: "Black Friday" });
+    expect(await stop(shop.pilot, { actor: "eve", reason: "" })).toMatchObject({ stop: { stoppedBy: "bob" } });
+    expect(await shop.attempt({}, deployment)).toMatchObject({
+      kind: "refused",
+      code: "stopped",
+      reason: expect.stringMatching(/bob stopped everything at .*: Black Friday/),
+      retryAt: null,
+    });
+    expect(await readStatus(shop.pilot)).toMatchObject({ stop: { stoppedBy: "bob", reason: "Black Friday" } });
+    expect(await resume(shop.pilot, { actor: "ann" })).toMatchObject({ stoppedBy: "bob" });
+    expect(await resume(shop.pilot, { actor: "ann" })).toBeNull();
+    expect(await shop.attempt({}, deployment)).toMatchObject({ kind: "built" });
+    expect((await shop.decisions()).map((decision) => decision.code)).toEqual([
+      "stopped",
+      "stopped",
+      "stopped",
+      "resumed",
+    ]);
+  });
+
+  test("end a running build at a stop, and remove what it leaves", async () => {
+    const shop = await openWired(target());
+    const holder = await holdSnapshot(target(), shop.database);
+    const deployment = await shop.approved();
+    const attempt = shop.attempt({}, deployment);
+    await until(
+      "it is building",
+      async () => (await shop.admin.query("select from pg_stat_progress_create_index")).length > 0,
+    );
+    expect(await stop(shop.pilot, { actor: "bob", reason: "" })).toMatchObject({ cancelled: [] });
+    expect(await attempt).toMatchObject({
+      kind: "deferred",
+      leftover: false,
+      retryAt: null,
+      reason: expect.stringContaining("bob stopped everything"),
+      deployment: { state: "approved" },
+    });
+    expect(await shop.indexes()).toEqual([]);
+    await holder.end();
+    await resume(shop.pilot, { actor: "bob" });
+    expect(await shop.attempt({}, deployment)).toMatchObject({ kind: "built" });
+  });
+
+  test("end at a stop the build of a process that was killed", async () => {
+    const shop = await openWired(target());
+    const holder = await holdSnapshot(target(), shop.database);
+    const deployment = await shop.approved();
+    const orphan = await target().open(shop.database, "builder", "build");
+    const [backend] = await orphan.query<{ startedAt: string }>(
+      'select extract(epoch from backend_start)::text as "startedAt" from pg_stat_activity where pid = pg_backend_pid()',
+    );
+    const begun = { pid: orphan.pid, startedAt: backend?.startedAt ?? "" };
+    await advance(shop.context, deployment, "begin", { actor: "test", patch: { backend: begun } });
+    const building = orphan
+      .query(`create index concurrently ${deployment.temporaryName} on orders (customer_id)`)
+      .catch((error: unknown) => (error as { code?: string }).code);
+    await until(
+      "it is building",
+      async () => (await shop.admin.query("select from pg_stat_progress_create_index")).length > 0,
+    );
+    expect(await stop(shop.pilot, { actor: "bob", reason: "" })).toMatchObject({ cancelled: [{ id: deployment.id }] });
+    expect(await building).toBe("57014");
+    await holder.end();
   });
 });

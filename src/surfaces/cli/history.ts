@@ -28,7 +28,17 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
   const { terminal } = context;
   if (context.json) {
     terminal.out(JSON.stringify({ ...found, deployments: found.deployments.map(deploymentDocument) }, null, 2));
-  } else if (found.deployments.length === 0) terminal.out(nothingYet);
+    return ExitCode.ok;
+  }
+  if (found.stop !== null) {
+    const { stoppedBy, stoppedAt, reason } = found.stop;
+    terminal.out(
+      terminal.colors.red(
+        `Stopped by ${stoppedBy} at ${stoppedAt.toISOString()}${reason === "" ? "" : `: ${reason}`}; \`indexpilot resume\` lets work begin again.`,
+      ),
+    );
+  }
+  if (found.deployments.length === 0) terminal.out(nothingYet);
   else {
     const rows = found.deployments.map((deployment) => [
       deployment.indexName,
@@ -70,7 +80,7 @@ const ofDecision = (decision: Decision, names: ReadonlyMap<string, string>): Ent
   at: decision.at,
   name: decision.deploymentId === null ? "" : (names.get(decision.deploymentId) ?? decision.deploymentId),
   what: `${decision.subject}: ${decision.outcome}`,
-  why: decision.reason,
+  why: `${decision.reason}${typeof decision.inputs["retryAt"] === "string" ? `; ask again after ${decision.inputs["retryAt"]}` : ""}`,
 });
 
 export const history = async (flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
@@ -148,7 +158,10 @@ export const rollback = async (index: string, flags: RollbackFlags, context: Com
       }
       return ExitCode.ok;
     case "refused":
-      if (!context.json) terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
+      if (!context.json) {
+        const again = outcome.retryAt === null ? "" : `; ask again after ${outcome.retryAt.toISOString()}`;
+        terminal.err(`refused (${outcome.code}): ${outcome.reason}${again}`);
+      }
       return ExitCode.refused;
     case "deferred":
       if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);

@@ -33,7 +33,7 @@ export const describeBuild = ({ deployment, outcome }: BuildReport): string => {
     case "refused":
       return `${deployment.indexName}: refused (${outcome.code}): ${outcome.reason}${outcome.retryAt === null ? "" : `; ask again after ${outcome.retryAt.toISOString()}`}`;
     case "deferred":
-      return `${deployment.indexName}: gave way: ${outcome.reason}; try again after ${outcome.retryAt.toISOString()}${outcome.leftover ? "; its invalid leftover is removed at the next start" : ""}`;
+      return `${deployment.indexName}: gave way: ${outcome.reason}${outcome.retryAt === null ? "" : `; try again after ${outcome.retryAt.toISOString()}`}${outcome.leftover ? "; its invalid leftover is removed at the next start" : ""}`;
     case "interrupted":
       return `${deployment.indexName}: interrupted${outcome.leftover ? "; its invalid leftover is removed at the next start" : "; nothing is left of it"}`;
     case "failed":
@@ -49,6 +49,7 @@ export const buildDocument = ({ deployment, outcome }: BuildReport) => ({
   outcome: outcome.kind,
   reason: "reason" in outcome ? outcome.reason : null,
   code: outcome.kind === "refused" ? outcome.code : null,
+  retryAt: "retryAt" in outcome ? (outcome.retryAt?.toISOString() ?? null) : null,
   sizeBytes: deployment.sizeBytes,
   predictedBytes: deployment.predictedBytes,
   buildMs: deployment.buildMs,

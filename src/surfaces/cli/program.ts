@@ -20,6 +20,7 @@ import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
+import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
 
 const version = (): string =>
@@ -221,6 +222,8 @@ The loop:
   $ indexpilot apply  --url URL --build-url URL2 --yes --wait
                                           builds them, measures, and takes back what made things worse
   $ indexpilot history --url URL          what was done, when, and why
+  $ indexpilot stop   --url URL --build-url URL2
+                                          changes nothing any more, and ends running builds, until indexpilot resume
 
 Beside it:
   $ indexpilot explain --compare --url URL 'select …'
@@ -373,6 +376,10 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
   connection(command("history", "every step and every decision, oldest first, with reasons")).action(
     run<ConnectionFlags & OutputFlags>(history),
   );
+  connection(command("stop", "stop everything that changes the database now, running builds included"))
+    .option("--reason <text>", "why, for those who find it stopped")
+    .action(run<StopFlags & OutputFlags>(stop));
+  connection(command("resume", "let work begin again after a stop")).action(run<ConnectionFlags & OutputFlags>(resume));
   connection(command("rollback", "drop an index that IndexPilot built, concurrently: a dry run unless --yes"))
     .argument("<index>", "its name, schema-qualified where needed")
     .option("--yes", "really drop")

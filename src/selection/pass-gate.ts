@@ -15,14 +15,17 @@ export const passGate = async (
   banned: Map<number, Ban>,
 ): Promise<Examination> => {
   let chosen = found;
+  // A planner that does not minimise quite may not use what was added, so that it is taken away and found again.
+  const seen = new Set<string>();
   for (;;) {
+    seen.add(nameOf(chosen));
     const examination = await examine({ ...subject, chosen });
     const weakest = weakestLink(examination, limits, (number) => subject.candidates[number]?.id ?? "");
     if (weakest === null) {
       const space = context();
       await space.objective.learn([examination.used], space.allowed);
       const better = improve(space, examination.used);
-      if (better === examination.used) return examination;
+      if (better === examination.used || seen.has(nameOf(better))) return examination;
       chosen = better;
     } else {
       banned.set(weakest.number, weakest);
@@ -30,3 +33,5 @@ export const passGate = async (
     }
   }
 };
+
+const nameOf = (set: Chosen): string => [...set].toSorted((a, b) => a - b).join();

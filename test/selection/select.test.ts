@@ -281,6 +281,24 @@ describe("the search", () => {
     await expect(select([a], { s: [plain] }, { signal: cancelled.signal })).rejects.toThrow("enough");
   });
 
+  it("ends where the planner does not use what it was to use by all that is known", async () => {
+    const honest = source({
+      s: [plain, { needs: [a], cost: 40 }],
+      t: [plain, { needs: [b], cost: 99.9 }],
+    });
+    const fickle = {
+      ...honest,
+      costs: async (queries: Parameters<typeof honest.costs>[0], precision?: "derived" | "planned") =>
+        (await honest.costs(queries)).map((answer) =>
+          precision === "planned" && answer.kind === "costed" && answer.used.includes(b.id)
+            ? { ...answer, cost: 100, used: [] }
+            : answer,
+        ),
+    };
+    const result = await select([a, b], { s: [], t: [] }, { costs: fickle, minimumGain: 0, minimumShare: 0 });
+    expect(created(result)).toEqual(["a"]);
+  });
+
   it("takes other algorithms", async () => {
     const result = await select(
       [a, d],

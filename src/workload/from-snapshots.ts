@@ -33,7 +33,7 @@ export interface WorkloadRequest extends Observation {
 }
 
 /** The heaviest statements that together take this share of the time are planned; the rest is {@link MinorStatement}. */
-export const plannedShare = 0.99;
+const plannedShare = 0.99;
 
 interface Observed {
   readonly row: SnapshotRow;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defaults } from "../../src/config/index.ts";
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
-import { withAdvice } from "../../src/pilot/advise.ts";
-import { adviceDocument, liveTarget, workloadOfTraffic } from "../../src/pilot/index.ts";
+
+import { adviceDocument, liveTarget, withAdvice, workloadOfTraffic } from "../../src/pilot/index.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
 import type { ShadowPlanner } from "../../src/shadow/index.ts";

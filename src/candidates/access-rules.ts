@@ -77,6 +77,18 @@ export const draftKeys = (
   return drafts;
 };
 
+/** Every two columns by which rows are found, joined, sorted or grouped, in either order: a pair serves more statements than what is best for one. */
+export const draftPairs = (access: TableAccess, usable: (column: string) => boolean): KeyDraft[] => {
+  const order = access.order.map((key) => key.column);
+  const names = [...access.equality, ...access.join, ...access.range, ...order, ...access.group];
+  const sought = [...new Set(names)].filter(usable);
+  return sought.flatMap((first) =>
+    sought
+      .filter((second) => second !== first)
+      .map((second) => ({ keys: [ascending(first), ascending(second)], rule: "pair", equalities: 0 })),
+  );
+};
+
 /** The same look-ups with the tenant's column first: one tenant's rows lie together, and every statement of the tenant can share the index. */
 export const tenantFirst = (drafts: readonly KeyDraft[], tenants: ReadonlySet<string>): KeyDraft[] =>
   drafts.flatMap((draft) => {

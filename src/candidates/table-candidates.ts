@@ -12,7 +12,7 @@ import {
   type Table,
   type TableAccess,
 } from "../domain/index.ts";
-import { distinctValues, draftKeys, type KeyDraft, tenantFirst } from "./access-rules.ts";
+import { distinctValues, draftKeys, draftPairs, type KeyDraft, tenantFirst } from "./access-rules.ts";
 import { indexThatCovers, indexWithSameKeys } from "./existing.ts";
 import { type NamedAccess, nameKeys } from "./key-names.ts";
 import { sharedOrders, sharedPayloads } from "./merge.ts";
@@ -136,10 +136,13 @@ export class TableCandidates {
       ...access.group,
     ];
     const usable = new Set<string>();
+    const joined = access.join.length > 0;
     for (const name of new Set(names)) {
       const key = keys.get(name);
       const mayBe =
-        key === undefined ? this.#columnMayBeKey(statementId, name) : this.#keyMayBe(statementId, key.key, key.column);
+        key === undefined
+          ? this.#columnMayBeKey(statementId, name, joined)
+          : this.#keyMayBe(statementId, key.key, key.column, joined);
       if (mayBe) usable.add(name);
     }
     const drafts = draftKeys(
@@ -149,7 +152,9 @@ export class TableCandidates {
       this.#settings.maxColumns,
     );
     const byTenant = tenantFirst(drafts, this.#settings.tenantColumns);
-    for (const draft of [...drafts, ...byTenant]) {
+    const { plainOnly, maxColumns } = this.#settings;
+    const pairs = plainOnly && maxColumns > 1 ? draftPairs(access, (name) => usable.has(name)) : [];
+    for (const draft of [...drafts, ...byTenant, ...pairs]) {
       const real = draft.keys.map((key) => {
         const other = keys.get(key.column)?.key;
         return other === undefined ? key : { ...other, direction: key.direction, nulls: key.nulls };
@@ -158,7 +163,8 @@ export class TableCandidates {
       const rule = where === undefined ? draft.rule : `${draft.rule} partial`;
       this.#offer(statementId, rule, real, part);
       const isPlain = real.every((key) => key.expression === undefined);
-      if (real.length <= 2 && isPlain) this.#offerCovering(statementId, real, written.referenced, part);
+      if (plainOnly) this.#offerTails(statementId, real, written.referenced);
+      else if (real.length <= 2 && isPlain) this.#offerCovering(statementId, real, written.referenced, part);
     }
     return drafts.length > 0;
   }
@@ -233,14 +239,16 @@ export class TableCandidates {
     return column === undefined ? 1 : distinctValues(column, this.#extent.tuples);
   }
 
-  #columnMayBeKey(statementId: string, name: string): boolean {
+  #columnMayBeKey(statementId: string, name: string, joined = false): boolean {
     const column = this.#columns.get(name);
-    return column !== undefined && this.#keyMayBe(statementId, ascending(name), column);
+    return column !== undefined && this.#keyMayBe(statementId, ascending(name), column, joined);
   }
 
-  #keyMayBe(statementId: string, key: IndexKey, column: Column): boolean {
+  #keyMayBe(statementId: string, key: IndexKey, column: Column, joined: boolean): boolean {
     const alone = this.#definition([key], {});
-    if (this.#problem !== null) return this.#decline(alone, this.#problem.code, this.#problem.reason, statementId);
+    // A tiny table is read whole at once; a join may read it once per row of the other side, and then a look-up counts.
+    const general = joined && this.#problem?.code === "tiny_table" ? null : this.#problem;
+    if (general !== null) return this.#decline(alone, general.code, general.reason, statementId);
     if (column.generated?.kind === "virtual") {
       const reason = `PostgreSQL cannot index the virtual column ${column.name}`;
       return this.#decline(alone, "virtual_column", reason, statementId);
@@ -253,13 +261,27 @@ export class TableCandidates {
     return problem === null || this.#decline(alone, "unbounded_width", problem, statementId);
   }
 
+  /** Where there is no INCLUDE, what else is read goes behind the keys, as keys, so that the table itself is not read. */
+  #offerTails(statementId: string, keys: readonly IndexKey[], referenced: readonly string[] | null): void {
+    if (referenced === null) return;
+    for (let length = 1; length <= keys.length; length += 1) {
+      const head = keys.slice(0, length);
+      const tail = this.#inAttributeOrder(referenced.filter((name) => !head.some((key) => key.column === name)));
+      if (tail.length === 0 || length + tail.length > this.#settings.maxColumns) continue;
+      const columns = [...head.map((key) => key.column), ...tail].flatMap((name) => this.#columns.get(name) ?? []);
+      const isFit = columns.every(({ ordered, generated }) => ordered && generated?.kind !== "virtual");
+      if (!isFit || widthProblem(columns) !== null) continue;
+      this.#offer(statementId, "covering", [...head, ...tail.map(ascending)]);
+    }
+  }
+
   #offerCovering(
     statementId: string,
     keys: readonly IndexKey[],
     referenced: readonly string[] | null,
     part: Part,
   ): void {
-    if (referenced === null || this.#settings.plainOnly) return;
+    if (referenced === null) return;
     const payload = referenced.filter((column) => !keys.some((key) => key.column === column));
     const columns = payload.map((name) => this.#columns.get(name));
     if (payload.length === 0 || payload.length > this.#settings.maxIncludeColumns) return;

@@ -116,6 +116,50 @@ describe("candidates from one statement", () => {
   });
 });
 
+describe("plain B-trees only", () => {
+  const plainly = (changes: Partial<TableAccess>, maxColumns = 3) =>
+    asked([access("orders", changes)], {}, { kinds: "btree", maxColumns }).candidates;
+
+  it("have what else is read behind their keys, for there is no INCLUDE", () => {
+    expect(plainly({ equality: ["customer"], referenced: ["total", "customer"] })).toEqual([
+      "(customer)",
+      "(customer, total)",
+    ]);
+  });
+
+  it("keep to the asked number of columns with it", () => {
+    expect(plainly({ equality: ["customer"], referenced: ["total", "created", "customer"] }, 2)).toEqual([
+      "(customer)",
+    ]);
+  });
+
+  it("have nothing behind their keys that cannot be a key", () => {
+    expect(plainly({ equality: ["status"], referenced: ["status", "note"] })).toEqual(["(status)"]);
+    expect(plainly({ equality: ["status"], referenced: ["status", "place"] })).toEqual(["(status)"]);
+  });
+
+  it("pair any two columns by which rows are found", () => {
+    const joined = { range: ["created"], join: ["customer"], referenced: null };
+    expect(plainly(joined, 2).toSorted()).toEqual([
+      "(created)",
+      "(created, customer)",
+      "(customer)",
+      "(customer, created)",
+    ]);
+    expect(plainly(joined, 1).toSorted()).toEqual(["(created)", "(customer)"]);
+  });
+});
+
+describe("a tiny table", () => {
+  it("may have an index where it is joined, for it may be read once per row of the other side", () => {
+    const tiny = { blocks: 1, tuples: 25 };
+    expect(asked([access("orders", { equality: ["status"], join: ["customer"] })], tiny).candidates).toContain(
+      "(customer)",
+    );
+    expect(asked([access("orders", { equality: ["status"] })], tiny).candidates).toEqual([]);
+  });
+});
+
 describe("candidates shared by statements", () => {
   it("orders equality columns so that another statement finds its own first", () => {
     const { candidates } = asked([

@@ -213,6 +213,7 @@ describe("indexes of other kinds", () => {
       "btree (customer)",
       "btree (done)",
       "btree (customer, done)",
+      "btree (done, customer)",
     ]);
   });
 });

@@ -7,7 +7,7 @@ import type { Advice } from "./advice.ts";
 import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
 import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
-import { type ChangePlan, changePlan, requireUnmoved } from "./change-plan.ts";
+import { type ChangePlan, changePlan, remainderOf } from "./change-plan.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { haltsFor, permitsFor } from "./permits.ts";
 import { liveTarget } from "./source.ts";
@@ -79,15 +79,23 @@ const unlessQuiet = async (advice: Promise<Advice>): Promise<Advice | { readonly
 };
 
 /**
- * Carries out a plan that was made and reviewed before.
+ * Carries out a plan that was made and reviewed before, or what an earlier run left of it.
  * @throws IndexPilotError `plan_outdated` when the database is not what it was when the plan was made
  */
 export const applyPlan = (context: PilotContext, plan: ChangePlan, options: ActOptions): Promise<CarriedOut> =>
   act(context, options, async ({ rollout, session, reconciled }) => {
     context.emit({ kind: "step", text: "comparing the plan with the database" });
-    requireUnmoved(plan, await readCatalog(session));
+    const standing = await rollout.store.deployments.list({ states: ["verifying", "settled"] });
+    const rest = remainderOf(plan, await readCatalog(session), standing);
+    const done = plan.create.length - rest.create.length;
+    if (done > 0) {
+      context.emit({
+        kind: "note",
+        text: `${String(done)} of the plan's indexes (${String(plan.create.length)}) stand already`,
+      });
+    }
     await recordPlan(rollout.store, plan, context.clock.now());
-    return carryOut(context, rollout, session, plan, reconciled, options);
+    return carryOut(context, rollout, session, rest, reconciled, options);
   });
 
 interface Acting {
@@ -117,7 +125,17 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
       settings,
     });
     const { lockBudgetMs } = settings;
-    const rollout: RolloutContext = { build, watch, store, clock, actor, signal, permits, halts: haltsFor({ store }), lockBudgetMs };
+    const rollout: RolloutContext = {
+      build,
+      watch,
+      store,
+      clock,
+      actor,
+      signal,
+      permits,
+      halts: haltsFor({ store, clock, settings }),
+      lockBudgetMs,
+    };
     const reconciled = await takeUpLeftovers(rollout, emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
       work({ rollout, session, reconciled }),

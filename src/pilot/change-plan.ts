@@ -1,6 +1,10 @@
 import { createHash } from "node:crypto";
 import {
   type Catalog,
+  type ChosenIndex,
+  type CostPrediction,
+  definitionId,
+  type Deployment,
   type IndexDefinition,
   type ServerIdentity,
   type Table,
@@ -23,6 +27,8 @@ export interface PlannedIndex {
   readonly costAfter: number;
   /** Statements that write its table and pay for it. */
   readonly writeIds: readonly string[];
+  /** Absent in plans of older versions. */
+  readonly prediction?: CostPrediction;
 }
 
 /** An index that could go. For a person to read: IndexPilot drops only what it built. */
@@ -113,6 +119,7 @@ export const changePlan = (advice: Advice): ChangePlan => {
               accesses(id).some((access) => tableId(access.table) === own && access.written.length > 0),
           )
           .map(({ id }) => id),
+        prediction: predictionOf(advice, chosen),
       };
     }),
     drop: advice.configuration.drop.map((drop) => {
@@ -121,6 +128,20 @@ export const changePlan = (advice: Advice): ChangePlan => {
       const { definition, sizeBytes } = drop.index;
       return { name, table, definition, sizeBytes, code, reason, sql, remark };
     }),
+  };
+};
+
+const predictionOf = (advice: Advice, { index }: ChosenIndex): CostPrediction => {
+  const { upkeep, workload } = advice;
+  const own = tableId(index.definition.table);
+  const writingMs = workload.statements
+    .filter(({ id }) =>
+      (advice.accesses.get(id) ?? []).some((access) => tableId(access.table) === own && access.written.length > 0),
+    )
+    .reduce((sum, { totalMs }) => sum + (totalMs ?? 0), 0);
+  return {
+    buildMs: upkeep.buildMs(index),
+    writeOverhead: upkeep.kind === "charged" && writingMs > 0 ? upkeep.of(index).ms / writingMs : null,
   };
 };
 
@@ -133,10 +154,24 @@ export const plannedTable = (plan: ChangePlan, { definition }: PlannedIndex): Ch
 };
 
 /**
- * Makes sure that the database is the one the plan was made for, and its tables as they were then.
+ * What is left to do of a plan of which an earlier run carried out a part, or all.
+ * @param standing deployments whose index stands; those of the plan's indexes do not count as a change of its tables
  * @throws IndexPilotError `plan_outdated`
  */
-export const requireUnmoved = (plan: ChangePlan, catalog: Catalog): void => {
+export const remainderOf = (plan: ChangePlan, catalog: Catalog, standing: readonly Deployment[]): ChangePlan => {
+  const wanted = new Set(plan.create.map(({ definition }) => definitionId(definition)));
+  const done = standing.filter(({ intended }) => wanted.has(definitionId(intended)));
+  const oids = new Set(done.map(({ indexOid }) => indexOid));
+  const ids = new Set(done.map(({ intended }) => definitionId(intended)));
+  requireUnmoved(plan, {
+    ...catalog,
+    tables: catalog.tables.map((table) => ({ ...table, indexes: table.indexes.filter(({ oid }) => !oids.has(oid)) })),
+  });
+  return { ...plan, create: plan.create.filter(({ definition }) => !ids.has(definitionId(definition))) };
+};
+
+/** Makes sure that the database is the one the plan was made for, and its tables as they were then. */
+const requireUnmoved = (plan: ChangePlan, catalog: Catalog): void => {
   const { server } = catalog;
   if (server.systemIdentifier !== plan.target.systemIdentifier || server.databaseOid !== plan.target.databaseOid) {
     throw failure("plan_outdated", {

@@ -184,7 +184,11 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
       const applied = await indexpilot(["apply", file, ...flags, ...fast, "--json"]);
       expect(JSON.parse(applied.out)).toMatchObject({ builds: [{ outcome: "built" }] });
       expect(await indexes()).toHaveLength(1);
-      expect(await indexpilot(["apply", file, ...flags, ...fast])).toMatchObject({ code: 5 });
+      expect(await indexpilot(["apply", file, ...flags, ...fast])).toMatchObject({
+        code: 0,
+        err: expect.stringContaining("1 of the plan's indexes (1) stand already"),
+      });
+      expect(await indexes()).toHaveLength(1);
 
       writeFileSync(file, "{}");
       expect(await indexpilot(["apply", file, ...flags])).toMatchObject({

@@ -6,16 +6,12 @@
  * the tolerance, no later write fails, and, in a trap, nothing is advised and the reason given is the right one. Ends with one line of JSON.
  */
 import { randomInt } from "node:crypto";
-import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { defaults } from "../src/config/index.ts";
 import type { IndexDefinition } from "../src/domain/index.ts";
-import { startEmbedded } from "../src/embedded/index.ts";
-import { type Advice, advise, liveTarget, workloadOfFiles, workloadOfTraffic } from "../src/pilot/index.ts";
-import { openSession, renderCreateIndex, resolveConnection, type Session } from "../src/postgres/index.ts";
-import { seededRandom, systemClock } from "../src/runtime/index.ts";
+import type { Advice } from "../src/pilot/index.ts";
+import { renderCreateIndex, type Session } from "../src/postgres/index.ts";
+import { seededRandom } from "../src/runtime/index.ts";
+import { runTraffic, withPlanted } from "./truth/planted.ts";
 import { drawFrom, type Situation } from "./truth/situation.ts";
 import { situations } from "./truth/situations.ts";
 
@@ -35,28 +31,8 @@ const toleranceMs = 4;
 const worthwhile = 0.2;
 const repetitions = 4;
 
-const quiet = { clock: systemClock, signal: new AbortController().signal, emit: () => undefined };
-
-const fill = async (session: Session, all: readonly Situation[]): Promise<void> => {
-  await session.script("create extension pg_trgm; create extension pg_stat_statements");
-  for (const situation of all) await session.script(situation.setup);
-  await session.script("vacuum analyze");
-  for (const { tables } of all) await session.script(`grant all on ${tables.join(", ")} to app`);
-  await session.script("grant usage on all sequences in schema public to app");
-};
-
-const run = async (session: Session, { traffic }: Situation): Promise<number> => {
-  const started = systemClock.monotonicMs();
-  await session.script(`begin; ${traffic.join("; ")}; rollback`);
-  return systemClock.monotonicMs() - started;
-};
-
 interface Measured {
   readonly ms: number;
-  /** Shared blocks that some of the reads touch. */
-  readonly buffers: number;
-  /** Of each index in `ddl`, its partitions' indexes included. */
-  readonly bytes: readonly number[];
   /** The indexes as the server writes them: what makes two sets the same. */
   readonly text: string;
   /** Whether the later write fails. */
@@ -65,16 +41,9 @@ interface Measured {
 
 /** The traffic with these indexes, the fastest of some runs. */
 const measure = async (session: Session, situation: Situation, ddl: readonly string[]): Promise<Measured> => {
-  const before = await indexSizes(session);
-  const known = new Set(before.keys());
-  const bytes: number[] = [];
-  for (const statement of ddl) {
-    await session.script(statement);
-    const fresh = [...(await indexSizes(session))].filter(([name]) => !known.has(name));
-    bytes.push(fresh.reduce((sum, [, size]) => sum + size, 0));
-    for (const [name] of fresh) known.add(name);
-  }
-  const fresh = [...known].filter((name) => !before.has(name));
+  const before = await indexNames(session);
+  for (const statement of ddl) await session.script(statement);
+  const fresh = [...(await indexNames(session))].filter((name) => !before.has(name));
   const definitions = await session.query<{ text: string }>(
     "select regexp_replace(pg_get_indexdef(n::regclass), '^.* ON ', '') as text from unnest($1::text[]) n order by 1",
     [fresh],
@@ -82,22 +51,11 @@ const measure = async (session: Session, situation: Situation, ddl: readonly str
   let ms = Number.POSITIVE_INFINITY;
   for (let i = 0; i < repetitions; i += 1) {
     await session.script(`vacuum analyze ${situation.tables.join(", ")}`);
-    ms = Math.min(ms, await run(session, situation));
+    ms = Math.min(ms, await runTraffic(session, situation));
   }
-  const reads = situation.traffic.filter((statement) => statement.startsWith("select")).slice(0, 5);
-  let buffers = 0;
-  for (const read of reads) buffers += await buffersOf(session, read);
   const fails = situation.laterWrite === undefined ? false : !(await succeeds(session, situation.laterWrite));
   for (const name of fresh) await session.script(`drop index if exists ${name} cascade`);
-  return { ms, buffers, bytes, text: JSON.stringify(definitions), fails };
-};
-
-const buffersOf = async (session: Session, read: string): Promise<number> => {
-  const [row] = await session.query<{ "QUERY PLAN": readonly { readonly Plan: Record<string, number> }[] }>(
-    `explain (analyze, buffers, format json) ${read}`,
-  );
-  const plan = row?.["QUERY PLAN"][0]?.Plan;
-  return (plan?.["Shared Hit Blocks"] ?? 0) + (plan?.["Shared Read Blocks"] ?? 0);
+  return { ms, text: JSON.stringify(definitions), fails };
 };
 
 const succeeds = async (session: Session, write: string): Promise<boolean> => {
@@ -110,17 +68,13 @@ const succeeds = async (session: Session, write: string): Promise<boolean> => {
   }
 };
 
-/** Bytes by name; a partitioned index counts its parts. */
-const indexSizes = async (session: Session): Promise<Map<string, number>> => {
-  const rows = await session.query<{ name: string; bytes: string }>(
-    `select c.relname as name, (select sum(pg_relation_size(t.relid)) from pg_partition_tree(c.oid) t)::text as bytes
-       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind = 'I' and not c.relispartition and n.nspname = 'public'
-     union all
-     select c.relname, pg_relation_size(c.oid)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind = 'i' and not c.relispartition and n.nspname = 'public'`,
+/** Without those of partitions. */
+const indexNames = async (session: Session): Promise<ReadonlySet<string>> => {
+  const rows = await session.query<{ name: string }>(
+    `select c.relname as name from pg_class c
+      where c.relkind in ('i', 'I') and not c.relispartition and c.relnamespace = 'public'::regnamespace`,
   );
-  return new Map(rows.map(({ name, bytes }) => [name, Number(bytes)]));
+  return new Set(rows.map(({ name }) => name));
 };
 
 interface Answer {
@@ -129,56 +83,15 @@ interface Answer {
   readonly advised: string;
   readonly right: boolean;
   readonly why: string;
-  /** The advised indexes, as they were when built: which the draw of twenty is from. */
-  readonly built: readonly Built[];
-}
-
-interface Built {
-  readonly text: string;
-  readonly isPlain: boolean;
-  readonly predictedBytes: number;
-  readonly bytes: number;
-  readonly improves: boolean;
 }
 
 const shown = (definition: IndexDefinition): string =>
   renderCreateIndex(definition, null, { concurrently: false }).replace(/^create index on \S+ using /, "");
 
-const isPlain = ({ method, keys, where }: IndexDefinition): boolean =>
-  method === "btree" && where === undefined && keys.every((key) => key.expression === undefined);
-
-const sample = 20;
-const sizeTolerance = 0.2;
-
-/** Of up to twenty advised indexes, drawn by the seed: whether what they are for became faster, and how large they are. */
-const reportBuilt = (answers: readonly Answer[]): void => {
-  const random = seededRandom(seed);
-  const drawn = answers
-    .flatMap((answer) => answer.built)
-    .map((one) => ({ one, place: random() }))
-    .toSorted((a, b) => a.place - b.place)
-    .slice(0, sample)
-    .map(({ one }) => one);
-  const plain = drawn.filter((one) => one.isPlain);
-  const deviation = ({ predictedBytes, bytes }: Built): number => Math.abs(predictedBytes / Math.max(bytes, 1) - 1);
-  for (const one of drawn) {
-    const isOff = one.isPlain && deviation(one) > sizeTolerance;
-    if (one.improves && !isOff) continue;
-    process.stdout.write(
-      `  ${one.text}: ${one.improves ? "" : "no faster; "}${String(one.predictedBytes)} bytes predicted, ${String(one.bytes)} found\n`,
-    );
-  }
-  process.stdout.write(
-    `of ${String(drawn.length)} advised indexes drawn and built, ${String(drawn.filter((one) => one.improves).length)} save time and blocks; ` +
-      `${String(plain.filter((one) => deviation(one) <= sizeTolerance).length)} of ${String(plain.length)} plain B-trees are within 20 % of the predicted size\n`,
-  );
-};
-
 const judge = async (session: Session, situation: Situation, advice: Advice): Promise<Answer> => {
   const { create, drop, declined } = advice.configuration;
   const mine = (table: { readonly name: string }): boolean => situation.tables.includes(table.name);
-  const chosen = create.map((one) => one.index).filter((one) => mine(one.definition.table));
-  const advised = chosen.map((one) => one.definition);
+  const advised = create.map((one) => one.index.definition).filter((one) => mine(one.table));
   const dropped = drop.filter((one) => mine(one.table)).map((one) => one.index.name);
   const codes = new Set(declined.filter((one) => mine(one.definition.table)).map((one) => one.code));
 
@@ -225,78 +138,33 @@ const judge = async (session: Session, situation: Situation, advice: Advice): Pr
     advised: [...advised.map(shown), ...dropped.map((name) => `drop ${name}`)].join("; ") || "nothing",
     right: problems.length === 0,
     why: [times, ...problems].join("; "),
-    built: chosen.map(({ definition, estimatedBytes }, i) => ({
-      text: `${situation.name}: ${shown(definition)}`,
-      isPlain: isPlain(definition),
-      predictedBytes: estimatedBytes,
-      bytes: result.bytes[i] ?? 0,
-      improves: result.ms < none.ms && result.buffers < none.buffers,
-    })),
   };
 };
 
 const main = async (): Promise<void> => {
   const draw = drawFrom(seededRandom(seed));
   const all = situations(draw).filter((one) => options.only === undefined || one.name.includes(options.only));
-  const server = await startEmbedded({
-    major: Number(options.major),
-    settings: { autovacuum: "off", jit: "off", shared_buffers: "256MB", "pg_stat_statements.max": "10000" },
-  });
-  const directory = mkdtempSync(join(tmpdir(), "truth-"));
-  try {
-    const admin = await openSession(resolveConnection(server.url(), {}), "build");
-    await admin.script("create role app login; create role observer login in role pg_monitor, pg_read_all_data");
-    await fill(admin, all);
-    const application = await openSession(resolveConnection(server.url("postgres", "app"), {}), "build");
-    await admin.script("select pg_stat_statements_reset()");
-    for (const situation of all) if (situation.asFiles !== true) await run(application, situation);
-    await admin.script("vacuum analyze");
-
-    const context = {
-      ...quiet,
-      observe: resolveConnection(server.url("postgres", "observer"), {}),
-      build: resolveConnection(server.url("postgres"), {}),
-      settings: defaults,
-    };
-    const observe = await openSession(context.observe, "observe");
-    const common = { ...quiet, budgetBytes: 10_000_000_000, whatIf: "shadow" as const, maxColumns: 3 };
-    const ask = (workload: Parameters<typeof liveTarget>[1]): Promise<Advice> =>
-      advise({ ...common, source: liveTarget(observe, workload) });
-    const byTraffic = all.every((one) => one.asFiles === true)
-      ? null
-      : await ask(workloadOfTraffic(context, observe, { observeMs: null, seed }));
-    const literal = all.filter((one) => one.asFiles === true);
-    for (const [number, { traffic }] of literal.entries()) {
-      writeFileSync(join(directory, `${String(number)}.sql`), traffic.join(";\n"));
-    }
-    const byFiles =
-      literal.length === 0
-        ? null
-        : await ask(workloadOfFiles(observe, { queries: [join(directory, "*.sql")], exclude: [], seed }));
-
-    for (const [id, reason] of [...(byTraffic?.failed ?? []), ...(byFiles?.failed ?? [])]) {
-      process.stdout.write(`not planned: ${id}: ${reason}\n`);
-    }
-    const answers: Answer[] = [];
-    for (const situation of all) {
-      const advice = situation.asFiles === true ? byFiles : byTraffic;
-      if (advice === null) continue;
-      const answer = await judge(admin, situation, advice);
-      answers.push(answer);
-      process.stdout.write(
-        `${answer.right ? "right" : "WRONG"}  ${answer.situation.padEnd(38)} expected ${answer.expected.padEnd(24)} advised ${answer.advised}   [${answer.why}]\n`,
-      );
-    }
-    for (const session of [admin, application, observe]) await session.close();
-    reportBuilt(answers);
-    process.stdout.write(`PostgreSQL ${options.major}, seed ${String(seed)}\n`);
-    process.stdout.write(
-      `${JSON.stringify({ cases: answers.length, right: answers.filter((answer) => answer.right).length })}\n`,
-    );
-  } finally {
-    rmSync(directory, { recursive: true });
-    await server.stop();
-  }
+  const answers = await withPlanted(
+    { major: Number(options.major), seed, all },
+    async ({ session, advices, adviceFor }) => {
+      for (const [id, reason] of advices.flatMap((advice) => [...advice.failed])) {
+        process.stdout.write(`not planned: ${id}: ${reason}\n`);
+      }
+      const judged: Answer[] = [];
+      for (const situation of all) {
+        const answer = await judge(session, situation, adviceFor(situation));
+        judged.push(answer);
+        process.stdout.write(
+          `${answer.right ? "right" : "WRONG"}  ${answer.situation.padEnd(38)} expected ${answer.expected.padEnd(24)} advised ${answer.advised}   [${answer.why}]\n`,
+        );
+      }
+      return judged;
+    },
+  );
+  process.stdout.write(`PostgreSQL ${options.major}, seed ${String(seed)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ cases: answers.length, right: answers.filter((answer) => answer.right).length })}\n`,
+  );
 };
 
 await main();

@@ -111,12 +111,15 @@ export const changePlan = (advice: Advice): ChangePlan => {
         queries: chosen.statementIds.map((id) => queryName(advice, id)),
         costBefore: chosen.costBefore,
         costAfter: chosen.costAfter,
-        writeIds: workload.statements
+        writeIds: [
+          ...workload.statements.map(({ id, verb }) => ({ id, verb, uses: accesses(id) })),
+          ...(workload.minor ?? []),
+        ]
           .filter(
-            ({ id, verb }) =>
+            ({ id, verb, uses }) =>
               verb !== "select" &&
               !served.has(id) &&
-              accesses(id).some((access) => tableId(access.table) === own && access.written.length > 0),
+              uses.some((use) => tableId(use.table) === own && use.written.length > 0),
           )
           .map(({ id }) => id),
         prediction: predictionOf(advice, chosen),

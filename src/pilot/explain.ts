@@ -41,6 +41,12 @@ export const onlyFingerprint = (source: TargetSource, prefix: string): TargetSou
     const workload = await source.readWorkload(catalog);
     const statements = workload.statements.filter(({ fingerprint }) => fingerprint.startsWith(prefix));
     if (statements.length > 0) return { ...workload, statements };
+    if ((workload.minor ?? []).some(({ fingerprint }) => fingerprint.startsWith(prefix))) {
+      throw failure("workload_empty", {
+        detail: `what begins with ${prefix} is among the statements that take the last per cent of the time, which are not planned`,
+        hint: "give its text instead: indexpilot explain 'select …'",
+      });
+    }
     throw failure("workload_empty", {
       detail: `none of ${String(workload.statements.length)} statements has a fingerprint that begins with ${prefix}`,
       hint: "`indexpilot advise --json` lists the fingerprints",

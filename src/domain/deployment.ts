@@ -49,8 +49,16 @@ export interface DeploymentRationale {
   readonly costBefore: number | null;
   readonly costAfter: number | null;
   readonly reason: string;
+  /** What building and keeping it is expected to cost; absent where nothing was estimated. */
+  readonly prediction?: CostPrediction;
   /** What a verdict will be made from; absent where nothing was observed before the build, so that none can be. */
   readonly evidence?: EvidencePlan;
+}
+
+export interface CostPrediction {
+  readonly buildMs: number;
+  /** What it adds to the time that writes of its table take, as a share of that; null where none were measured. */
+  readonly writeOverhead: number | null;
 }
 
 /** Laid down before the build, so that nobody can choose the evidence afterwards. */

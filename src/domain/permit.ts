@@ -49,7 +49,8 @@ export interface Objection {
 
 /** What the safeguards answer. A refusal is a value: it is shown, stored as a decision, and may end by itself. */
 export type PermitAnswer =
-  { readonly kind: "permit"; readonly permit: Permit } | ({ readonly kind: "refused" } & Objection);
+  | { readonly kind: "permit"; readonly permit: Permit }
+  | ({ readonly kind: "refused" } & Objection);
 
 /** Asks the safeguards about one act, at the moment it is about to begin. */
 export type PermitSource = (act: PermittedAct) => Promise<PermitAnswer>;

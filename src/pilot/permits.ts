@@ -1,11 +1,13 @@
 import { modeOf, type Settings } from "../config/index.ts";
-import type { CircuitBreaker, HaltSource, PermitSource } from "../domain/index.ts";
+import type { CircuitBreaker, HaltSource, Objection, PermitSource, StopSwitch } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import {
   checkCircuitBreaker,
   haltRunning,
   limitsOf,
   permitDecision,
+  readDatabaseBytes,
+  readReplicationLag,
   readServerCondition,
   requestPermit,
 } from "../safeguards/index.ts";
@@ -32,13 +34,15 @@ const HOUR_MS = 3_600_000;
 
 /** Asks the safeguards about an act that is under way. */
 export const haltsFor =
-  ({ store }: Pick<PermitWiring, "store">): HaltSource =>
-  async () => {
+  ({ store, clock, settings }: Pick<PermitWiring, "store" | "clock" | "settings">): HaltSource =>
+  async (act) => {
+    const of = (stop: StopSwitch | null): Objection | null =>
+      haltRunning({ act, stop, windows: settings.maintenanceWindows, now: clock.now() });
     try {
-      return haltRunning({ stop: await store.stop.get() });
+      return of(await store.stop.get());
     } catch (error) {
       // Without the store nobody can be asked; the watcher must go on looking after those who wait all the same.
-      if (error instanceof IndexPilotError) return null;
+      if (error instanceof IndexPilotError) return of(null);
       throw error;
     }
   };
@@ -64,13 +68,17 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
       buildLockHeld,
       condition,
       ownedBytes: await store.deployments.ownedBytes(),
+      ownedBytesOnTable: await store.deployments.ownedBytes(deployment.tableOid),
       addedBytes: deployment.predictedBytes,
+      prediction: deployment.rationale.prediction ?? null,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),
       circuits,
-      load: await withSession(openSession(wiring.observe, "observe"), (session) =>
-        sampleLoad(session, store, { clock, settings }),
-      ),
+      ...(await withSession(openSession(wiring.observe, "observe"), async (session) => ({
+        load: await sampleLoad(session, store, { clock, settings }),
+        replication: await readReplicationLag(session),
+        databaseBytes: limits.diskCapacityBytes === null ? null : await readDatabaseBytes(session),
+      }))),
       limits,
       now,
     };

@@ -21,6 +21,7 @@ export const propose = async (
       costBefore: planned.costBefore,
       costAfter: planned.costAfter,
       reason: `serves ${planned.queries.join(", ")}`,
+      ...(planned.prediction === undefined ? {} : { prediction: planned.prediction }),
       ...(evidence === null ? {} : { evidence }),
     },
     now: rollout.clock.now(),

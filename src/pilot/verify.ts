@@ -29,7 +29,7 @@ export const withRollout = async <T>(
       settings,
     });
     const { lockBudgetMs } = settings;
-    return await work({ build, watch, store, clock, permits, halts: haltsFor({ store }), actor, signal, lockBudgetMs }, acting);
+    return await work({ build, watch, store, clock, permits, halts: haltsFor({ store, clock, settings }), actor, signal, lockBudgetMs }, acting);
   } finally {
     await acting.close();
   }

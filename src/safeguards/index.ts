@@ -17,6 +17,7 @@ export {
 } from "./circuit-breaker.ts";
 export { readServerCondition, type ServerCondition } from "./condition.ts";
 export { defaultLimits, limitsOf, type SafeguardLimits } from "./limits.ts";
+export { readDatabaseBytes, readReplicationLag } from "./replication.ts";
 export { loadLimits, readServerLoad, type ServerLoad } from "./load.ts";
 export {
   haltRunning,

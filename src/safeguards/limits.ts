@@ -15,6 +15,12 @@ const names = [
   "loadFloor",
   "loadCeiling",
   "loadHeadroom",
+  "maintenanceWindows",
+  "replicationLagMs",
+  "replicationLagBytes",
+  "tableBudgetBytes",
+  "diskCapacityBytes",
+  "writeOverhead",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */

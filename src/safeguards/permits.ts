@@ -1,7 +1,8 @@
-import type { Mode } from "../config/index.ts";
+import { formatDuration, formatSize, type MaintenanceWindow, type Mode } from "../config/index.ts";
 import type {
   AdaptiveThreshold,
   CircuitBreaker,
+  CostPrediction,
   Decision,
   Objection,
   PermitAnswer,
@@ -14,6 +15,8 @@ import { checkCircuitBreaker } from "./circuit-breaker.ts";
 import type { ServerCondition } from "./condition.ts";
 import type { SafeguardLimits } from "./limits.ts";
 import { loadLimits, type ServerLoad } from "./load.ts";
+import type { ReplicationLag } from "./replication.ts";
+import { openPeriods } from "./window.ts";
 
 /** Everything a decision is made from; store it with the decision and it can be recomputed. */
 export interface PermitRequest {
@@ -31,8 +34,13 @@ export interface PermitRequest {
   readonly condition: ServerCondition;
   /** Bytes of the indexes of ours, without this one. */
   readonly ownedBytes: number;
+  readonly ownedBytesOnTable: number;
   /** Expected size of this one; null when nothing is known about it. Not looked at for drops. */
   readonly addedBytes: number | null;
+  /** Of this one; null where nothing was estimated. */
+  readonly prediction: CostPrediction | null;
+  /** Of all databases of the server; null where nobody said how large the disk is. */
+  readonly databaseBytes: number | null;
   /** When builds on this table were begun. */
   readonly buildsBegun: readonly Date[];
   /** When builds on any table were begun. */
@@ -41,6 +49,7 @@ export interface PermitRequest {
   readonly circuits: { readonly table: CircuitBreaker; readonly server: CircuitBreaker };
   /** Sessions that work now, and the threshold in sessions per core, with now recorded. */
   readonly load: ServerLoad & { readonly threshold: AdaptiveThreshold };
+  readonly replication: ReplicationLag;
   readonly limits: SafeguardLimits;
   readonly now: Date;
 }
@@ -62,6 +71,30 @@ const tooMany = (where: string, begun: readonly Date[], limit: number, now: Date
   return {
     reason: `${String(recent.length)} builds in ${where} within an hour; at most ${String(limit)} are allowed`,
     retryAt: leaving === undefined ? null : new Date(leaving + HOUR_MS),
+  };
+};
+
+/** Objects outside the windows, and where what is left of one is too short; asks again when the next one opens that is long enough. */
+const outsideWindows = (
+  windows: readonly MaintenanceWindow[],
+  buildMs: number,
+  now: Date,
+): Omit<Objection, "code"> | null => {
+  if (windows.length === 0) return null;
+  const periods = openPeriods(windows, now);
+  const lengthFrom = (start: Date, end: Date): number => end.getTime() - start.getTime();
+  const open = periods.find(({ opensAt }) => opensAt <= now);
+  if (open !== undefined && lengthFrom(now, open.closesAt) >= buildMs) return null;
+  const next = periods.find(({ opensAt, closesAt }) => opensAt > now && lengthFrom(opensAt, closesAt) >= buildMs);
+  const takes = `the build takes about ${formatDuration(buildMs)}`;
+  return {
+    reason:
+      open === undefined
+        ? next === undefined
+          ? `no maintenance window is long enough: ${takes}`
+          : "no maintenance window is open"
+        : `the maintenance window closes at ${open.closesAt.toISOString()}, and ${takes}`,
+    retryAt: next?.opensAt ?? null,
   };
 };
 
@@ -121,6 +154,36 @@ const rules = {
           retryAt: null,
         }
       : null,
+  table_budget: ({ act, ownedBytesOnTable, addedBytes, limits: { tableBudgetBytes } }) =>
+    act.act === "create index" && tableBudgetBytes !== null && ownedBytesOnTable + (addedBytes ?? 0) > tableBudgetBytes
+      ? {
+          reason:
+            `${String(ownedBytesOnTable)} bytes of ours on this table and ${String(addedBytes)} for this one` +
+            ` exceed the table's budget of ${String(tableBudgetBytes)}`,
+          retryAt: null,
+        }
+      : null,
+  disk_space: ({ act, databaseBytes, addedBytes, limits: { diskCapacityBytes } }) =>
+    act.act === "create index" &&
+    diskCapacityBytes !== null &&
+    databaseBytes !== null &&
+    // A build sorts on disk before it writes.
+    databaseBytes + 2 * (addedBytes ?? 0) > diskCapacityBytes
+      ? {
+          reason: `the databases have ${formatSize(databaseBytes)}, and twice ${formatSize(addedBytes ?? 0)} would not fit into ${formatSize(diskCapacityBytes)}`,
+          retryAt: null,
+        }
+      : null,
+  write_overhead: ({ act, prediction, limits }) => {
+    const overhead = prediction?.writeOverhead ?? null;
+    if (act.act !== "create index" || overhead === null || overhead <= limits.writeOverhead) return null;
+    return {
+      reason:
+        `it would add ${(overhead * 100).toFixed(0)} % to the time that writes of its table take;` +
+        ` at most ${(limits.writeOverhead * 100).toFixed(0)} % are allowed`,
+      retryAt: null,
+    };
+  },
   circuit_open: ({ act, circuits, limits, now }) => {
     if (act.act !== "create index") return null;
     for (const which of ["server", "table"] as const) {
@@ -145,6 +208,8 @@ const rules = {
       ? null
       : { reason: "another IndexPilot is changing indexes of this database", retryAt: later(now, SOON_MS) };
   },
+  maintenance_window: ({ act, prediction, limits, now }) =>
+    act.act === "create index" ? outsideWindows(limits.maintenanceWindows, prediction?.buildMs ?? 0, now) : null,
   load: ({ act, load, limits, now }) => {
     if (act.act !== "create index" || !load.threshold.holding) return null;
     const { stopAbove, resumeBelow } = getAdaptiveThreshold(load.threshold, loadLimits(limits));
@@ -153,6 +218,18 @@ const rules = {
       reason:
         `${String(load.activeSessions)} sessions are active on ${String(limits.serverCores)} cores: builds are held back above` +
         ` ${sessions(stopAbove)}, and go on below ${sessions(resumeBelow)}`,
+      retryAt: later(now, SOON_MS),
+    };
+  },
+  replication_lag: ({ act, replication: { lagMs, lagBytes }, limits, now }) => {
+    if (act.act !== "create index") return null;
+    const late = lagMs !== null && lagMs > limits.replicationLagMs;
+    const behind = lagBytes !== null && lagBytes > limits.replicationLagBytes;
+    if (!late && !behind) return null;
+    return {
+      reason: late
+        ? `a standby is ${formatDuration(lagMs)} late; at most ${formatDuration(limits.replicationLagMs)} are allowed`
+        : `a standby has ${formatSize(lagBytes ?? 0)} of WAL to replay; at most ${formatSize(limits.replicationLagBytes)} are allowed`,
       retryAt: later(now, SOON_MS),
     };
   },
@@ -184,8 +261,17 @@ export const requestPermit = (request: PermitRequest): PermitAnswer => {
 };
 
 /** Whether an act that has begun must end now. Pure. */
-export const haltRunning = (request: Pick<PermitRequest, "stop">): Objection | null =>
-  request.stop === null ? null : { code: "stopped", ...stopObjection(request.stop) };
+export const haltRunning = (running: {
+  readonly act: PermittedAct["act"];
+  readonly stop: StopSwitch | null;
+  readonly windows: readonly MaintenanceWindow[];
+  readonly now: Date;
+}): Objection | null => {
+  const { act, stop, windows, now } = running;
+  if (stop !== null) return { code: "stopped", ...stopObjection(stop) };
+  const closed = act === "create index" ? outsideWindows(windows, 0, now) : null;
+  return closed === null ? null : { code: "maintenance_window", ...closed };
+};
 
 /** The record of one answer, with everything it can be recomputed from. */
 export const permitDecision = (request: PermitRequest, answer: PermitAnswer): Decision => ({

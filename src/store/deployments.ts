@@ -35,8 +35,8 @@ export interface DeploymentRepository {
   history(id?: string): Promise<readonly DeploymentEvent[]>;
   /** When the builds on a table, or on any (null), were begun, since a point in time. */
   buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
-  /** Bytes of the indexes of ours that exist or are being built (measured, else predicted). */
-  ownedBytes(): Promise<number>;
+  /** Bytes of the indexes of ours that exist or are being built (measured, else predicted), on one table or on all. */
+  ownedBytes(tableOid?: number): Promise<number>;
 }
 
 const owningStates = ["building", "verifying", "settled", "rolling_back"] as const;
@@ -193,13 +193,14 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         .execute();
       return rows.map((row) => row.at);
     },
-    async ownedBytes() {
-      const row = await db
+    async ownedBytes(tableOid) {
+      let query = db
         .selectFrom("deployment")
         .select((of) => of.fn.sum<string | null>(of.fn.coalesce("size_bytes", "predicted_bytes")).as("bytes"))
         .where("installation_id", "=", installationId)
-        .where("state", "in", [...owningStates])
-        .executeTakeFirst();
+        .where("state", "in", [...owningStates]);
+      if (tableOid !== undefined) query = query.where("table_oid", "=", tableOid);
+      const row = await query.executeTakeFirst();
       return Number(row?.bytes ?? 0);
     },
   };

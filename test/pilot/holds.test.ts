@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readStatus, resume, stop } from "../../src/pilot/index.ts";
+import type { Settings } from "../../src/config/index.ts";
+import { openSession, resolveConnection } from "../../src/postgres/index.ts";
+import { startStandby } from "../surfaces/standby.ts";
 import { advance } from "../../src/rollout/index.ts";
 import { holdSnapshot, on, openContext } from "../rollout/fixtures/rollout.ts";
 import { until, withTarget } from "../rollout/fixtures/target.ts";
@@ -128,5 +131,116 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
     expect(await stop(shop.pilot, { actor: "bob", reason: "" })).toMatchObject({ cancelled: [{ id: deployment.id }] });
     expect(await building).toBe("57014");
     await holder.end();
+  });
+
+  test("begin a build only in a maintenance window it fits into, and end it when the window closes", async () => {
+    const shop = await openWired(target());
+    const maintenanceWindows = [
+      { time_zone: "Europe/Berlin", from: "02:00", to: "06:00", days: ["sun"] },
+    ] as const satisfies Settings["maintenanceWindows"];
+    // Sunday in which clocks go from 02:00 to 03:00: the window is three hours long and opens at 01:00 UTC.
+    shop.setTime(new Date("2026-03-28T22:00:00Z"));
+    const settings = { maintenanceWindows };
+    const deployment = await shop.approved();
+    expect(await shop.attempt(settings, deployment)).toMatchObject({
+      kind: "refused",
+      code: "maintenance_window",
+      retryAt: new Date("2026-03-29T01:00:00Z"),
+    });
+    shop.setTime(new Date("2026-03-29T01:00:00Z"));
+    const long = await shop.approved(on("customers", "name"), { buildMs: 3.5 * 3_600_000, writeOverhead: null });
+    expect(await shop.attempt(settings, long)).toMatchObject({
+      code: "maintenance_window",
+      reason: expect.stringContaining("closes at 2026-03-29T04:00:00.000Z"),
+      retryAt: new Date("2026-04-05T00:00:00Z"),
+    });
+
+    shop.setTime(new Date("2026-03-29T03:59:00Z"));
+    const holder = await holdSnapshot(target(), shop.database);
+    const attempt = shop.attempt(settings, deployment);
+    await until(
+      "it is building",
+      async () => (await shop.admin.query("select from pg_stat_progress_create_index")).length > 0,
+    );
+    shop.pass(61);
+    expect(await attempt).toMatchObject({
+      kind: "deferred",
+      leftover: false,
+      reason: "no maintenance window is open",
+      retryAt: new Date("2026-04-05T00:00:00Z"),
+    });
+    await holder.end();
+    shop.setTime(new Date("2026-04-05T00:00:00Z"));
+    expect(await shop.attempt(settings, deployment)).toMatchObject({ kind: "built" });
+  });
+
+  test("keep a table's indexes within its budget, and all within the disk", async () => {
+    const shop = await openWired(target());
+    const first = await shop.attempt();
+    const size = first.kind === "built" ? (first.deployment.sizeBytes ?? 0) : 0;
+    const second = await shop.approved();
+    const needed = size + (second.predictedBytes ?? 0);
+    expect(await shop.attempt({ tableBudgetBytes: needed - 1 }, second)).toMatchObject({
+      code: "table_budget",
+      retryAt: null,
+    });
+    // Another table has its own.
+    const elsewhere = await shop.approved(on("customers", "name"));
+    expect(await shop.attempt({ tableBudgetBytes: needed - 1 }, elsewhere)).toMatchObject({ kind: "built" });
+    const [row] = await shop.admin.query<{ bytes: number }>(
+      "select sum(pg_database_size(oid))::float8 as bytes from pg_database",
+    );
+    const used = row?.bytes ?? 0;
+    expect(await shop.attempt({ diskCapacityBytes: used }, second)).toMatchObject({
+      code: "disk_space",
+      reason: expect.stringContaining("would not fit"),
+    });
+    expect(await shop.attempt({ tableBudgetBytes: needed, diskCapacityBytes: used * 2 }, second)).toMatchObject({
+      kind: "built",
+    });
+  });
+
+  test("refuse an index whose writes would pay more than is allowed", async () => {
+    const shop = await openWired(target());
+    const costly = await shop.approved(on("orders", "customer_id"), { buildMs: 10, writeOverhead: 0.35 });
+    expect(await shop.attempt({}, costly)).toMatchObject({
+      code: "write_overhead",
+      reason: expect.stringMatching(/35 % .* at most 20 %/),
+      retryAt: null,
+    });
+    expect(await shop.attempt({ writeOverhead: 0.5 }, costly)).toMatchObject({ kind: "built" });
+  });
+
+  test("wait for a standby that is behind", async () => {
+    const shop = await openWired(target());
+    const standby = await startStandby(target().server);
+    const address = target()
+      .server.url("postgres")
+      .replace(`:${String(target().server.port)}/`, `:${String(standby.port)}/`);
+    const replica = await openSession(resolveConnection(address, {}), "observe");
+    try {
+      await replica.query("select pg_wal_replay_pause()");
+      await shop.admin.query("update orders set note = repeat('x', 200)");
+      const deployment = await shop.approved();
+      const settings = { replicationLagBytes: 500_000 };
+      const refused = await shop.attempt(settings, deployment);
+      expect(refused).toMatchObject({
+        kind: "refused",
+        code: "replication_lag",
+        reason: expect.stringMatching(/a standby has .* of WAL to replay; at most 500 kB/),
+      });
+      expect(refused.kind === "refused" && refused.retryAt !== null).toBe(true);
+      await replica.query("select pg_wal_replay_resume()");
+      await until("it has caught up", async () => {
+        const [row] = await shop.admin.query<{ behind: number }>(
+          "select pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::float8 as behind from pg_stat_replication",
+        );
+        return row !== undefined && row.behind < 100_000;
+      });
+      expect(await shop.attempt(settings, deployment)).toMatchObject({ kind: "built" });
+    } finally {
+      await replica.close();
+      await standby.stop();
+    }
   });
 });

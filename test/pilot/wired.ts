@@ -53,7 +53,13 @@ export const openWired = async (target: Target): Promise<Wired> => {
       const deployment = given ?? (await shop.approved(on("orders", "note")));
       const settings = { ...defaults, ...changes };
       const permits = permitsFor({ build, observe, store, clock, approvedBy: "ann", buildLockHeld: true, settings });
-      const outcome = await createIndex({ ...shop.context, clock, permits, halts: haltsFor({ store }), deployment });
+      const outcome = await createIndex({
+        ...shop.context,
+        clock,
+        permits,
+        halts: haltsFor({ store, clock, settings }),
+        deployment,
+      });
       await reportBuild({ store, clock, settings }, deployment, outcome);
       return outcome;
     },

@@ -15,6 +15,7 @@ import {
 const now = new Date("2026-01-02T12:00:00Z");
 const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
 
+const limits = { ...defaultLimits, tableBudgetBytes: 2_000_000_000, diskCapacityBytes: 1_000_000_000_000 };
 const good: PermitRequest = {
   act: { act: "create index", table: { schema: "public", name: "orders" }, deploymentId: "d1" },
   stop: null,
@@ -36,7 +37,11 @@ const good: PermitRequest = {
   allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
   circuits: { table: closedCircuit, server: closedCircuit },
   load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
-  limits: defaultLimits,
+  ownedBytesOnTable: 1_000_000_000,
+  prediction: { buildMs: 60_000, writeOverhead: 0.2 },
+  databaseBytes: 998_000_000_000,
+  replication: { standbys: 1, lagMs: 30_000, lagBytes: 256e6 },
+  limits,
   now,
 };
 const drop: PermitRequest = { ...good, act: { ...good.act, act: "drop index" } };
@@ -54,6 +59,9 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   indexes_per_table: { condition: { ...good.condition, indexesOnTable: 10 } },
   size_unknown: { addedBytes: null },
   storage_budget: { ownedBytes: 9_000_000_001 },
+  table_budget: { ownedBytesOnTable: 1_000_000_001 },
+  disk_space: { databaseBytes: 998_000_000_001 },
+  write_overhead: { prediction: { buildMs: 60_000, writeOverhead: 0.2001 } },
   circuit_open: {
     circuits: {
       table: { ...closedCircuit, phase: "open", openings: 1, retryAt: minutesAgo(-1), lastFailure: "54000" },
@@ -62,7 +70,14 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   },
   build_rate: { buildsBegun: [...good.buildsBegun, minutesAgo(59)] },
   build_running: { buildLockHeld: false },
+  maintenance_window: {
+    limits: {
+      ...limits,
+      maintenanceWindows: [{ time_zone: "UTC", from: "12:01", to: "14:00", days: ["fri"] }],
+    },
+  },
   load: { load: { activeSessions: 17, hiddenSessions: 0, threshold: { ...emptyThreshold, holding: true } } },
+  replication_lag: { replication: { standbys: 1, lagMs: null, lagBytes: 256e6 + 1 } },
   old_transaction: { condition: { ...good.condition, oldestTransaction: { pid: 5, ageMs: 60_001 } } },
 };
 
@@ -172,7 +187,15 @@ describe("the safeguards", () => {
       const answer = requestPermit(merge([code]));
       return answer.kind === "refused" && answer.retryAt !== null;
     });
-    expect(passing).toEqual(["circuit_open", "build_rate", "build_running", "load", "old_transaction"]);
+    expect(passing).toEqual([
+      "circuit_open",
+      "build_rate",
+      "build_running",
+      "maintenance_window",
+      "load",
+      "replication_lag",
+      "old_transaction",
+    ]);
   });
 
   test("look for a drop at approval, lease, server, running builds and transactions, not at what only a build adds", () => {

@@ -39,6 +39,10 @@ const safeguards =
       allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
       circuits: { table: closedCircuit, server: closedCircuit },
       load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
+      ownedBytesOnTable: 0,
+      prediction: null,
+      databaseBytes: null,
+      replication: { standbys: 0, lagMs: null, lagBytes: null },
       limits: defaultLimits,
       now,
     };

@@ -8,4 +8,10 @@ import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
 
-export const migrations: readonly Migration[] = [foundation, circuitBreakers, adaptiveThresholds, counterReading, stopSwitch];
+export const migrations: readonly Migration[] = [
+  foundation,
+  circuitBreakers,
+  adaptiveThresholds,
+  counterReading,
+  stopSwitch,
+];

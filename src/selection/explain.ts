@@ -1,5 +1,5 @@
 import type { Alternative, DeclinedCandidate, HypotheticalIndex } from "../domain/index.ts";
-import { type Examination, percent } from "./gate.ts";
+import { type Examination, percent, writesCostMore } from "./gate.ts";
 import type { Room } from "./limits.ts";
 import type { Chosen, Effect, Objective } from "./objective.ts";
 
@@ -93,13 +93,7 @@ const judge = (
       ? { code: "not_used", reason: "it makes no statement cheaper" }
       : { code: "not_used", reason: "the planner uses it for no statement" };
   }
-  // Only measured statements are weighed against writes, so both are milliseconds.
-  if (upkeep >= saving) {
-    return {
-      code: "writes_cost_more",
-      reason: `its reads would save ${milliseconds(saving)} of the observed period, and writes would pay ${milliseconds(upkeep)} for it`,
-    };
-  }
+  if (upkeep >= saving) return writesCostMore(saving, upkeep);
   if (effect.gain < input.minimumGain) {
     return {
       code: "gain_too_small",
@@ -122,8 +116,6 @@ const searchLimit = {
   code: "search_limit",
   reason: "the search ended at its limit before this one was examined",
 };
-
-const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 

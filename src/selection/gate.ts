@@ -94,6 +94,8 @@ export interface GateLimits {
   /** An index must save at least this share of the whole workload: the planner knows nothing of the writes that it costs. */
   readonly minimumShare: number;
   readonly maximumHarm: number;
+  /** What a candidate costs by being there. */
+  readonly upkeepOf: (number: number) => number;
 }
 
 /** An index that may not be chosen, and why. */
@@ -130,6 +132,10 @@ export const weakestLink = (
       reason: `beside the other indexes it saves ${((100 * Math.max(0, least.saving)) / whole).toPrecision(1)} % of the workload (${percent(limits.minimumShare)} are asked for)`,
     };
   }
+  const eaten = bySaving.find(({ number, saving }) => saving <= limits.upkeepOf(number));
+  if (eaten !== undefined && limits.upkeepOf(eaten.number) > 0) {
+    return { number: eaten.number, ...writesCostMore(eaten.saving, limits.upkeepOf(eaten.number)) };
+  }
   const weak = bySaving.find(({ gain }) => gain < limits.minimumGain);
   if (weak === undefined) return null;
   return {
@@ -138,5 +144,13 @@ export const weakestLink = (
     reason: `beside the other indexes it makes no statement cheaper by more than ${percent(weak.gain)} (${percent(limits.minimumGain)} are asked for)`,
   };
 };
+
+/** Only measured statements are weighed against writes, so both are milliseconds. */
+export const writesCostMore = (saving: number, upkeep: number): { readonly code: string; readonly reason: string } => ({
+  code: "writes_cost_more",
+  reason: `its reads would save ${milliseconds(saving)} of the observed period, and writes would pay ${milliseconds(upkeep)} for it`,
+});
+
+const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`;
 
 export const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;

@@ -91,10 +91,13 @@ const nothing: ReadonlySet<never> = new Set<never>();
  */
 export const selectConfiguration = async (input: SelectionInput): Promise<SelectionResult> => {
   const { candidates, costs, clock, signal } = input;
+  const upkeep = input.upkeep ?? (() => 0);
+  const upkeeps = candidates.map(upkeep);
   const limits = {
     minimumGain: input.minimumGain ?? 0.2,
     minimumShare: input.minimumShare ?? 0.001,
     maximumHarm: input.maximumHarm ?? 0.1,
+    upkeepOf: (number: number) => upkeeps[number] ?? 0,
   };
   const startedMs = clock.monotonicMs();
   const remainingMs = (): number =>
@@ -109,8 +112,6 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const freedBytes = drops.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0);
   const capacityBytes = input.budgetBytes + freedBytes;
 
-  const upkeep = input.upkeep ?? (() => 0);
-  const upkeeps = candidates.map(upkeep);
   const subject = { candidates, costs, hidden, statements };
   const objective = new Objective({ ...subject, upkeep });
   const room = new Room(candidates, {

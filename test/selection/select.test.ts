@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { HypotheticalIndex, ProposedDrop } from "../../src/domain/index.ts";
 import type { Clock } from "../../src/runtime/index.ts";
-import { selectConfiguration, type SelectionInput, type SelectionResult } from "../../src/selection/index.ts";
+import {
+  type CostSource,
+  selectConfiguration,
+  type SelectionInput,
+  type SelectionResult,
+} from "../../src/selection/index.ts";
 import { existing } from "../candidates/catalog.ts";
 import { type Alternative, candidate, source } from "./source.ts";
 
@@ -106,6 +111,23 @@ describe("the chosen configuration", () => {
       },
     );
     expect(created(result)).toEqual(["b"]);
+    expect(reasons(result)).toEqual({ a: "writes_cost_more" });
+  });
+
+  it("does not keep what the planner, asked again, finds to save less than writes pay", async () => {
+    const costs = source({ s: [plain, { needs: [a], cost: 40 }] });
+    const wavering: CostSource = {
+      ...costs,
+      costs: async (queries, precision) =>
+        (await costs.costs(queries)).map((answer) =>
+          precision === "planned" && answer.kind === "costed" && answer.used.includes(a.id)
+            ? { ...answer, cost: 75 }
+            : answer,
+        ),
+    };
+    const result = await select([a], { s: [plain] }, { costs: wavering, upkeep: () => 30 });
+    expect(created(result)).toEqual([]);
+    expect(reasons(result)).toEqual({ a: "writes_cost_more" });
   });
 
   it("is empty, with reasons, when nothing fits", async () => {

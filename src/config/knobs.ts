@@ -259,6 +259,13 @@ export const knobs = {
     max: 10,
     why: "What a new index may add to the time its table's writes take, predicted: a fifth is noticed, and rarely missed.",
   }),
+  writeOverheadReturn: count({
+    path: "safeguards.write_overhead_return",
+    default: 10,
+    min: 1,
+    max: 1_000_000_000,
+    why: "An index may add more than that where its statements save so many times what its writes pay: microseconds of an insert for seconds of a read.",
+  }),
 } as const;
 
 export type KnobName = keyof typeof knobs;

@@ -59,6 +59,8 @@ export interface CostPrediction {
   readonly buildMs: number;
   /** What it adds to the time that writes of its table take, as a share of that; null where none were measured. */
   readonly writeOverhead: number | null;
+  /** How many milliseconds its statements save for each that writes pay for it; null where that is not known. */
+  readonly savedPerPaid: number | null;
 }
 
 /** Laid down before the build, so that nobody can choose the evidence afterwards. */

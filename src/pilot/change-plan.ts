@@ -134,7 +134,7 @@ export const changePlan = (advice: Advice): ChangePlan => {
   };
 };
 
-const predictionOf = (advice: Advice, { index }: ChosenIndex): CostPrediction => {
+const predictionOf = (advice: Advice, { index, gains = [] }: ChosenIndex): CostPrediction => {
   const { upkeep, workload } = advice;
   const own = tableId(index.definition.table);
   const writingMs = workload.statements
@@ -142,9 +142,13 @@ const predictionOf = (advice: Advice, { index }: ChosenIndex): CostPrediction =>
       (advice.accesses.get(id) ?? []).some((access) => tableId(access.table) === own && access.written.length > 0),
     )
     .reduce((sum, { totalMs }) => sum + (totalMs ?? 0), 0);
+  const paidMs = upkeep.kind === "charged" ? upkeep.of(index).ms : null;
+  const savedMs =
+    advice.configuration.unit === "milliseconds" ? gains.reduce((sum, { saving }) => sum + saving, 0) : null;
   return {
     buildMs: upkeep.buildMs(index),
-    writeOverhead: upkeep.kind === "charged" && writingMs > 0 ? upkeep.of(index).ms / writingMs : null,
+    writeOverhead: paidMs !== null && writingMs > 0 ? paidMs / writingMs : null,
+    savedPerPaid: paidMs !== null && paidMs > 0 && savedMs !== null ? savedMs / paidMs : null,
   };
 };
 

@@ -21,6 +21,7 @@ const names = [
   "tableBudgetBytes",
   "diskCapacityBytes",
   "writeOverhead",
+  "writeOverheadReturn",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */

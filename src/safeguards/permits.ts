@@ -177,10 +177,12 @@ const rules = {
   write_overhead: ({ act, prediction, limits }) => {
     const overhead = prediction?.writeOverhead ?? null;
     if (act.act !== "create index" || overhead === null || overhead <= limits.writeOverhead) return null;
+    const saved = prediction?.savedPerPaid ?? 0;
+    if (saved >= limits.writeOverheadReturn) return null;
     return {
       reason:
         `it would add ${(overhead * 100).toFixed(0)} % to the time that writes of its table take;` +
-        ` at most ${(limits.writeOverhead * 100).toFixed(0)} % are allowed`,
+        ` at most ${(limits.writeOverhead * 100).toFixed(0)} % are allowed where reads save less than ${String(limits.writeOverheadReturn)} times that`,
       retryAt: null,
     };
   },

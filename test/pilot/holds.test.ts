@@ -148,7 +148,11 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
       retryAt: new Date("2026-03-29T01:00:00Z"),
     });
     shop.setTime(new Date("2026-03-29T01:00:00Z"));
-    const long = await shop.approved(on("customers", "name"), { buildMs: 3.5 * 3_600_000, writeOverhead: null });
+    const long = await shop.approved(on("customers", "name"), {
+      buildMs: 3.5 * 3_600_000,
+      writeOverhead: null,
+      savedPerPaid: null,
+    });
     expect(await shop.attempt(settings, long)).toMatchObject({
       code: "maintenance_window",
       reason: expect.stringContaining("closes at 2026-03-29T04:00:00.000Z"),
@@ -202,13 +206,17 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
 
   test("refuse an index whose writes would pay more than is allowed", async () => {
     const shop = await openWired(target());
-    const costly = await shop.approved(on("orders", "customer_id"), { buildMs: 10, writeOverhead: 0.35 });
+    const costly = await shop.approved(on("orders", "customer_id"), {
+      buildMs: 10,
+      writeOverhead: 0.35,
+      savedPerPaid: 5,
+    });
     expect(await shop.attempt({}, costly)).toMatchObject({
       code: "write_overhead",
       reason: expect.stringMatching(/35 % .* at most 20 %/),
       retryAt: null,
     });
-    expect(await shop.attempt({ writeOverhead: 0.5 }, costly)).toMatchObject({ kind: "built" });
+    expect(await shop.attempt({ writeOverheadReturn: 5 }, costly)).toMatchObject({ kind: "built" });
   });
 
   test("wait for a standby that is behind", async () => {

@@ -38,7 +38,7 @@ const good: PermitRequest = {
   circuits: { table: closedCircuit, server: closedCircuit },
   load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
   ownedBytesOnTable: 1_000_000_000,
-  prediction: { buildMs: 60_000, writeOverhead: 0.2 },
+  prediction: { buildMs: 60_000, writeOverhead: 0.2, savedPerPaid: 1 },
   databaseBytes: 998_000_000_000,
   replication: { standbys: 1, lagMs: 30_000, lagBytes: 256e6 },
   limits,
@@ -61,7 +61,7 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   storage_budget: { ownedBytes: 9_000_000_001 },
   table_budget: { ownedBytesOnTable: 1_000_000_001 },
   disk_space: { databaseBytes: 998_000_000_001 },
-  write_overhead: { prediction: { buildMs: 60_000, writeOverhead: 0.2001 } },
+  write_overhead: { prediction: { buildMs: 60_000, writeOverhead: 0.2001, savedPerPaid: 9.9 } },
   circuit_open: {
     circuits: {
       table: { ...closedCircuit, phase: "open", openings: 1, retryAt: minutesAgo(-1), lastFailure: "54000" },

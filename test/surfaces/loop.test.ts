@@ -182,7 +182,7 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
       expect(JSON.parse(cooling.out)).toMatchObject({ builds: [] });
       await session.query("update indexpilot.deployment set updated_at = updated_at - interval '8 days'");
       const applied = await indexpilot(["apply", file, ...flags, ...fast, "--json"]);
-      expect(JSON.parse(applied.out)).toMatchObject({ builds: [{ outcome: "built" }] });
+      expect(JSON.parse(applied.out), applied.out).toMatchObject({ builds: [{ outcome: "built" }] });
       expect(await indexes()).toHaveLength(1);
       expect(await indexpilot(["apply", file, ...flags, ...fast])).toMatchObject({
         code: 0,

@@ -24,12 +24,14 @@ export interface Neighbourhood {
   readonly distance: number;
 }
 
-/** Nodes of branch and bound: enough to be led to something new, and enough for the last word. */
-const nodesToSearch = 2_000;
-export const nodesToProve = 8_000;
+/** A choice of less than this part is none. */
+const leastPart = 0.05;
 
-/** Costs of one statement that differ by no more than this share are taken as the lower one. */
-const sameCost = 1e-4;
+/** Nodes of branch and bound: enough to be led to something new, and enough for the last word. */
+export const nodesToSearch = 2_000;
+
+/** Costs of one statement that differ by no more than its even part of this share of the whole are taken as the lower one. */
+const sameShare = 1e-3;
 
 /** A set of more candidates than this says next to nothing by not being chosen at all. */
 const mostRemoved = 150;
@@ -50,7 +52,8 @@ export const lowerBound = async (
   const { program, scale, choice, choose } = chooser(objective, Math.max(remainingMs(), leastMs));
   let constant = 0;
   for (const subject of objective.subjects) {
-    const [always, ...levels] = levelsOf(subject, allowed);
+    const tolerance = (sameShare * scale) / objective.subjects.length / Math.max(subject.weight, Number.MIN_VALUE);
+    const [always, ...levels] = levelsOf(subject, allowed, tolerance);
     let cheaper = always?.cost ?? 0;
     let last: number | null = null;
     constant += subject.weight * cheaper;
@@ -76,12 +79,10 @@ export const lowerBound = async (
 /**
  * The cheapest set by the plans seen so far: one plan per statement (`Σ_p z_p = 1`), to be had where its candidates are (`Σ_{p uses i} z_p ≤ x_i`).
  */
-export const cheapestByKnownPlans = async ({
-  objective,
-  allowed,
-  room,
-  remainingMs,
-}: ProgramInput): Promise<Chosen> => {
+export const cheapestByKnownPlans = async (
+  { objective, allowed, room, remainingMs }: ProgramInput,
+  nodes = nodesToSearch,
+): Promise<Chosen> => {
   const { program, scale, choice, choose } = chooser(objective, Math.max(remainingMs(), leastMs));
   for (const { known, weight } of objective.subjects) {
     const plans = known.plans.filter(({ used }) => used.every((number) => allowed.has(number)));
@@ -96,7 +97,7 @@ export const cheapestByKnownPlans = async ({
     program.atLeast(1, taken);
     for (const [number, some] of users) program.atLeast(0, [[choice(number), 1], ...some]);
   }
-  return (await choose(room, null, nodesToSearch)).chosen;
+  return (await choose(room, null, nodes)).chosen;
 };
 
 /** A program with a choice per candidate that is mentioned. Costs are shares of the cost without any index, for the solver's tolerances. */
@@ -131,8 +132,14 @@ const chooser = (objective: Objective, limitMs: number) => {
         program.atMost(near.distance - signs.filter(([, sign]) => sign < 0).length, signs);
       }
       const { bound, values } = await program.minimise(limitMs, nodes);
-      const chosen = [...choices].flatMap(([number, column]) => ((values[column] ?? 0) > 0.5 ? [number] : []));
-      return { bound, chosen: new Set(chosen.toSorted((a, b) => a - b)) };
+      // Those that are chosen most first; a choice in part, or the solver's tolerance, may overdraw a limit.
+      const wanted = [...choices]
+        .map(([number, column]): [number, number] => [number, Math.round((values[column] ?? 0) * 1e6)])
+        .filter(([, part]) => part > leastPart * 1e6)
+        .toSorted(([a, most], [b, least]) => least - most || a - b);
+      const chosen = new Set<number>();
+      for (const [number] of wanted) if (room.fits(chosen, number)) chosen.add(number);
+      return { bound, chosen: new Set([...chosen].toSorted((a, b) => a - b)) };
     },
   };
 };
@@ -144,7 +151,7 @@ interface Level {
 }
 
 /** The costs that a statement can have at least, cheapest first; the first one it has always. */
-const levelsOf = ({ known }: Subject, allowed: Chosen): Level[] => {
+const levelsOf = ({ known }: Subject, allowed: Chosen, tolerance: number): Level[] => {
   const facts: { readonly cost: number; readonly removed: readonly number[] }[] = [];
   let always = 0;
   for (const { cost, removed } of known.leasts) {
@@ -159,9 +166,9 @@ const levelsOf = ({ known }: Subject, allowed: Chosen): Level[] => {
   }
   const levels: Level[] = [{ cost: always, without: [] }];
   for (const { cost, removed } of facts.toReversed()) {
-    if (cost <= always * (1 + sameCost)) continue;
+    if (cost <= always + tolerance) continue;
     const last = levels.at(-1);
-    if (last !== undefined && last.without.length > 0 && cost <= last.cost * (1 + sameCost)) last.without.push(removed);
+    if (last !== undefined && last.without.length > 0 && cost <= last.cost + tolerance) last.without.push(removed);
     else levels.push({ cost, without: [removed] });
   }
   return levels;

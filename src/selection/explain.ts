@@ -80,7 +80,7 @@ const judge = (
   const upkeep = objective.upkeepOf(number);
   const saving = effect.saving + upkeep;
   if (saving <= total * leastSaving) {
-    const served = new Set(objective.helpedAlone(number));
+    const served = new Set(objective.statementsOf(number));
     const rivals = new Set(
       input.examination.statements.flatMap(({ statementId, used }) => (served.has(statementId) ? used : [])),
     );

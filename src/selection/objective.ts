@@ -73,6 +73,11 @@ export class Objective {
     this.#table = candidates.map(({ definition }) => tableId(definition.table));
   }
 
+  /** Questions that reached a planner so far. */
+  get calls(): number {
+    return this.#costs.whatIfCalls;
+  }
+
   bytesOf(number: number): number {
     return this.candidates[number]?.estimatedBytes ?? 0;
   }
@@ -90,13 +95,6 @@ export class Objective {
   /** Statements of which some plan seen used the candidate. */
   statementsOf(number: number): string[] {
     return (this.#affected[number] ?? []).map((subject) => subject.statementId);
-  }
-
-  /** Statements that the candidate alone makes cheaper, by what is known. */
-  helpedAlone(number: number): string[] {
-    return (this.#affected[number] ?? [])
-      .filter(({ known }) => known.upper((one) => one === number) < known.upper(() => false))
-      .map((subject) => subject.statementId);
   }
 
   /** Whether any plan seen used the candidate. */

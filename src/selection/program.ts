@@ -6,7 +6,13 @@ const load = createRequire(import.meta.url)("highs") as () => Promise<Highs>;
 let highs: Promise<Highs> | null = null;
 
 /** The distance to the optimum that is near enough. Further effort is limited by nodes of branch and bound: a limit in seconds alone would let the answer depend on the machine. */
-const solverGap = 1e-4;
+const solverGap = 1e-3;
+
+/** As good as no limit; the solver takes no infinity here. */
+const longestSeconds = 1e7;
+
+/** Constraints hold, and so does the optimum, to about this precision, where costs add up to about one. */
+const solverTolerance = 1e-6;
 
 export interface Solution {
   /** By column. */
@@ -59,7 +65,10 @@ export class Program {
     this.#upper.push(upper);
   }
 
-  /** Deterministic, unless the time runs out. By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly. */
+  /**
+   * With no nodes to search, the relaxation, whose choices may be in part. Deterministic, unless the time runs out.
+   * By HiGHS (Huangfu and Hall, Mathematical Programming Computation 2018), in WebAssembly.
+   */
   async minimise(limitMs: number, nodes: number): Promise<Solution> {
     if (this.#costs.length === 0) return { values: [], bound: 0 };
     const solver = await (highs ??= load());
@@ -67,12 +76,16 @@ export class Program {
       model.options.set({
         output_flag: false,
         random_seed: 0,
-        time_limit: limitMs / 1000,
+        time_limit: Number.isFinite(limitMs) ? limitMs / 1000 : longestSeconds,
         mip_max_nodes: nodes,
         mip_rel_gap: solverGap,
+        solve_relaxation: nodes === 0,
       });
       model.run();
-      const bound = Number(model.info.get("mip_dual_bound"));
+      const isOptimal = model.getModelStatus() === solver.constants.modelStatus.optimal;
+      // A relaxation whose solution was broken off says nothing of the optimum; a search by branch and bound always does.
+      const relaxed = isOptimal ? Number(model.info.get("objective_function_value")) - solverTolerance : 0;
+      const bound = nodes === 0 ? relaxed : Number(model.info.get("mip_dual_bound"));
       return { values: model.getSolution().colValue, bound: Number.isFinite(bound) ? bound : 0 };
     });
   }

@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/index.ts";
 import type { SearchContext } from "./algorithm.ts";
-import { cheapestByKnownPlans, lowerBound, nodesToProve } from "./bound.ts";
+import { cheapestByKnownPlans, lowerBound, nodesToSearch } from "./bound.ts";
 import { relax } from "./greedy.ts";
 import { improve, leastImprovement } from "./local-search.ts";
 import type { Chosen } from "./objective.ts";
@@ -17,6 +17,8 @@ export interface ProofLimits {
   /** Share of the cost; nearer to the bound than this is near enough. */
   readonly gap: number;
   readonly rounds: number;
+  /** What-if calls in all, those of the search before included; a round that has begun is ended. */
+  readonly calls: number;
 }
 
 /**
@@ -40,27 +42,37 @@ export const prove = async (
     solverMs += clock.monotonicMs() - startedMs;
     return solved;
   };
+  // The relaxed program is solved a hundred times as fast; the whole one has the last words, when that has no more to say.
+  let nodes = 0;
   for (let round = 0; ; round += 1) {
-    const found = await timed(lowerBound({ ...context, allowed: everything }));
+    const found = await timed(lowerBound({ ...context, allowed: everything }, null, nodes));
+    const before = bound;
     bound = Math.max(bound, found.cost);
     const upper = objective.value(best).upper;
-    if (bound >= upper * (1 - limits.gap) || round >= limits.rounds || context.exhausted()) break;
-    const exact = await timed(cheapestByKnownPlans(context));
-    const around = await timed(lowerBound({ ...context, allowed: everything }, { set: best, distance: neighbourhood }));
+    const isNear = bound >= upper * (1 - limits.gap);
+    if (isNear || round >= limits.rounds || objective.calls >= limits.calls || context.exhausted()) break;
+    if (nodes === 0 && bound - before < (upper - before) * leastProgress) nodes = nodesToSearch;
+    const exact = await timed(cheapestByKnownPlans(context, nodes));
+    const around = await timed(
+      lowerBound({ ...context, allowed: everything }, { set: best, distance: neighbourhood }, nodes),
+    );
     await objective.learn([found.optimist, around.optimist], everything, descentSteps, false);
-    // The solver's tolerance may overdraw a budget by a millionth.
-    const sets = [relax(context, exact), improve(context, best)];
+    const sets = [exact, relax(context, exact), improve(context, best)];
     await objective.learn(sets, everything);
     best = [best, ...sets].reduce((a, b) =>
       objective.value(b).upper < objective.value(a).upper * (1 - leastImprovement) ? b : a,
     );
     context.onImprovement(objective.value(best).upper);
   }
-  if (bound < objective.value(best).upper * (1 - limits.gap) && limits.rounds > 0 && !context.exhausted()) {
-    bound = Math.max(bound, (await timed(lowerBound({ ...context, allowed: everything }, null, nodesToProve))).cost);
+  const isFar = bound < objective.value(best).upper * (1 - limits.gap);
+  if (nodes === 0 && isFar && limits.rounds > 0 && !context.exhausted()) {
+    bound = Math.max(bound, (await timed(lowerBound({ ...context, allowed: everything }))).cost);
   }
   return { best, lowerBound: Math.min(bound, objective.value(best).upper), solverMs };
 };
+
+/** A round must close this share of the distance, or the program is solved more exactly. */
+const leastProgress = 0.1;
 
 /** More than for a set that may be chosen: what a descent tells on its way raises the bound. */
 const descentSteps = 12;

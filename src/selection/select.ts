@@ -53,11 +53,15 @@ export interface SelectionInput {
   readonly clock: Clock;
   /** The search ends there with the best found so far. Default 20,000 EXPLAINs. */
   readonly maxWhatIfCalls?: number;
-  /** The same in time, default 60 seconds; an answer that this ends depends on the machine, all others on the input alone. */
+  /** The same in time, without limit by default: an answer that this ends depends on the machine, all others on the input alone. */
   readonly maxMs?: number;
-  /** The search for the bound ends when it is so near, as a share of the cost, or after so many rounds. Defaults 0.001 and 12. */
+  /**
+   * The search for the bound, which finds better sets on its way, ends when it is so near, as a share of the cost, after so many rounds, or after so many what-if calls
+   * in all. Defaults 0.001, 30, and 45 per statement but at least 500.
+   */
   readonly targetGap?: number;
   readonly proofRounds?: number;
+  readonly proofCalls?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: {
     readonly cost: number;
@@ -78,6 +82,9 @@ export interface SelectionResult extends Configuration {
 
 /** Rounds of the survey: how many alternatives per text are looked for; the twelfth best plan of a statement no longer matters. */
 const surveyRounds = 3;
+
+const callsPerStatement = 45;
+const leastProofCalls = 500;
 
 /** How often the search is begun anew without what the gate banned; most of what there is to gain comes with the first time. */
 const gateRounds = 3;
@@ -101,7 +108,9 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   };
   const startedMs = clock.monotonicMs();
   const remainingMs = (): number =>
-    signal?.aborted === true ? 0 : Math.max(0, startedMs + (input.maxMs ?? 60_000) - clock.monotonicMs());
+    signal?.aborted === true
+      ? 0
+      : Math.max(0, startedMs + (input.maxMs ?? Number.POSITIVE_INFINITY) - clock.monotonicMs());
   const exhausted = (): boolean => remainingMs() <= 0 || costs.whatIfCalls >= (input.maxWhatIfCalls ?? 20_000);
 
   const { planned, unplanned } = await baseline(input);
@@ -145,7 +154,11 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     if (costAfter(next) >= costAfter(examination)) break;
     examination = next;
   }
-  const proofLimits = { gap: input.targetGap ?? 0.001, rounds: input.proofRounds ?? 12 };
+  const proofLimits = {
+    gap: input.targetGap ?? 0.001,
+    rounds: input.proofRounds ?? 30,
+    calls: input.proofCalls ?? Math.max(leastProofCalls, callsPerStatement * statements.length),
+  };
   const proof = await prove(context(), examination.used, fitting, proofLimits, clock);
   if (proof.best !== examination.used) {
     const next = await passGate(proof.best, subject, limits, context, banned);

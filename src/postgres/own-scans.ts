@@ -10,6 +10,10 @@ export const ownScansSql = `
     from pg_catalog.pg_index i
    where i.indexrelid >= 16384 and pg_catalog.pg_stat_get_xact_numscans(i.indexrelid) > 0;`;
 
+/** The same for the indexes of one table, where nothing else can be scanned: it looks at these alone. */
+export const ownScansOfSql = (tableOid: number): string =>
+  ownScansSql.replace("where ", `where i.indrelid = ${String(tableOid)} and `);
+
 type ScanRow = Readonly<Record<string, unknown>>;
 
 const count = (rows: readonly ScanRow[]): OwnScans =>

@@ -2,7 +2,7 @@ import { type Catalog, type ExistingIndex, type Table, type TableName, tableId }
 import {
   addOwnScans,
   type OwnScans,
-  ownScansSql,
+  ownScansOfSql,
   quoteIdentifier,
   quoteName,
   type Session,
@@ -63,9 +63,9 @@ const probe = (table: Table, column: string): string => {
     begin read only;
     set local statement_timeout = '500ms'; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
     set local max_parallel_workers_per_gather = 0; set local datestyle = 'ISO, MDY'; set local intervalstyle = postgres;
-    ${ownScansSql}
+    ${ownScansOfSql(table.oid)}
     select ${end("asc")} as indexpilot_lowest, ${end("desc")} as indexpilot_highest;
-    ${ownScansSql}
+    ${ownScansOfSql(table.oid)}
     commit`;
 };
 

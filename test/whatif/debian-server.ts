@@ -22,7 +22,11 @@ const freePort = (): Promise<number> =>
   });
 
 /** Debian's PostgreSQL 15 in a temporary directory; as root it runs as OS user `postgres`. */
-export const startDebianServer = async (): Promise<{ url: (database: string) => string; stop: () => void }> => {
+export const startDebianServer = async (): Promise<{
+  readonly dataDirectory: string;
+  url: (database: string) => string;
+  stop: () => void;
+}> => {
   const directory = mkdtempSync(join(tmpdir(), "indexpilot-debian-"));
   const isRoot = process.getuid?.() === 0;
   if (isRoot) chownSync(directory, Number(execFileSync("id", ["-u", "postgres"])), -1);
@@ -38,6 +42,7 @@ export const startDebianServer = async (): Promise<{ url: (database: string) => 
   const options = `-p ${String(port)} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c autovacuum=off`;
   run("pg_ctl", "-D", data, "-l", join(directory, "log"), "-o", options, "-w", "start");
   return {
+    dataDirectory: data,
     url: (database) => `postgres://postgres@127.0.0.1:${String(port)}/${database}`,
     stop: () => {
       run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop");

@@ -106,7 +106,16 @@ const createDocument = (advice: Advice, chosen: ChosenIndex) => {
     sizeRange: sizeRangeOf(index),
     buildMs,
     obstacle: advice.obstacles.get(index.id) ?? null,
-    upkeep: writes,
+    // Of the observed period, as all costs are; per day they would differ from minute to minute.
+    upkeep:
+      writes === null
+        ? null
+        : {
+            ms: writes.ms,
+            walBytes: writes.walBytes,
+            entries: writes.entries,
+            lostHotUpdates: writes.lostHotUpdates,
+          },
     confidence: confidence.level,
     confidenceReason: confidence.reason,
     doubts: doubtsOf(advice, chosen).map(({ level, code, reason, statementId }) => ({

@@ -25,6 +25,7 @@ export interface IndexReport {
   /** What writes pay for it; null where nothing is charged. */
   readonly writes: {
     readonly ms: number;
+    readonly walBytes: number;
     readonly msPerDay: number | null;
     readonly walBytesPerDay: number | null;
     readonly entries: number;
@@ -46,8 +47,7 @@ export const reportOf = (advice: Advice, chosen: ChosenIndex): IndexReport => {
   const { upkeep } = advice;
   let writes: IndexReport["writes"] = null;
   if (upkeep.kind === "charged") {
-    const { ms, msPerDay, walBytesPerDay, entries, lostHotUpdates } = upkeep.of(chosen.index);
-    writes = { ms, msPerDay, walBytesPerDay, entries, lostHotUpdates };
+    writes = upkeep.of(chosen.index);
   }
   return {
     chosen,

@@ -1,5 +1,5 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
-import { type Advice, adviceDocument } from "../../pilot/index.ts";
+import { type Advice, adviceDocument, reportOf } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
 import { amount, shareText } from "./index-view.ts";
 
@@ -22,9 +22,10 @@ export const adviceMarkdown = (advice: Advice): string => {
       "| create | for (share of its gain) | cost before → after | size | writes pay | confidence | almost won |",
       "|---|---|---|---|---|---|---|",
     );
-    for (const one of create) {
+    for (const [at, one] of create.entries()) {
+      const chosen = advice.configuration.create[at];
       const queries = one.gains.map(({ query, share }) => `${query} (${shareText(share)})`).join(", ");
-      const writes = one.upkeep?.msPerDay ?? null;
+      const writes = chosen === undefined ? null : (reportOf(advice, chosen).writes?.msPerDay ?? null);
       const { alternative } = one;
       const almost =
         alternative === null

@@ -12,6 +12,7 @@ import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { haltsFor, permitsFor } from "./permits.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
+import { keepingVersions } from "./versions.ts";
 import type { WorkloadSource } from "./workload.ts";
 
 interface ActOptions extends CarryOutOptions {
@@ -138,7 +139,7 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
     };
     const reconciled = await takeUpLeftovers(rollout, emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
-      work({ rollout, session, reconciled }),
+      keepingVersions(rollout, () => work({ rollout, session, reconciled })),
     );
   } finally {
     await acting.close();

@@ -28,6 +28,7 @@ export { countersAtLastChange } from "./since-change.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
 export { type PilotContext, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
+export { readSeries, readVersions } from "./versions.ts";
 export { verify } from "./verify.ts";
 export {
   type FileSource,

@@ -5,6 +5,7 @@ import { failure } from "../errors.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
 import { haltsFor, permitsFor } from "./permits.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
 /** Opens what acting on existing deployments needs, with the build lock held. @throws IndexPilotError `store_missing`, `refused` */
@@ -29,7 +30,9 @@ export const withRollout = async <T>(
       settings,
     });
     const { lockBudgetMs } = settings;
-    return await work({ build, watch, store, clock, permits, halts: haltsFor({ store, clock, settings }), actor, signal, lockBudgetMs }, acting);
+    const halts = haltsFor({ store, clock, settings });
+    const rollout = { build, watch, store, clock, permits, halts, actor, signal, lockBudgetMs };
+    return await keepingVersions(rollout, () => work(rollout, acting));
   } finally {
     await acting.close();
   }

@@ -5,6 +5,8 @@
  * take up what a killed process left. Invariants: the intention is in the store before the DDL; the catalogue, not a statement's success, says what
  * exists; nothing is dropped that is not proved ours; nobody waits for us longer than the lock budget; no DDL without a permit.
  *
+ * `versions.ts` keeps the history of every index, anybody's.
+ *
  * Left to others: what to build and whether it may (`selection/`, `safeguards/`), and whether it helped (`verification/`).
  */
 export type { RolloutContext } from "./context.ts";
@@ -14,4 +16,5 @@ export { findOurs } from "./ownership.ts";
 export { proposeIndex } from "./propose.ts";
 export { cancelRecorded, isBuilding, reconcile, type Reconciliation } from "./reconcile.ts";
 export type { BuildProgress } from "./statements.ts";
+export { getIndexVersions, trackIndexVersions } from "./versions.ts";
 export { advance, type DeploymentEventName, transitions } from "./transitions.ts";

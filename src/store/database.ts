@@ -13,6 +13,7 @@ import type {
   DeploymentKind,
   DeploymentRationale,
   DeploymentState,
+  IndexChange,
   IndexDefinition,
   Verb,
   Verdict,
@@ -142,6 +143,29 @@ export interface Tables {
     taken_at: Date;
     reset_at: Date | null;
     counters: JSONColumnType<PackedCounters>;
+  };
+  index_series: {
+    id: Generated<number>;
+    installation_id: number;
+    table_oid: number;
+    table_schema: string;
+    table_name: string;
+    schema_name: string;
+    index_name: string;
+    index_oid: number | null;
+  };
+  index_version: {
+    series_id: number;
+    number: number;
+    at: Date;
+    change: IndexChange;
+    definition: string;
+    constraint_definition: string | null;
+    tablespace: string | null;
+    size_bytes: BigInteger;
+    actor: "indexpilot" | "others";
+    reason: string;
+    deployment_id: string | null;
   };
   stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };

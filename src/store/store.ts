@@ -21,6 +21,7 @@ import { type ReadingRepository, readingRepository } from "./readings.ts";
 import { type Retention, retention } from "./retention.ts";
 import { type ScanLedger, scanLedger } from "./scans.ts";
 import { type StopRepository, stopRepository } from "./stop.ts";
+import { type VersionRepository, versionRepository } from "./versions.ts";
 import { type ThresholdRepository, thresholdRepository } from "./thresholds.ts";
 
 interface StoreOptions {
@@ -44,6 +45,7 @@ export interface Store {
   readonly circuits: CircuitRepository;
   readonly thresholds: ThresholdRepository;
   readonly stop: StopRepository;
+  readonly versions: VersionRepository;
   readonly retention: Retention;
 }
 
@@ -97,6 +99,7 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     circuits: circuitRepository(db, lease.id),
     thresholds: thresholdRepository(db, lease.id),
     stop: stopRepository(db, lease.id),
+    versions: versionRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

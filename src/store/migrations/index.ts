@@ -4,6 +4,7 @@ import { circuitBreakers } from "./0002_circuit_breakers.ts";
 import { adaptiveThresholds } from "./0003_adaptive_thresholds.ts";
 import { counterReading } from "./0004_counter_reading.ts";
 import { stopSwitch } from "./0005_stop_switch.ts";
+import { indexVersions } from "./0006_index_versions.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   adaptiveThresholds,
   counterReading,
   stopSwitch,
+  indexVersions,
 ];

@@ -83,5 +83,5 @@ export const shortVerdict = (verdict: Verdict | null): string =>
       ? verdict.outcome
       : `${verdict.outcome} ${showChange(verdict.change)}`;
 
-export const tableOf = ({ table }: Deployment): string =>
+export const tableOf = ({ table }: Pick<Deployment, "table">): string =>
   table.schema === "public" ? table.name : `${table.schema}.${table.name}`;

@@ -20,6 +20,7 @@ import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
+import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
 
@@ -376,6 +377,13 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
   connection(command("history", "every step and every decision, oldest first, with reasons")).action(
     run<ConnectionFlags & OutputFlags>(history),
   );
+  connection(
+    command("versions", "the history of every index, anybody's: what it was, from when on, and who changed it"),
+  )
+    .argument("[index]", "all versions of one: its name, schema-qualified where needed")
+    .action((index: string | undefined, flags: ConnectionFlags & OutputFlags) =>
+      run<ConnectionFlags & OutputFlags>((given, context) => versions(index, given, context))(flags),
+    );
   connection(command("stop", "stop everything that changes the database now, running builds included"))
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));

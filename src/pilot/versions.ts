@@ -1,0 +1,38 @@
+import type { IndexSeries, IndexVersion } from "../domain/index.ts";
+import { failure } from "../errors.ts";
+import { getIndexVersions, type RolloutContext, trackIndexVersions } from "../rollout/index.ts";
+import { type PilotContext, readStore } from "./target.ts";
+
+/** Looks at all indexes before and after the work, so that what others changed in the meantime, and what the work changed, are in the history. */
+export const keepingVersions = async <T>(
+  { build, store, clock }: RolloutContext,
+  work: () => Promise<T>,
+): Promise<T> => {
+  await trackIndexVersions(build, store, clock);
+  const result = await work();
+  await trackIndexVersions(build, store, clock);
+  return result;
+};
+
+/** Every index that was ever seen, with its latest version. Reads only. @throws IndexPilotError `store_missing` */
+export const readSeries = async (context: PilotContext): Promise<readonly IndexSeries[]> => {
+  const found = await readStore(context, (store) => store.versions.series());
+  if (found === null) throw failure("store_missing", {});
+  return found;
+};
+
+/** The versions of the indexes of this name. Reads only. @throws IndexPilotError `store_missing`, `usage` where none is known */
+export const readVersions = async (
+  context: PilotContext,
+  name: string,
+): Promise<readonly (IndexSeries & { readonly versions: readonly IndexVersion[] })[]> => {
+  const found = await readStore(context, (store) => getIndexVersions(store, name));
+  if (found === null) throw failure("store_missing", {});
+  if (found.length === 0) {
+    throw failure("usage", {
+      problem: `no index named ${name} was seen at the last look`,
+      hint: "`indexpilot versions` lists all; apply, verify and rollback look at the catalogue anew",
+    });
+  }
+  return found;
+};

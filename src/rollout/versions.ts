@@ -1,0 +1,145 @@
+import type { Deployment, IndexChange, IndexFact, IndexSeries, IndexVersion } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
+import type { Clock } from "../runtime/index.ts";
+import type { Store, VersionEntry } from "../store/index.ts";
+import { sameDefinition } from "./statements.ts";
+
+// Reading locks nothing more than a read of the catalogue does; every role may.
+const factsSql = `
+  select i.indexrelid as oid, i.indrelid as "tableOid",
+         jsonb_build_object('schema', tn.nspname, 'name', t.relname) as table,
+         n.nspname as schema, c.relname as name,
+         pg_catalog.pg_get_indexdef(i.indexrelid) as definition,
+         (select pg_catalog.pg_get_constraintdef(k.oid) from pg_catalog.pg_constraint k
+           where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x') limit 1) as constraint,
+         (select s.spcname from pg_catalog.pg_tablespace s where s.oid = c.reltablespace) as tablespace,
+         coalesce(pg_catalog.pg_relation_size(i.indexrelid), 0)::float8 as "sizeBytes",
+         i.indisvalid and i.indisready and i.indislive as valid
+    from pg_catalog.pg_index i
+    join pg_catalog.pg_class c on c.oid = i.indexrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_class t on t.oid = i.indrelid
+    join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+   where n.nspname not in ('pg_catalog', 'information_schema', 'indexpilot') and n.nspname !~ '^pg_(toast|temp)'`;
+
+/** Without those that somebody dropped while we looked: they have no definition any more. */
+const readFacts = async (session: Session): Promise<readonly IndexFact[]> =>
+  (await session.query<IndexFact | (Omit<IndexFact, "definition"> & { definition: null })>(factsSql)).filter(
+    (fact): fact is IndexFact => fact.definition !== null,
+  );
+
+/** Which deployment explains a change, if it was ours: by the index's OID. */
+type Ours = (oid: number) => Deployment | undefined;
+
+/**
+ * What a look at the catalogue adds to the history. An index is matched by its OID, and where that is new by its name on its table (it was rebuilt, or
+ * dropped and made again). An unchanged definition makes no version. Invalid ones are builds on their way or what is left of one: they neither begin a
+ * series nor change one. Pure.
+ */
+const versionEntries = (
+  known: readonly IndexSeries[],
+  facts: readonly IndexFact[],
+  ours: Ours,
+  now: Date,
+): readonly VersionEntry[] => {
+  const byOid = new Map(
+    known.flatMap((series) => (series.indexOid === null ? [] : [[series.indexOid, series] as const])),
+  );
+  const keyOf = (one: { readonly tableOid: number; readonly schema: string; readonly name: string }): string =>
+    JSON.stringify([one.tableOid, one.schema, one.name]);
+  const present = new Set(facts.map(({ oid }) => oid));
+  const free = new Map(
+    known
+      .filter(({ indexOid }) => indexOid === null || !present.has(indexOid))
+      .map((series) => [keyOf(series), series] as const),
+  );
+  const isFirstLook = known.length === 0;
+  const seen = new Set<number>();
+  const entries: VersionEntry[] = [];
+  const version = (
+    of: Pick<IndexFact, "definition" | "constraint" | "tablespace" | "sizeBytes">,
+    series: IndexSeries | undefined,
+    change: IndexChange,
+    oid: number | null,
+  ): IndexVersion => {
+    const deployment = oid === null ? undefined : ours(oid);
+    const mine =
+      deployment !== undefined && (change === "dropped" ? deployment.state === "rolled_back" : change === "created");
+    const { definition, constraint, tablespace, sizeBytes } = of;
+    return {
+      number: (series?.latest.number ?? 0) + 1,
+      at: now,
+      change,
+      definition,
+      constraint,
+      tablespace,
+      sizeBytes,
+      actor: mine ? "indexpilot" : "others",
+      reason: mine
+        ? change === "dropped"
+          ? `rolled back: ${deployment.verdict?.reason ?? "asked for"}`
+          : deployment.rationale.reason
+        : change === "found"
+          ? "it was there at the first look"
+          : "not by IndexPilot",
+      deploymentId: mine ? deployment.id : null,
+    };
+  };
+  for (const fact of facts) {
+    const series = byOid.get(fact.oid) ?? free.get(keyOf(fact));
+    if (series !== undefined) seen.add(series.id);
+    if (!fact.valid) continue;
+    if (series === undefined) {
+      const change = isFirstLook && ours(fact.oid) === undefined ? "found" : "created";
+      entries.push({ seriesId: null, fact, version: version(fact, undefined, change, fact.oid) });
+      continue;
+    }
+    const { latest } = series;
+    if (latest.change === "dropped") {
+      entries.push({ seriesId: series.id, fact, version: version(fact, series, "created", fact.oid) });
+    } else if (
+      !sameDefinition(latest.definition, fact.definition) ||
+      latest.constraint !== fact.constraint ||
+      latest.tablespace !== fact.tablespace
+    ) {
+      entries.push({ seriesId: series.id, fact, version: version(fact, series, "changed", fact.oid) });
+    } else if (series.indexOid !== fact.oid) entries.push({ seriesId: series.id, fact, version: null });
+  }
+  for (const series of known) {
+    if (seen.has(series.id) || series.latest.change === "dropped") continue;
+    entries.push({
+      seriesId: series.id,
+      fact: null,
+      version: version(series.latest, series, "dropped", series.indexOid),
+    });
+  }
+  return entries;
+};
+
+/**
+ * Looks at every index of the database, anybody's, and adds to the history what has changed since the last look. Idempotent.
+ * @returns how many versions were added
+ */
+export const trackIndexVersions = async (
+  session: Session,
+  store: Store,
+  clock: Clock,
+): Promise<{ readonly added: number }> => {
+  const facts = await readFacts(session);
+  const deployments = await store.deployments.list();
+  const byOid = new Map(deployments.flatMap((one) => (one.indexOid === null ? [] : [[one.indexOid, one] as const])));
+  const entries = versionEntries(await store.versions.series(), facts, (oid) => byOid.get(oid), clock.now());
+  if (entries.length > 0) await store.versions.add(entries);
+  return { added: entries.filter(({ version }) => version !== null).length };
+};
+
+/** The history of the indexes of this name (`name` or `schema.name`), as last looked at; usually one. Each series' versions oldest first. */
+export const getIndexVersions = async (
+  store: Store,
+  name: string,
+): Promise<readonly (IndexSeries & { readonly versions: readonly IndexVersion[] })[]> => {
+  const found = (await store.versions.series()).filter(
+    (series) => series.name === name || `${series.schema}.${series.name}` === name,
+  );
+  return Promise.all(found.map(async (series) => ({ ...series, versions: await store.versions.versions(series.id) })));
+};

@@ -1,0 +1,123 @@
+import type { IndexFact, IndexSeries, IndexVersion } from "../domain/index.ts";
+import type { Selectable } from "kysely";
+import type { Database, Tables } from "./database.ts";
+
+/** What a look at the catalogue adds to one series. */
+export interface VersionEntry {
+  /** Null: a new series. */
+  readonly seriesId: number | null;
+  /** Where the index is now; null when it is gone. */
+  readonly fact: IndexFact | null;
+  /** Null: only its OID is new. */
+  readonly version: IndexVersion | null;
+}
+
+export interface VersionRepository {
+  /** Every series with its latest version. */
+  series(): Promise<readonly IndexSeries[]>;
+  /** All versions of a series, oldest first. */
+  versions(seriesId: number): Promise<readonly IndexVersion[]>;
+  /** In one transaction. */
+  add(entries: readonly VersionEntry[]): Promise<void>;
+}
+
+const versionOf = (row: Selectable<Tables["index_version"]>): IndexVersion => ({
+  number: row.number,
+  at: row.at,
+  change: row.change,
+  definition: row.definition,
+  constraint: row.constraint_definition,
+  tablespace: row.tablespace,
+  sizeBytes: Number(row.size_bytes),
+  actor: row.actor,
+  reason: row.reason,
+  deploymentId: row.deployment_id,
+});
+
+const place = (fact: IndexFact) => ({
+  table_oid: fact.tableOid,
+  table_schema: fact.table.schema,
+  table_name: fact.table.name,
+  schema_name: fact.schema,
+  index_name: fact.name,
+  index_oid: fact.oid,
+});
+
+export const versionRepository = (db: Database, installationId: number): VersionRepository => ({
+  async series() {
+    const rows = await db
+      .selectFrom("index_series as series")
+      .innerJoin("index_version as version", "version.series_id", "series.id")
+      .selectAll()
+      .where("series.installation_id", "=", installationId)
+      .where("version.number", "=", (on) =>
+        on
+          .selectFrom("index_version as other")
+          .select((of) => of.fn.max("other.number").as("number"))
+          .whereRef("other.series_id", "=", "series.id"),
+      )
+      .orderBy("series.table_schema")
+      .orderBy("series.table_name")
+      .orderBy("series.index_name")
+      .execute();
+    return rows.map((row) => ({
+      id: row.id,
+      tableOid: row.table_oid,
+      table: { schema: row.table_schema, name: row.table_name },
+      schema: row.schema_name,
+      name: row.index_name,
+      indexOid: row.index_oid,
+      latest: versionOf(row),
+    }));
+  },
+  async versions(seriesId) {
+    const rows = await db
+      .selectFrom("index_version")
+      .innerJoin("index_series", "index_series.id", "index_version.series_id")
+      .selectAll("index_version")
+      .where("installation_id", "=", installationId)
+      .where("series_id", "=", seriesId)
+      .orderBy("number")
+      .execute();
+    return rows.map(versionOf);
+  },
+  async add(entries) {
+    await db.transaction().execute(async (transaction) => {
+      for (const { seriesId, fact, version } of entries) {
+        let id = seriesId;
+        if (id === null) {
+          if (fact === null) throw new Error("a series begins with an index");
+          const made = await transaction
+            .insertInto("index_series")
+            .values({ installation_id: installationId, ...place(fact) })
+            .returning("id")
+            .executeTakeFirstOrThrow();
+          id = made.id;
+        } else {
+          await transaction
+            .updateTable("index_series")
+            .set(fact === null ? { index_oid: null } : place(fact))
+            .where("id", "=", id)
+            .execute();
+        }
+        if (version === null) continue;
+        await transaction
+          .insertInto("index_version")
+          .values({
+            series_id: id,
+            number: version.number,
+            at: version.at,
+            change: version.change,
+            definition: version.definition,
+            constraint_definition: version.constraint,
+            tablespace: version.tablespace,
+            size_bytes: version.sizeBytes,
+            actor: version.actor,
+            reason: version.reason,
+            deployment_id: version.deploymentId,
+          })
+          .execute();
+      }
+    });
+  },
+});

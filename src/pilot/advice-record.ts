@@ -29,7 +29,7 @@ export const recordAdvice = async (store: Store, advice: Advice, now: Date): Pro
         costAfter: chosen.costAfter,
         gains: chosen.gains ?? [],
         alternative: chosen.alternative ?? null,
-        confidence: confidenceOf(advice, chosen).level,
+        confidence: confidenceOf(advice, chosen),
         // Reasons of doubt name shapes, costs and objects.
         doubts: doubtsOf(advice, chosen),
         writes: reportOf(advice, chosen).writes,

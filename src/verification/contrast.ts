@@ -59,6 +59,8 @@ export interface Contrast {
   /** ln(after / before) of the control, which was taken out; null when there was no control. */
   readonly drift: number | null;
   readonly controlStatements: number;
+  /** The drift, as a factor, by which the interval was widened because the control was too noisy to tell one; null where it was not. */
+  readonly allowance: number | null;
 }
 
 /**
@@ -78,37 +80,78 @@ export const contrast = (
   if (first === null || second === null) return null;
   const change = Math.log(second.time / first.time);
   const calls = [...mix.values()].reduce((total, weight) => total + weight, 0);
-  const control = alike(before, usableIn(before, after, controlIds, minimumBlocks), first.time / calls)
-    .map((id) => [fixedMixTime(before, mixOf(before, [id])), fixedMixTime(after, mixOf(before, [id]))] as const)
-    .flatMap(([one, two]) => (one === null || two === null ? [] : [{ one, two }]));
-  if (control.length === 0) {
-    return { estimate: difference(change, first.influence, second.influence), drift: null, controlStatements: 0 };
-  }
-  // Each statement of the control counts the same: by time, one slow report would be the whole control.
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / control.length;
-  const drift = mean(control.map(({ one, two }) => Math.log(two.time / one.time)));
-  return {
-    estimate: difference(
-      change - drift,
-      first.influence.map((value, i) => value - mean(control.map(({ one }) => one.influence[i] ?? 0))),
-      second.influence.map((value, i) => value - mean(control.map(({ two }) => two.influence[i] ?? 0))),
+  const alone = difference(change, first.influence, second.influence);
+  const usable = usableIn(before, after, controlIds, minimumBlocks);
+  const near = usable.filter((id) =>
+    isAboutAsLong(
+      perCall(before, id, (of) => of.totalMs),
+      first.time / calls,
     ),
-    drift,
-    controlStatements: control.length,
+  );
+  const drift = driftOf(before, after, near.length > 0 ? near : usable);
+  if (drift === null) return { estimate: alone, drift: null, controlStatements: 0, allowance: null };
+  const compared = difference(
+    change - drift.value,
+    first.influence.map((value, i) => value - (drift.before[i] ?? 0)),
+    second.influence.map((value, i) => value - (drift.after[i] ?? 0)),
+  );
+  // A stall of the machine in a statement of microseconds would be taken for the drift of all. Where the control brings noise in rather than take it out,
+  // and could not tell a large drift from none, no more is known than that a server does not change without bounds.
+  if (
+    !isSteady(drift) &&
+    alone !== null &&
+    (compared?.standardError ?? Number.POSITIVE_INFINITY) > alone.standardError
+  ) {
+    const estimate = widened(alone, Math.log(DRIFT_BOUND));
+    return { estimate, drift: null, controlStatements: 0, allowance: DRIFT_BOUND };
+  }
+  return { estimate: compared, drift: drift.value, controlStatements: drift.statements, allowance: null };
+};
+
+/** What is allowed for where the control is too noisy to tell: a whole server that became twice as fast or slow. */
+const DRIFT_BOUND = 2;
+
+const widened = (estimate: Estimate, by: number): Estimate => ({
+  ...estimate,
+  interval: (level) => {
+    const { low, high } = estimate.interval(level);
+    return { low: low - by, high: high + by };
+  },
+});
+
+interface Drift {
+  /** ln(after / before). */
+  readonly value: number;
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly statements: number;
+}
+
+/** What the control did. Each statement counts the same: by time, one slow report would be the whole control. */
+const driftOf = (before: readonly Block[], after: readonly Block[], ids: readonly string[]): Drift | null => {
+  const parts = ids.flatMap((id) => {
+    const [one, two] = [fixedMixTime(before, mixOf(before, [id])), fixedMixTime(after, mixOf(before, [id]))];
+    return one === null || two === null ? [] : [{ one, two }];
+  });
+  if (parts.length === 0) return null;
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / parts.length;
+  return {
+    value: mean(parts.map(({ one, two }) => Math.log(two.time / one.time))),
+    before: before.map((_, i) => mean(parts.map(({ one }) => one.influence[i] ?? 0))),
+    after: after.map((_, i) => mean(parts.map(({ two }) => two.influence[i] ?? 0))),
+    statements: parts.length,
   };
 };
 
-/**
- * Of the control, the statements about as long (within a factor of ten) as what they are compared with, or all if there are
- * none. A server relieved of load makes long statements faster and, its caches and cores gone cold, very short ones slower.
- */
-const alike = (before: readonly Block[], ids: readonly string[], meanMs: number): readonly string[] => {
-  const near = ids.filter((id) => {
-    const ratio = (perCall(before, id, (of) => of.totalMs) ?? 0) / meanMs;
-    return ratio >= 0.1 && ratio <= 10;
-  });
-  return near.length > 0 ? near : ids;
+/** Whether it can tell a drift of {@link DRIFT_BOUND} from none (two standard errors). */
+const isSteady = (drift: Drift): boolean => {
+  const own = difference(drift.value, drift.before, drift.after);
+  return own !== null && 2 * own.standardError <= Math.log(DRIFT_BOUND);
 };
+
+/** Within a factor of ten. A server relieved of load makes long statements faster and, its caches and cores gone cold, very short ones slower. */
+const isAboutAsLong = (ms: number | null, thanMs: number): boolean =>
+  ms !== null && ms >= thanMs / 10 && ms <= thanMs * 10;
 
 /** The statements with calls in enough blocks on both sides. One that ran in a single block shows no variance, and so proves nothing. */
 export const usableIn = (

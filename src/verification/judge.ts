@@ -61,7 +61,7 @@ export const judge = (evidence: Evidence): Verdict => {
     reason: sentence([
       missing ?? describeOverall(outcome, change, interval, settled),
       shown ? dissent(outcome, statements) : null,
-      shown ? describeDrift(drift) : null,
+      shown ? describeDrift(drift, result?.allowance ?? null) : null,
       outcome === "undecided" ? settled.voids : null,
     ]),
   };
@@ -197,7 +197,9 @@ const dissent = (outcome: Outcome, statements: readonly StatementVerdict[]): str
   return outcome === "better" ? `worse on ${count} while better overall: ${list}` : `worse on ${count}: ${list}`;
 };
 
-const describeDrift = (drift: number | null): string =>
-  drift === null
-    ? "no untouched statements to compare with, so a drift of the whole server is not taken out"
-    : `untouched statements changed by ${percent(Math.expm1(drift))}, which is taken out`;
+const describeDrift = (drift: number | null, allowance: number | null): string =>
+  allowance !== null
+    ? `untouched statements are too noisy to tell a drift of the whole server, so one by a factor of ${String(allowance)} is allowed for`
+    : drift === null
+      ? "no untouched statements to compare with, so a drift of the whole server is not taken out"
+      : `untouched statements changed by ${percent(Math.expm1(drift))}, which is taken out`;

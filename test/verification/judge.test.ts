@@ -94,6 +94,24 @@ describe("a verdict", () => {
     expect(verdict.statements.map((one) => one.outcome)).toEqual(["equivalent", "equivalent"]);
   });
 
+  it("does not take a stall in a statement of microseconds for a drift, and allows for one by a factor of two", () => {
+    // A block of the short one with a stall is a thousand times as long; before the change more of them were than after it.
+    const random = seededRandom(7);
+    const stalled = (blocks: readonly Block[], share: number): Block[] =>
+      blocks.map((one) =>
+        block({ ...Object.fromEntries(one.statements), short: counters(100, random() < share ? 100 : 0.5) }),
+      );
+    const before = stalled(period({ read: 11, write: 1 }), 1 / 4);
+    const after = (read: number): Block[] => stalled(period({ read, write: 1 }, 5, 60), 1 / 20);
+    const found = judge(evidence({ before, after: after(0.02), writes: [], control: ["short"] }));
+    expect(found).toMatchObject({ outcome: "better", drift: null, controlStatements: 0 });
+    expect(found.reason).toContain(
+      "too noisy to tell a drift of the whole server, so one by a factor of 2 is allowed for",
+    );
+    const little = judge(evidence({ before, after: after(7), writes: [], control: ["short"] }));
+    expect(little.outcome).toBe("undecided");
+  });
+
   it("does not count a change of the mix as a change of speed", () => {
     const fewerReads = period({ read: 40, write: 1, other: 2 }, 5).map((one) =>
       block({ ...Object.fromEntries(one.statements), read: counters(5, 200), write: counters(5000, 5000) }),

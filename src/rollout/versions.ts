@@ -10,9 +10,8 @@ const factsSql = `
          jsonb_build_object('schema', tn.nspname, 'name', t.relname) as table,
          n.nspname as schema, c.relname as name,
          pg_catalog.pg_get_indexdef(i.indexrelid) as definition,
-         (select pg_catalog.pg_get_constraintdef(k.oid) from pg_catalog.pg_constraint k
-           where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x') limit 1) as constraint,
-         (select s.spcname from pg_catalog.pg_tablespace s where s.oid = c.reltablespace) as tablespace,
+         pg_catalog.pg_get_constraintdef(k.oid) as constraint,
+         s.spcname as tablespace,
          coalesce(pg_catalog.pg_relation_size(i.indexrelid), 0)::float8 as "sizeBytes",
          i.indisvalid and i.indisready and i.indislive as valid
     from pg_catalog.pg_index i
@@ -20,6 +19,9 @@ const factsSql = `
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     join pg_catalog.pg_class t on t.oid = i.indrelid
     join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+    -- A foreign key names the index it relies on, too.
+    left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
+    left join pg_catalog.pg_tablespace s on s.oid = c.reltablespace
    where n.nspname not in ('pg_catalog', 'information_schema', 'indexpilot') and n.nspname !~ '^pg_(toast|temp)'`;
 
 /** Without those that somebody dropped while we looked: they have no definition any more. */

@@ -34,6 +34,26 @@ const versionOf = (row: Selectable<Tables["index_version"]>): IndexVersion => ({
   deploymentId: row.deployment_id,
 });
 
+const rowOf = (seriesId: number, version: IndexVersion) => ({
+  series_id: seriesId,
+  number: version.number,
+  at: version.at,
+  change: version.change,
+  definition: version.definition,
+  constraint_definition: version.constraint,
+  tablespace: version.tablespace,
+  size_bytes: version.sizeBytes,
+  actor: version.actor,
+  reason: version.reason,
+  deployment_id: version.deploymentId,
+});
+
+/** Rows per statement: eleven parameters each, and a statement takes 65,535. */
+const CHUNK = 1000;
+
+const chunks = <T>(values: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(values.length / CHUNK) }, (_, at) => values.slice(at * CHUNK, (at + 1) * CHUNK));
+
 const place = (fact: IndexFact) => ({
   table_oid: fact.tableOid,
   table_schema: fact.table.schema,
@@ -83,41 +103,31 @@ export const versionRepository = (db: Database, installationId: number): Version
   },
   async add(entries) {
     await db.transaction().execute(async (transaction) => {
-      for (const { seriesId, fact, version } of entries) {
-        let id = seriesId;
-        if (id === null) {
-          if (fact === null) throw new Error("a series begins with an index");
-          const made = await transaction
-            .insertInto("index_series")
-            .values({ installation_id: installationId, ...place(fact) })
-            .returning("id")
-            .executeTakeFirstOrThrow();
-          id = made.id;
-        } else {
-          await transaction
-            .updateTable("index_series")
-            .set(fact === null ? { index_oid: null } : place(fact))
-            .where("id", "=", id)
-            .execute();
-        }
-        if (version === null) continue;
+      const begun = entries.flatMap(({ seriesId, fact }) => (seriesId === null && fact !== null ? [fact] : []));
+      const ids = new Map<number | null, number>();
+      // At the first look at a large database there are a hundred thousand of them.
+      for (const some of chunks(begun)) {
+        const made = await transaction
+          .insertInto("index_series")
+          .values(some.map((fact) => ({ installation_id: installationId, ...place(fact) })))
+          .returning(["id", "index_oid"])
+          .execute();
+        for (const row of made) ids.set(row.index_oid, row.id);
+      }
+      for (const { seriesId, fact } of entries) {
+        if (seriesId === null) continue;
         await transaction
-          .insertInto("index_version")
-          .values({
-            series_id: id,
-            number: version.number,
-            at: version.at,
-            change: version.change,
-            definition: version.definition,
-            constraint_definition: version.constraint,
-            tablespace: version.tablespace,
-            size_bytes: version.sizeBytes,
-            actor: version.actor,
-            reason: version.reason,
-            deployment_id: version.deploymentId,
-          })
+          .updateTable("index_series")
+          .set(fact === null ? { index_oid: null } : place(fact))
+          .where("id", "=", seriesId)
           .execute();
       }
+      const versions = entries.flatMap(({ seriesId, fact, version }) => {
+        const id = seriesId ?? ids.get(fact?.oid ?? null);
+        if (id === undefined) throw new Error("a series begins with an index");
+        return version === null ? [] : [rowOf(id, version)];
+      });
+      for (const some of chunks(versions)) await transaction.insertInto("index_version").values(some).execute();
     });
   },
 });

@@ -8,6 +8,7 @@
  */
 export type { SearchContext, SelectionAlgorithm } from "./algorithm.ts";
 export type { CostAnswer, CostQuery, CostSource } from "./cost-source.ts";
+export { selectConfiguration } from "./goals.ts";
 export { type IndexRisk, riskyIndexes } from "./plan-gate.ts";
-export { selectConfiguration, type SelectionInput, type SelectionResult } from "./select.ts";
+export type { Goal, SelectionInput, SelectionResult } from "./select.ts";
 export { workloadWeights, type WeightUnit } from "./weights.ts";

@@ -44,6 +44,7 @@ export const prove = async (
   };
   // The relaxed program is solved a hundred times as fast; the whole one has the last words, when that has no more to say.
   let nodes = 0;
+  let asked = -1;
   for (let round = 0; ; round += 1) {
     const found = await timed(lowerBound({ ...context, allowed: everything }, null, nodes));
     const before = bound;
@@ -51,6 +52,9 @@ export const prove = async (
     const upper = objective.value(best).upper;
     const isNear = bound >= upper * (1 - limits.gap);
     if (isNear || round >= limits.rounds || objective.calls >= limits.calls || context.exhausted()) break;
+    // After a round in which nothing was asked, the next one would be the same.
+    if (nodes > 0 && objective.calls === asked) break;
+    if (nodes > 0) asked = objective.calls;
     if (nodes === 0 && bound - before < (upper - before) * leastProgress) nodes = nodesToSearch;
     const exact = await timed(cheapestByKnownPlans(context, nodes));
     const around = await timed(

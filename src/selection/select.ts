@@ -12,13 +12,15 @@ import { type SearchContext, type SelectionAlgorithm, selectionAlgorithms } from
 import type { CostQuery, CostSource } from "./cost-source.ts";
 import { harmlessDrops } from "./drops.ts";
 import { alternatives, explainDeclined } from "./explain.ts";
-import { type Ban, type Examination, examine } from "./gate.ts";
+import { type Ban, type Examination, examine, type StatementBefore } from "./gate.ts";
 import { Room } from "./limits.ts";
 import { Objective } from "./objective.ts";
 import { passGate } from "./pass-gate.ts";
 import { prove } from "./prove.ts";
 import { survey } from "./survey.ts";
 import { type WeightUnit, workloadWeights } from "./weights.ts";
+
+export type Goal = "time" | "worst-query" | "storage";
 
 export interface SelectionInput {
   readonly statements: readonly {
@@ -49,6 +51,11 @@ export interface SelectionInput {
    * nothing of it, and only a figure calibrated on the target belongs here.
    */
   readonly upkeep?: (index: HypotheticalIndex) => number;
+  /**
+   * `time` saves the most time in all. `worst-query` makes the dearest call as cheap as it can, then the whole. `storage` takes as few bytes as give nine tenths
+   * of what the whole budget would save. Default `time`.
+   */
+  readonly goal?: Goal;
   readonly algorithm?: keyof typeof selectionAlgorithms | SelectionAlgorithm;
   readonly clock: Clock;
   /** The search ends there with the best found so far. Default 20,000 EXPLAINs. */
@@ -93,10 +100,14 @@ const nothing: ReadonlySet<never> = new Set<never>();
 
 /**
  * The best configuration that the named algorithm finds, with a reason for every candidate left out.
+ * With an emphasis, statements count that many times as much in the search; what is reported is as without, but for the bound, which then says nothing.
  * Declined codes: `budget`, `gain_too_small`, `harms_statement`, `redundant`, `not_used`, `search_limit`.
  * @throws the signal's reason when cancelled
  */
-export const selectConfiguration = async (input: SelectionInput): Promise<SelectionResult> => {
+export const selectOnce = async (
+  input: SelectionInput,
+  emphasis: ReadonlyMap<string, number> | null = null,
+): Promise<SelectionResult> => {
   const { candidates, costs, clock, signal } = input;
   const upkeep = input.upkeep ?? (() => 0);
   const upkeeps = candidates.map(upkeep);
@@ -116,13 +127,15 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const { planned, unplanned } = await baseline(input);
   const { unit, weights } = workloadWeights(planned);
   const statements = planned.map((one, position) => ({ ...one, weight: weights[position] ?? 0 }));
+  const valued = emphasised(statements, emphasis);
+  const callsBefore = costs.whatIfCalls;
   const drops = await harmlessDrops(costs, statements, input.drops ?? [], limits.maximumHarm);
   const hidden = new Set(drops.accepted.map((drop) => drop.index.oid));
   const freedBytes = drops.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0);
   const capacityBytes = input.budgetBytes + freedBytes;
 
   const subject = { candidates, costs, hidden, statements };
-  const objective = new Objective({ ...subject, upkeep });
+  const objective = new Objective({ ...subject, statements: valued, upkeep });
   const room = new Room(candidates, {
     bytes: capacityBytes,
     bytesPerTable: input.maxBytesPerTable ?? Number.POSITIVE_INFINITY,
@@ -146,7 +159,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   });
   // The gate depends on the company an index keeps, so it is asked of finished sets; what it bans opens other ways, which the next round looks for.
   const costAfter = (examined: Examination): number =>
-    examined.statements.reduce((sum, one) => sum + one.weight * one.costAfter, 0) +
+    examined.statements.reduce((sum, { costAfter }, position) => sum + (valued[position]?.weight ?? 0) * costAfter, 0) +
     [...examined.used].reduce((sum, number) => sum + (upkeeps[number] ?? 0), 0);
   let examination = await passGate(await search(context()), subject, limits, context, banned);
   for (let round = 1; round < gateRounds && banned.size > 0 && !exhausted(); round += 1) {
@@ -157,7 +170,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
   const proofLimits = {
     gap: input.targetGap ?? 0.001,
     rounds: input.proofRounds ?? 30,
-    calls: input.proofCalls ?? Math.max(leastProofCalls, callsPerStatement * statements.length),
+    calls: callsBefore + (input.proofCalls ?? Math.max(leastProofCalls, callsPerStatement * statements.length)),
   };
   const proof = await prove(context(), examination.used, fitting, proofLimits, clock);
   if (proof.best !== examination.used) {
@@ -206,8 +219,7 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
         objective.sizeOf(chosen) - freedBytes - replaced.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0),
       whatIfCalls: costs.whatIfCalls,
       skippedCalls: costs.skipped,
-      lowerBound: bound,
-      gap: found > 0 ? (found - bound) / found : 0,
+      ...(emphasis === null ? { lowerBound: bound, gap: found > 0 ? (found - bound) / found : 0 } : {}),
       modelDeviation: found > 0 ? Math.abs(found - model) / found : 0,
     },
     unit,
@@ -215,6 +227,19 @@ export const selectConfiguration = async (input: SelectionInput): Promise<Select
     complete,
     solverMs: proof.solverMs,
   };
+};
+
+/** The same statements with other weights, in which the whole costs as much as it did, for upkeep to be weighed as before. */
+const emphasised = <S extends StatementBefore>(
+  statements: readonly S[],
+  emphasis: ReadonlyMap<string, number> | null,
+): readonly S[] => {
+  if (emphasis === null) return statements;
+  const of = ({ statementId }: S): number => emphasis.get(statementId) ?? 1;
+  const cost = (share: (one: S) => number): number =>
+    statements.reduce((sum, one) => sum + share(one) * one.weight * one.costBefore, 0);
+  const scale = cost(() => 1) / Math.max(cost(of), Number.MIN_VALUE);
+  return statements.map((one) => ({ ...one, weight: one.weight * of(one) * scale }));
 };
 
 /** Indexes that the set makes superfluous, where no statement needs them beside it. */

@@ -15,6 +15,7 @@ import { liveTarget, readSubject, workloadOfTraffic } from "../src/pilot/index.t
 import { openSession, resolveConnection, type Session } from "../src/postgres/index.ts";
 import { seededRandom, systemClock } from "../src/runtime/index.ts";
 import { type ShadowPlanner, startShadow } from "../src/shadow/index.ts";
+import { loadParser } from "../src/sql/index.ts";
 import { makeTables, type MadeTable, schemaNames, setupOf } from "./scale/schema.ts";
 import { makeStatements, type MadeStatement } from "./scale/statements.ts";
 
@@ -158,6 +159,7 @@ const analyse = async (url: string): Promise<Measured> => {
 };
 
 const measure = async (tableCount: number, statementCount: number): Promise<Measured> => {
+  await loadParser();
   const random = seededRandom(seed);
   const tables = makeTables(tableCount, random);
   const server = await startEmbedded({

@@ -1,4 +1,5 @@
 import { type Random } from "../../src/runtime/index.ts";
+import { fingerprintOf } from "../../src/sql/index.ts";
 import { type MadeTable, nameOf } from "./schema.ts";
 
 /** One row of pg_stat_statements. */
@@ -72,14 +73,20 @@ const drawText = (tables: readonly MadeTable[], random: Random): string => {
 /** How fast times fall from the heaviest statement to the next: few statements take most of the time, as in real databases. */
 const fall = 1.5;
 
+/** Statements of different shapes, heaviest first. The parser must be loaded. */
 export const makeStatements = (
   count: number,
   tables: readonly MadeTable[],
   random: Random,
 ): readonly MadeStatement[] => {
-  const texts = new Set<string>();
-  while (texts.size < count) texts.add(drawText(tables, random));
-  return [...texts].map((text, n) => {
+  const shapes = new Map<string, string>();
+  while (shapes.size < count) {
+    const text = drawText(tables, random);
+    const shape = fingerprintOf(text);
+    if (shape === null) throw new Error(`not a statement: ${text}`);
+    shapes.set(shape, text);
+  }
+  return [...shapes.values()].map((text, n) => {
     const totalMs = 10_000_000 / (n + 1) ** fall;
     const calls = Math.max(1, Math.round(totalMs / (0.1 + random() * 10)));
     return { text, calls, totalMs, rows: calls * Math.floor(random() * 20) };

@@ -104,6 +104,7 @@ export const withAdvice = async <T>(
       planner,
       statements,
       calibrations,
+      accesses,
     });
     const advice: Advice = {
       catalog,

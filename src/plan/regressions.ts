@@ -6,9 +6,9 @@ export interface PlanRisk {
    * - `nested_loop_underestimated`: joins that hashed or merged now loop over an outer side of which few rows are expected, and would be dearer at an ordinary error
    * - `early_stop_lost`: below a LIMIT the rows came in order or at once, and must now be collected and sorted
    * - `early_stop_gambled`: below a LIMIT an index in sort order is now filtered until enough rows have passed, instead of a search by the filter
-   * - `one_value_only`: bindings of one statement disagree: the index helps some values and is ignored for most calls
+   * - `skewed_parameter`: bindings of one statement disagree: the index helps some values and is ignored for most calls
    */
-  readonly code: "nested_loop_underestimated" | "early_stop_lost" | "early_stop_gambled" | "one_value_only";
+  readonly code: "nested_loop_underestimated" | "early_stop_lost" | "early_stop_gambled" | "skewed_parameter";
   /** One sentence for people, with the numbers. */
   readonly reason: string;
 }
@@ -148,7 +148,7 @@ export const skewRisk = (bindings: readonly BindingChange[]): PlanRisk | null =>
   const share = helped.reduce((sum, binding) => sum + binding.share, 0);
   if (helped.length === 0 || share >= leastShare) return null;
   return {
-    code: "one_value_only",
+    code: "skewed_parameter",
     reason: `it helps values that ${(share * 100).toFixed(0)} % of the calls ask for; for the others the plan does not change`,
   };
 };

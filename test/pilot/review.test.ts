@@ -4,6 +4,7 @@ import { decodePlan } from "../../src/plan/index.ts";
 import { readPlanChanges } from "../../src/pilot/plan-changes.ts";
 import { selectReviewed } from "../../src/pilot/review.ts";
 import type { SelectionResult } from "../../src/selection/index.ts";
+import { access } from "../candidates/catalog.ts";
 import { candidate } from "../selection/source.ts";
 
 const [small, large] = [candidate("a", 400), candidate("b", 400)] as const;
@@ -87,6 +88,7 @@ describe("selecting under review", () => {
       planner,
       candidates: [small, large],
       statements: [statement("s")],
+      accesses: new Map(),
       calibrations: [{ statementId: "s", confidence, targetCost: 1, whatIfCost: 2, reason: null }],
       select: (candidates) => Promise.resolve(configuration(...candidates)),
     });
@@ -103,5 +105,49 @@ describe("selecting under review", () => {
     expect(selected.create.map(({ index }) => index)).toEqual([small]);
     expect(selected.declined).toMatchObject([{ definition: large.definition, code: "early_stop_gambled" }]);
     expect(plans.risks).toEqual([]);
+  });
+});
+
+describe("an index that helps few of a parameter's values", () => {
+  const drawn: Statement = {
+    ...statement("s"),
+    bindings: [
+      { sql: "select 1", share: 0.6, source: "statistics" },
+      { sql: "select 2", share: 0.4, source: "statistics" },
+    ],
+  };
+  const helping: WhatIfPlanner = {
+    ...planner,
+    plan: (requests) =>
+      Promise.resolve(
+        requests.map(({ visible, binding }) => {
+          const cost = visible.has(large.id) && binding.sql === "select 2" ? 5 : 1_000;
+          const plan = decodePlan([{ Plan: { "Node Type": "Seq Scan", "Total Cost": cost, "Plan Rows": 1 } }]);
+          return { kind: "planned" as const, plan, totalCost: cost, usedIndexes: [...visible] };
+        }),
+      ),
+  };
+  const review = (range: readonly string[]) =>
+    selectReviewed({
+      planner: helping,
+      candidates: [large],
+      statements: [drawn],
+      accesses: new Map([["s", [access("t", { equality: ["a"], range })]]]),
+      calibrations: [],
+      select: (candidates) => Promise.resolve(configuration(...candidates)),
+    });
+
+  it("is declined, for nobody knows whether the calls ask for them", async () => {
+    const { configuration: selected } = await review([]);
+    expect(selected.create).toEqual([]);
+    expect(selected.declined).toMatchObject([
+      { code: "skewed_parameter", reason: expect.stringContaining("40 % of the calls") },
+    ]);
+  });
+
+  it("is kept with a doubt where they are narrow ranges", async () => {
+    const { configuration: selected, plans } = await review(["a"]);
+    expect(selected.create).toHaveLength(1);
+    expect(plans.risks).toMatchObject([{ code: "skewed_parameter", indexId: large.id }]);
   });
 });

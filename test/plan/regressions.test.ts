@@ -105,7 +105,7 @@ describe("values of one statement", () => {
         [0.9, 100, 100],
         [0.1, 100, 2],
       ],
-      "one_value_only",
+      "skewed_parameter",
     ],
     [
       "one that helps most calls is none",
@@ -148,6 +148,6 @@ describe("a statement", () => {
       { share: 0.7, before: scanCosting(100), after: scanCosting(100) },
       { share: 0.3, before: scanCosting(100), after: scanCosting(2) },
     ]);
-    expect(risks).toEqual([{ code: "one_value_only", reason: expect.stringContaining("30 % of the calls") }]);
+    expect(risks).toEqual([{ code: "skewed_parameter", reason: expect.stringContaining("30 % of the calls") }]);
   });
 });

@@ -27,7 +27,10 @@ describe("an index whose plans are at risk", () => {
     ["goes where most of it is", chosen({ s: 60, t: 40 }), [risk("s")], ["s"], ["nested_loop_underestimated"]],
     ["stays without any risk", chosen({ s: 90 }), [], ["s"], []],
   ])("%s", (_, one, risks, distrusted, expected) => {
-    const found = riskyIndexes([one], risks, (id) => distrusted.includes(id));
+    const found = riskyIndexes([one], risks, ({ statementId }) =>
+      distrusted.includes(statementId) ? "it is distrusted" : null,
+    );
     expect(found.map(({ code }) => code)).toEqual(expected);
+    for (const { reason } of found) expect(reason).toBe("the join becomes a nested loop; and it is distrusted");
   });
 });

@@ -8,8 +8,9 @@ import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
 import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, remainderOf } from "./change-plan.ts";
+import { haltsFor } from "./halts.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { haltsFor, permitsFor } from "./permits.ts";
+import { permitsFor } from "./permits.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
@@ -134,7 +135,7 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
       actor,
       signal,
       permits,
-      halts: haltsFor({ store, clock, settings }),
+      halts: haltsFor({ observe: context.observe, store, clock, settings }),
       lockBudgetMs,
     };
     const reconciled = await takeUpLeftovers(rollout, emit);

@@ -1,9 +1,7 @@
 import { modeOf, type Settings } from "../config/index.ts";
-import type { CircuitBreaker, HaltSource, Objection, PermitSource, StopSwitch } from "../domain/index.ts";
-import { IndexPilotError } from "../errors.ts";
+import type { CircuitBreaker, PermitSource } from "../domain/index.ts";
 import {
   checkCircuitBreaker,
-  haltRunning,
   limitsOf,
   permitDecision,
   readDatabaseBytes,
@@ -31,21 +29,6 @@ export interface PermitWiring {
 }
 
 const HOUR_MS = 3_600_000;
-
-/** Asks the safeguards about an act that is under way. */
-export const haltsFor =
-  ({ store, clock, settings }: Pick<PermitWiring, "store" | "clock" | "settings">): HaltSource =>
-  async (act) => {
-    const of = (stop: StopSwitch | null): Objection | null =>
-      haltRunning({ act, stop, windows: settings.maintenanceWindows, now: clock.now() });
-    try {
-      return of(await store.stop.get());
-    } catch (error) {
-      // Without the store nobody can be asked; the watcher must go on looking after those who wait all the same.
-      if (error instanceof IndexPilotError) return of(null);
-      throw error;
-    }
-  };
 
 /** Reads what the safeguards decide by, asks them, and records a refusal as a decision. */
 export const permitsFor = (wiring: PermitWiring): PermitSource => {

@@ -2,8 +2,9 @@ import { openSession } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
 import { failure } from "../errors.ts";
+import { haltsFor } from "./halts.ts";
 import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { haltsFor, permitsFor } from "./permits.ts";
+import { permitsFor } from "./permits.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -30,7 +31,7 @@ export const withRollout = async <T>(
       settings,
     });
     const { lockBudgetMs } = settings;
-    const halts = haltsFor({ store, clock, settings });
+    const halts = haltsFor({ observe: context.observe, store, clock, settings });
     const rollout = { build, watch, store, clock, permits, halts, actor, signal, lockBudgetMs };
     return await keepingVersions(rollout, () => work(rollout, acting));
   } finally {

@@ -140,7 +140,9 @@ export const openSession = async (target: ConnectionTarget, purpose: Purpose): P
     return wrap(client, target, row.pid, versionNum);
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw sqlStateOf(error) === null ? error : connectionFailure(target, error);
+    if (error instanceof IndexPilotError) throw error;
+    // Without a SQLSTATE it comes from the driver: the connection ended while we settled it.
+    throw sqlStateOf(error) === null ? asLost(error) : connectionFailure(target, error);
   }
 };
 

@@ -98,6 +98,34 @@ const outsideWindows = (
   };
 };
 
+const tooBusy = (load: PermitRequest["load"], limits: SafeguardLimits, now: Date): Omit<Objection, "code"> | null => {
+  if (!load.threshold.holding) return null;
+  const { stopAbove, resumeBelow } = getAdaptiveThreshold(load.threshold, loadLimits(limits));
+  const sessions = (perCore: number): string => (perCore * limits.serverCores).toFixed(1);
+  return {
+    reason:
+      `${String(load.activeSessions)} sessions are active on ${String(limits.serverCores)} cores: builds are held back above` +
+      ` ${sessions(stopAbove)}, and go on below ${sessions(resumeBelow)}`,
+    retryAt: later(now, SOON_MS),
+  };
+};
+
+const tooLate = (
+  { lagMs, lagBytes }: ReplicationLag,
+  limits: SafeguardLimits,
+  now: Date,
+): Omit<Objection, "code"> | null => {
+  const late = lagMs !== null && lagMs > limits.replicationLagMs;
+  const behind = lagBytes !== null && lagBytes > limits.replicationLagBytes;
+  if (!late && !behind) return null;
+  return {
+    reason: late
+      ? `a standby is ${formatDuration(lagMs)} late; at most ${formatDuration(limits.replicationLagMs)} are allowed`
+      : `a standby has ${formatSize(lagBytes ?? 0)} of WAL to replay; at most ${formatSize(limits.replicationLagBytes)} are allowed`,
+    retryAt: later(now, SOON_MS),
+  };
+};
+
 const stopObjection = (stop: StopSwitch): Omit<Objection, "code"> => ({
   reason: `${stop.stoppedBy} stopped everything at ${stop.stoppedAt.toISOString()}${stop.reason === "" ? "" : `: ${stop.reason}`}`,
   retryAt: null,
@@ -212,29 +240,9 @@ const rules = {
   },
   maintenance_window: ({ act, prediction, limits, now }) =>
     act.act === "create index" ? outsideWindows(limits.maintenanceWindows, prediction?.buildMs ?? 0, now) : null,
-  load: ({ act, load, limits, now }) => {
-    if (act.act !== "create index" || !load.threshold.holding) return null;
-    const { stopAbove, resumeBelow } = getAdaptiveThreshold(load.threshold, loadLimits(limits));
-    const sessions = (perCore: number): string => (perCore * limits.serverCores).toFixed(1);
-    return {
-      reason:
-        `${String(load.activeSessions)} sessions are active on ${String(limits.serverCores)} cores: builds are held back above` +
-        ` ${sessions(stopAbove)}, and go on below ${sessions(resumeBelow)}`,
-      retryAt: later(now, SOON_MS),
-    };
-  },
-  replication_lag: ({ act, replication: { lagMs, lagBytes }, limits, now }) => {
-    if (act.act !== "create index") return null;
-    const late = lagMs !== null && lagMs > limits.replicationLagMs;
-    const behind = lagBytes !== null && lagBytes > limits.replicationLagBytes;
-    if (!late && !behind) return null;
-    return {
-      reason: late
-        ? `a standby is ${formatDuration(lagMs)} late; at most ${formatDuration(limits.replicationLagMs)} are allowed`
-        : `a standby has ${formatSize(lagBytes ?? 0)} of WAL to replay; at most ${formatSize(limits.replicationLagBytes)} are allowed`,
-      retryAt: later(now, SOON_MS),
-    };
-  },
+  load: ({ act, load, limits, now }) => (act.act === "create index" ? tooBusy(load, limits, now) : null),
+  replication_lag: ({ act, replication, limits, now }) =>
+    act.act === "create index" ? tooLate(replication, limits, now) : null,
   old_transaction: ({ condition: { oldestTransaction }, limits, now }) =>
     oldestTransaction !== null && oldestTransaction.ageMs > limits.oldestTransactionMs
       ? {
@@ -262,17 +270,25 @@ export const requestPermit = (request: PermitRequest): PermitAnswer => {
   return { kind: "permit", permit: mintPermit(request.act, request.now.getTime() + request.limits.permitMs) };
 };
 
-/** Whether an act that has begun must end now. Pure. */
+/** Whether an act that has begun must end now. Drops go on through all but a stop: they end soon, and give back what they took. Pure. */
 export const haltRunning = (running: {
   readonly act: PermittedAct["act"];
   readonly stop: StopSwitch | null;
-  readonly windows: readonly MaintenanceWindow[];
+  /** Null where nobody has looked yet. */
+  readonly surroundings: Pick<PermitRequest, "load" | "replication"> | null;
+  readonly limits: SafeguardLimits;
   readonly now: Date;
 }): Objection | null => {
-  const { act, stop, windows, now } = running;
+  const { act, stop, surroundings, limits, now } = running;
   if (stop !== null) return { code: "stopped", ...stopObjection(stop) };
-  const closed = act === "create index" ? outsideWindows(windows, 0, now) : null;
-  return closed === null ? null : { code: "maintenance_window", ...closed };
+  if (act !== "create index") return null;
+  const closed = outsideWindows(limits.maintenanceWindows, 0, now);
+  if (closed !== null) return { code: "maintenance_window", ...closed };
+  if (surroundings === null) return null;
+  const busy = tooBusy(surroundings.load, limits, now);
+  if (busy !== null) return { code: "load", ...busy };
+  const late = tooLate(surroundings.replication, limits, now);
+  return late === null ? null : { code: "replication_lag", ...late };
 };
 
 /** The record of one answer, with everything it can be recomputed from. */

@@ -246,6 +246,24 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
         return row !== undefined && row.behind < 100_000;
       });
       expect(await shop.attempt(settings, deployment)).toMatchObject({ kind: "built" });
+
+      // One that falls behind while a build is under way ends it.
+      const holder = await holdSnapshot(target(), shop.database);
+      const attempt = shop.attempt(settings, await shop.approved(on("orders", "created_at")));
+      await until(
+        "it is building",
+        async () => (await shop.admin.query("select from pg_stat_progress_create_index")).length > 0,
+      );
+      await replica.query("select pg_wal_replay_pause()");
+      await shop.admin.query("update orders set note = repeat('y', 200)");
+      expect(await attempt).toMatchObject({
+        kind: "deferred",
+        leftover: false,
+        reason: expect.stringContaining("of WAL to replay"),
+        deployment: { state: "approved" },
+      });
+      await holder.end();
+      await replica.query("select pg_wal_replay_resume()");
     } finally {
       await replica.close();
       await standby.stop();

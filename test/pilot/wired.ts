@@ -2,7 +2,8 @@ import type { Settings } from "../../src/config/index.ts";
 import { defaults } from "../../src/config/index.ts";
 import type { Decision, Deployment } from "../../src/domain/index.ts";
 import { reportBuild } from "../../src/pilot/circuits.ts";
-import { haltsFor, permitsFor } from "../../src/pilot/permits.ts";
+import { haltsFor } from "../../src/pilot/halts.ts";
+import { permitsFor } from "../../src/pilot/permits.ts";
 import { resolveConnection } from "../../src/postgres/index.ts";
 import type { PilotContext } from "../../src/pilot/index.ts";
 import { type BuildOutcome, createIndex } from "../../src/rollout/index.ts";
@@ -57,7 +58,7 @@ export const openWired = async (target: Target): Promise<Wired> => {
         ...shop.context,
         clock,
         permits,
-        halts: haltsFor({ store, clock, settings }),
+        halts: haltsFor({ observe, store, clock, settings }),
         deployment,
       });
       await reportBuild({ store, clock, settings }, deployment, outcome);

@@ -20,7 +20,7 @@ const byMethod: Readonly<Record<Exclude<IndexDefinition["method"], "btree">, Siz
   // How many different members and trigrams there are is guessed from the hundred values that ANALYZE keeps.
   gin: { low: 0.25, high: 1.6 },
   gist: { low: 0.6, high: 1.25 },
-  spgist: { low: 0.85, high: 1.1 },
+  spgist: { low: 0.85, high: 1.3 },
 };
 
 /** How far the real size of such an index was from the estimate, for showing beside it. */

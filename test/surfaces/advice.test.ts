@@ -173,7 +173,7 @@ describe.each([14, 15, 18])("advice for a person, PostgreSQL %i", (major) => {
     expect(migration).not.toMatch(/^drop/m);
   });
 
-  test("measures what writes pay where it is asked to", async () => {
+  test.skipIf(major !== 18)("measures what writes pay where it is asked to", async () => {
     const [chosen] = adviceDocument(await advised(true)).create;
     expect(chosen?.upkeep?.entries).toBe(20);
     expect(chosen?.upkeep?.ms).not.toBe(adviceDocument(advice).create[0]?.upkeep?.ms);

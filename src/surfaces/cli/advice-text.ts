@@ -3,6 +3,12 @@ import { type Advice, adviceDocument, reportOf } from "../../pilot/index.ts";
 import { renderCreateIndex } from "../../postgres/index.ts";
 import { amount, shareText } from "./index-view.ts";
 
+const writesText = (writes: ReturnType<typeof reportOf>["writes"]): string => {
+  if (writes === null) return "not known";
+  if (writes.entries === 0) return "no write seen";
+  return writes.msPerDay === null ? formatDuration(writes.ms) : `${formatDuration(writes.msPerDay)} a day`;
+};
+
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
 /** The advice as Markdown, for a pull request. */
@@ -25,14 +31,14 @@ export const adviceMarkdown = (advice: Advice): string => {
     for (const [at, one] of create.entries()) {
       const chosen = advice.configuration.create[at];
       const queries = one.gains.map(({ query, share }) => `${query} (${shareText(share)})`).join(", ");
-      const writes = chosen === undefined ? null : (reportOf(advice, chosen).writes?.msPerDay ?? null);
+      const writes = chosen === undefined ? null : reportOf(advice, chosen).writes;
       const { alternative } = one;
       const almost =
         alternative === null
           ? "nothing"
           : `\`${cell(alternative.definition)}\`, ${amount(advice, alternative.worseBy)} more`;
       lines.push(
-        `| \`${cell(one.definition)}\` | ${cell(queries)} | ${amount(advice, one.costBefore)} → ${amount(advice, one.costAfter)} | ${formatSize(one.sizeBytes)}, built in about ${formatDuration(one.buildMs)} | ${writes === null ? "not known" : `${formatDuration(writes)} a day`} | ${one.confidence}${one.confidenceReason === null ? "" : `: ${cell(one.confidenceReason)}`} | ${almost} |`,
+        `| \`${cell(one.definition)}\` | ${cell(queries)} | ${amount(advice, one.costBefore)} → ${amount(advice, one.costAfter)} | ${formatSize(one.sizeBytes)}, built in about ${formatDuration(one.buildMs)} | ${writesText(writes)} | ${one.confidence}${one.confidenceReason === null ? "" : `: ${cell(one.confidenceReason)}`} | ${almost} |`,
       );
     }
   }

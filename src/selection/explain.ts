@@ -1,4 +1,4 @@
-import type { Alternative, DeclinedCandidate, HypotheticalIndex } from "../domain/index.ts";
+import { type Alternative, type DeclinedCandidate, type HypotheticalIndex, tableId } from "../domain/index.ts";
 import { type Examination, percent, writesCostMore } from "./gate.ts";
 import type { Room } from "./limits.ts";
 import type { Chosen, Effect, Objective } from "./objective.ts";
@@ -35,8 +35,8 @@ export const explainDeclined = (input: DeclinedInput): DeclinedCandidate[] => {
 };
 
 /**
- * For each chosen index the candidate that would do best in its place, by what the search has learned; null where none would help. What the gate took away
- * does not count.
+ * For each chosen index the candidate on the same table that would do best in its place, by what the search has learned; null where none would help.
+ * What the gate took away does not count.
  */
 export const alternatives = ({
   objective,
@@ -49,9 +49,11 @@ export const alternatives = ({
       const trial = objective.trial(chosen);
       trial.remove(number);
       const loss = trial.effect(number).saving;
+      const table = tableOf(objective.candidates[number]);
       let best: Alternative | null = null;
       for (const [other, { definition, estimatedBytes }] of objective.candidates.entries()) {
         if (chosen.has(other) || banned.has(other) || !objective.interact(number, other)) continue;
+        if (tableOf(objective.candidates[other]) !== table) continue;
         const { saving } = trial.effect(other);
         if (saving <= 0 || !room.fits(trial.members, other)) continue;
         const worseBy = Math.max(0, loss - saving);
@@ -60,6 +62,9 @@ export const alternatives = ({
       return [number, best];
     }),
   );
+
+const tableOf = (candidate: HypotheticalIndex | undefined): string | null =>
+  candidate === undefined ? null : tableId(candidate.definition.table);
 
 /** Savings below this share of the cost are rounding. */
 const leastSaving = 1e-6;

@@ -69,7 +69,7 @@ export const showIndex = (
   line(
     "almost won",
     alternative === undefined || alternative === null
-      ? "nothing: no other candidate would help in its place"
+      ? "nothing: no other candidate on its table would help in its place"
       : `${describeIndex(alternative.definition)}, ${formatSize(alternative.estimatedBytes)}: the workload would cost ${amount(advice, alternative.worseBy)} more${relative(advice, alternative.worseBy)}`,
   );
   const obstacle = advice.obstacles.get(index.id);

@@ -56,13 +56,16 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
   return { catalog, planned: plannedPart(catalog, workload, accesses), workload, blindSpots, accesses, explainable };
 };
 
-/** All of the catalogue, unless there are statements that are not planned: then what the others need of it. */
+/** A catalogue of so few tables is rebuilt whole, in a few seconds. */
+const fewTables = 300;
+
+/** All of a small catalogue, unless there are statements that are not planned; else what those that are need of it. */
 const plannedPart = (
   catalog: Catalog,
   { statements, minor = [] }: Workload,
   accesses: ReadonlyMap<string, readonly TableAccess[]>,
 ): Catalog =>
-  minor.length === 0
+  minor.length === 0 && catalog.tables.length <= fewTables
     ? catalog
     : partFor(catalog, {
         tables: new Set([...accesses.values()].flatMap((some) => some.map((access) => tableId(access.table)))),

@@ -21,7 +21,7 @@ export interface ChosenIndex {
   readonly costAfter: number;
   /** By statement, what it saves there beside the other indexes of the configuration, largest first; weighted cost. */
   readonly gains?: readonly { readonly statementId: string; readonly saving: number }[];
-  /** What would serve best in its place, by what is known; null where nothing else would help at all. */
+  /** What would serve best in its place on the same table, by what is known; null where nothing else there would help at all. */
   readonly alternative?: Alternative | null;
 }
 
@@ -57,7 +57,7 @@ export interface Configuration {
     /** Questions that needed no call, because the answer followed from others. */
     readonly skippedCalls?: number;
     /** No set of the candidates within the limits costs less than this, upkeep included, as far as the planner minimises. */
-    readonly lowerBound?: number;
+    readonly bound?: number;
     /** (cost found − lower bound) / cost found: the answer is within this share of the optimum of the model. */
     readonly gap?: number;
     /** How far the planner's cost of the answer is from the model's, as a share: it does not minimise quite. The bound is as uncertain. */

@@ -9,7 +9,7 @@ import type {
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Clock } from "../runtime/index.ts";
-import { selectConfiguration } from "../selection/index.ts";
+import { type Goal, selectConfiguration, type SelectionInput } from "../selection/index.ts";
 import { type ShadowPlanner, startShadow } from "../shadow/index.ts";
 import { calibrate, type CalibrationStatement, createCostModel, openHypopg } from "../whatif/index.ts";
 import type { Advice } from "./advice.ts";
@@ -19,10 +19,23 @@ import { type ReviewInput, selectReviewed } from "./review.ts";
 import type { TargetSource } from "./source.ts";
 import { openUpkeep } from "./upkeep.ts";
 
+export type { Goal };
+
+/** Within one per cent of the optimum, estimates decide more than a better search. */
+const everydayGap = 0.01;
+const everydayCalls = 1_500;
+const everydayCallsEach = 45;
+
 export interface AdviseOptions {
   readonly budgetBytes: number;
   readonly whatIf: "shadow" | "hypopg";
   readonly maxColumns: number;
+  /** `btree`: plain B-trees only. Default `all`. */
+  readonly kinds?: "btree" | "all";
+  /** What the set is to be best at; default `time`. */
+  readonly goal?: Goal;
+  /** The search ends after so many milliseconds with the best found so far, and uses them; by default it ends by counts alone, so that the answer is the same each time. */
+  readonly searchMs?: number;
   /** Measure what writes pay on the shadow's server; by default a table of reference says it, and the same input gives the same answer. */
   readonly measureWrites?: boolean;
 }
@@ -58,6 +71,7 @@ export const withAdvice = async <T>(
     })),
     catalog: planned,
     maxColumns: input.maxColumns,
+    ...(input.kinds === undefined ? {} : { kinds: input.kinds }),
   });
   emit({
     kind: "step",
@@ -74,21 +88,26 @@ export const withAdvice = async <T>(
     emit({ kind: "step", text: "searching the best set of indexes" });
     const costs = createCostModel({ planner, statements, accesses, hypothetical });
     const upkeep = await openUpkeep(planner, { catalog, workload, accesses }, input.measureWrites ?? false);
+    const { searchMs, clock } = input;
+    const startedMs = clock.monotonicMs();
+    const effort = (): Partial<SelectionInput> =>
+      searchMs === undefined
+        ? { targetGap: everydayGap, proofCalls: Math.max(everydayCalls, everydayCallsEach * statements.length) }
+        : { maxMs: searchMs - (clock.monotonicMs() - startedMs), proofCalls: Number.POSITIVE_INFINITY };
     const select: ReviewInput["select"] = (allowed) =>
       selectConfiguration({
         statements,
         candidates: allowed,
         costs,
         budgetBytes: input.budgetBytes,
-        // Proving how far from the optimum it is can take the solver a minute; bench:advisor does, an everyday answer does not wait for it.
-        proofRounds: 0,
-        maxMs: 20_000,
+        ...(input.goal === undefined ? {} : { goal: input.goal }),
+        ...effort(),
         // Statements from files bring no times, so that nobody knows which share of the time is theirs.
         ...(workload.source === "files" ? { minimumShare: 0 } : {}),
         drops: planner.canHide ? redundantIndexes(planned) : [],
         ...(planner.canHide ? { replacements: (created) => replacedIndexes(planned, created) } : {}),
         ...(upkeep.kind === "charged" ? { upkeep: (index) => upkeep.of(index).ms } : {}),
-        clock: input.clock,
+        clock,
         signal,
         onProgress: ({ cost, costBefore, whatIfCalls }) => {
           emit({

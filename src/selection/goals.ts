@@ -73,10 +73,10 @@ const selectForStorage = async (input: SelectionInput): Promise<SelectionResult>
     }
   }
   // No set within the whole budget costs less than its bound, whatever it takes.
-  const { lowerBound = 0 } = full.totals;
+  const { bound = 0 } = full.totals;
   const { costAfter } = best.totals;
-  const gap = costAfter > 0 ? Math.max(0, costAfter - lowerBound) / costAfter : 0;
-  return { ...best, totals: { ...best.totals, lowerBound, gap, ...asked(input) }, solverMs: full.solverMs };
+  const gap = costAfter > 0 ? Math.max(0, costAfter - bound) / costAfter : 0;
+  return { ...best, totals: { ...best.totals, bound, gap, ...asked(input) }, solverMs: full.solverMs };
 };
 
 /** All that was asked so far, by whichever search. */

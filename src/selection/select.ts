@@ -219,7 +219,7 @@ export const selectOnce = async (
         objective.sizeOf(chosen) - freedBytes - replaced.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0),
       whatIfCalls: costs.whatIfCalls,
       skippedCalls: costs.skipped,
-      ...(emphasis === null ? { lowerBound: bound, gap: found > 0 ? (found - bound) / found : 0 } : {}),
+      ...(emphasis === null ? { bound, gap: found > 0 ? (found - bound) / found : 0 } : {}),
       modelDeviation: found > 0 ? Math.abs(found - model) / found : 0,
     },
     unit,

@@ -98,7 +98,7 @@ describe("the goal", () => {
     expect(created(await select("time", [small, large], statements))).toEqual(["large"]);
     const result = await select("storage", [small, large], statements);
     expect(created(result)).toEqual(["small"]);
-    expect(result.totals).toMatchObject({ costAfter: 50, sizeBytes: 5, lowerBound: expect.closeTo(10, 1) as number });
+    expect(result.totals).toMatchObject({ costAfter: 50, sizeBytes: 5, bound: expect.closeTo(10, 1) as number });
     expect(result.totals.gap).toBeCloseTo(0.8, 2);
   });
 

@@ -8,6 +8,7 @@ import {
   explicandumDocument,
   findExplicandum,
   liveTarget,
+  type Goal,
   type PilotContext,
   snapshotTarget,
   type TargetSource,
@@ -43,6 +44,9 @@ export interface AnalysisFlags extends ConnectionFlags {
 }
 
 export interface AdviseFlags extends AnalysisFlags, WorkloadFlags {
+  readonly kinds: "btree" | "all";
+  readonly objective: Goal;
+  readonly time?: number;
   readonly snapshot?: string;
   readonly out?: string;
   readonly markdown?: boolean;
@@ -105,6 +109,9 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
       measureWrites: flags.measureWrites === true,
+      kinds: flags.kinds,
+      goal: flags.objective,
+      ...(flags.time === undefined ? {} : { searchMs: flags.time }),
     });
   const startedMs = systemClock.monotonicMs();
   if (flags.snapshot !== undefined) requireNothingLive(flags, context);

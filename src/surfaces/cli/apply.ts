@@ -55,7 +55,7 @@ export const apply = async (
 ): Promise<ExitCode> => {
   if (file !== undefined) return applyFile(file, flags, context);
   if (flags.yes !== true) {
-    const code = await advise({ ...flags, queries: [], exclude: [] }, context);
+    const code = await advise({ ...flags, kinds: "all", objective: "time", queries: [], exclude: [] }, context);
     context.terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
     return code;
   }

@@ -276,6 +276,24 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
       ),
     ),
   )
+    .addOption(
+      new Option("--kinds <kinds>", "btree: plain B-trees only, without INCLUDE, predicate or expression")
+        .choices(["btree", "all"])
+        .default("all"),
+    )
+    .addOption(
+      new Option(
+        "--objective <what>",
+        "time: save the most in all; worst-query: first make the dearest call as cheap as can be; storage: the fewest bytes that give nine tenths of what the whole budget would",
+      )
+        .choices(["time", "worst-query", "storage"])
+        .default("time"),
+    )
+    .option(
+      "--time <time>",
+      "search for this long and give the best found; without it the search ends by counts, and the same input gives the same answer",
+      duration,
+    )
     .option(
       "--out <file>",
       "write the plan to a file, to be reviewed and carried out later by `indexpilot apply <file>`",

@@ -13,6 +13,7 @@ export interface IndexFact {
   readonly constraint: string | null;
   /** Null: the database's own. */
   readonly tablespace: string | null;
+  /** By the pages that the last build, VACUUM or ANALYZE counted. */
   readonly sizeBytes: number;
   readonly valid: boolean;
 }

@@ -1,10 +1,10 @@
 import type { Deployment, IndexChange, IndexFact, IndexSeries, IndexVersion } from "../domain/index.ts";
-import type { Session } from "../postgres/index.ts";
+import { type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store, VersionEntry } from "../store/index.ts";
 import { sameDefinition } from "./statements.ts";
 
-// Reading locks nothing more than a read of the catalogue does; every role may.
+// pg_get_indexdef locks each table for reading (ACCESS SHARE), as a query on it would. Every role may.
 const factsSql = `
   select i.indexrelid as oid, i.indrelid as "tableOid",
          jsonb_build_object('schema', tn.nspname, 'name', t.relname) as table,
@@ -12,7 +12,7 @@ const factsSql = `
          pg_catalog.pg_get_indexdef(i.indexrelid) as definition,
          pg_catalog.pg_get_constraintdef(k.oid) as constraint,
          s.spcname as tablespace,
-         coalesce(pg_catalog.pg_relation_size(i.indexrelid), 0)::float8 as "sizeBytes",
+         greatest(c.relpages, 0)::float8 * current_setting('block_size')::int as "sizeBytes",
          i.indisvalid and i.indisready and i.indislive as valid
     from pg_catalog.pg_index i
     join pg_catalog.pg_class c on c.oid = i.indexrelid
@@ -24,11 +24,24 @@ const factsSql = `
     left join pg_catalog.pg_tablespace s on s.oid = c.reltablespace
    where n.nspname not in ('pg_catalog', 'information_schema', 'indexpilot') and n.nspname !~ '^pg_(toast|temp)'`;
 
-/** Without those that somebody dropped while we looked: they have no definition any more. */
-const readFacts = async (session: Session): Promise<readonly IndexFact[]> =>
-  (await session.query<IndexFact | (Omit<IndexFact, "definition"> & { definition: null })>(factsSql)).filter(
-    (fact): fact is IndexFact => fact.definition !== null,
-  );
+/** Behind somebody who holds a table for himself we do not queue: the next command looks again. */
+const LOOK_LOCK_TIMEOUT = "200ms";
+
+/** Null where a table is held exclusively. Leaves out what somebody dropped while we looked: it has no definition any more. */
+const readFacts = async (session: Session): Promise<readonly IndexFact[] | null> => {
+  type Found = IndexFact | (Omit<IndexFact, "definition"> & { definition: null });
+  await session.query("begin read only");
+  try {
+    await session.query(`set local lock_timeout = '${LOOK_LOCK_TIMEOUT}'`);
+    const found = await session.query<Found>(factsSql);
+    return found.filter((fact): fact is IndexFact => fact.definition !== null);
+  } catch (error) {
+    if (sqlStateOf(error) === SqlState.lockNotAvailable) return null;
+    throw error;
+  } finally {
+    await session.query("rollback");
+  }
+};
 
 /** Which deployment explains a change, if it was ours: by the index's OID. */
 type Ours = (oid: number) => Deployment | undefined;
@@ -120,14 +133,15 @@ const versionEntries = (
 
 /**
  * Looks at every index of the database, anybody's, and adds to the history what has changed since the last look. Idempotent.
- * @returns how many versions were added
+ * @returns how many versions were added; null where a table is held exclusively, so that there was no look
  */
 export const trackIndexVersions = async (
   session: Session,
   store: Store,
   clock: Clock,
-): Promise<{ readonly added: number }> => {
+): Promise<{ readonly added: number } | null> => {
   const facts = await readFacts(session);
+  if (facts === null) return null;
   const deployments = await store.deployments.list();
   const byOid = new Map(deployments.flatMap((one) => (one.indexOid === null ? [] : [[one.indexOid, one] as const])));
   const entries = versionEntries(await store.versions.series(), facts, (oid) => byOid.get(oid), clock.now());

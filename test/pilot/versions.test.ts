@@ -8,7 +8,7 @@ import { openWired } from "./wired.ts";
 describe.each([allMajors[0], 15, 18])("the history of indexes, on PostgreSQL %i", (major) => {
   const target = withTarget(major);
 
-  const look = (shop: Shop): Promise<{ readonly added: number }> =>
+  const look = (shop: Shop): Promise<{ readonly added: number } | null> =>
     trackIndexVersions(shop.context.build, shop.context.store, shop.context.clock);
   const versions = async (shop: Shop, name: string) => {
     const [series, second] = await getIndexVersions(shop.context.store, name);
@@ -67,6 +67,17 @@ describe.each([allMajors[0], 15, 18])("the history of indexes, on PostgreSQL %i"
     expect(await look(shop)).toEqual({ added: 0 });
     await shop.stranger.query("drop index broken");
     expect(await look(shop)).toEqual({ added: 0 });
+  });
+
+  test("is not looked at while somebody holds a table for himself: nobody is waited for", async () => {
+    const shop = await openShop(target());
+    await shop.stranger.query("create index held on customers (name)");
+    await shop.stranger.query("begin");
+    await shop.stranger.query("lock table customers in access exclusive mode");
+    expect(await look(shop)).toBeNull();
+    await shop.stranger.query("rollback");
+    expect(await look(shop)).toEqual({ added: 1 });
+    expect((await versions(shop, "held"))[0]?.sizeBytes).toBeGreaterThan(0);
   });
 
   test("knows what IndexPilot built and took back, by deployment, and shows it", async () => {

@@ -1,5 +1,5 @@
 /**
- * Is our set of indexes faster than that of an adviser that looks at one query at a time? `npm run bench:measured [-- --gigabytes 5 --seed 1]`
+ * Is our set of indexes faster than that of an adviser that looks at one query at a time? `npm run bench:measured [-- --gigabytes 4 --seed 1]`
  *
  * Fills a real store, runs its traffic once, and asks both for indexes within the same bytes. Each set is really built and measured in turns (ours,
  * theirs, ours, theirs), each question with the same values; of each question's times the median counts. `total` is what the traffic of one unit of
@@ -23,7 +23,7 @@ import { type Asked, extentOf, questions, storeSetup } from "./measured/store.ts
 
 const { values: options } = parseArgs({
   options: {
-    gigabytes: { type: "string", default: "5" },
+    gigabytes: { type: "string", default: "4" },
     /** Share of the database that the new indexes may take. */
     budget: { type: "string", default: "0.15" },
     rounds: { type: "string", default: "2" },

@@ -8,7 +8,7 @@ import {
   type SelectionInput,
   type SelectionResult,
 } from "../../src/selection/index.ts";
-import { existing } from "../candidates/catalog.ts";
+import { existing } from "../catalog.ts";
 import { type Alternative, candidate, source } from "./source.ts";
 
 const stopped: Clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: () => Promise.resolve() };
@@ -397,7 +397,7 @@ describe("whatever the workload", () => {
         const declined = result.declined.map((one) => one.definition);
         expect([...chosen.map((one) => one.definition), ...declined]).toHaveLength(candidates.length);
         expect(new Set([...chosen.map((one) => one.definition), ...declined]).size).toBe(candidates.length);
-        expect(await select(candidates, statements, { budgetBytes: budget })).toEqual(result);
+        expect(await select(candidates, statements, { budgetBytes: budget, proofRounds: 2 })).toEqual(result);
       }),
       { numRuns: 200 },
     );

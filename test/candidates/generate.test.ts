@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { generateCandidates } from "../../src/candidates/index.ts";
 import type { IndexDefinition, SortColumn, Table, TableAccess } from "../../src/domain/index.ts";
-import { access, bigTable, catalog, column, existing, statistics, table } from "./catalog.ts";
+import { access, bigTable, catalog, column, existing, statistics, table } from "../catalog.ts";
 
 const text = (definition: IndexDefinition): string => {
   const keys = definition.keys.map(

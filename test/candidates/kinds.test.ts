@@ -3,7 +3,7 @@ import { generateCandidates, replacedIndexes } from "../../src/candidates/index.
 import type { Catalog, Column, ColumnStatistics, IndexDefinition, Table } from "../../src/domain/index.ts";
 import { renderCreateIndex } from "../../src/postgres/index.ts";
 import { analyseAccess, loadParser, parseStatement } from "../../src/sql/index.ts";
-import { bigTable, catalog, column, existing, statistics, table } from "./catalog.ts";
+import { bigTable, catalog, column, existing, statistics, table } from "../catalog.ts";
 
 beforeAll(loadParser);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { redundantIndexes, replacedIndexes } from "../../src/candidates/index.ts";
 import { ascending, type ExistingIndex, type IndexDefinition, type Table } from "../../src/domain/index.ts";
-import { bigTable, catalog, column, existing } from "./catalog.ts";
+import { bigTable, catalog, column, existing } from "../catalog.ts";
 
 const dropped = (...indexes: ExistingIndex[]): string[] =>
   redundantIndexes(catalog([bigTable("t", [column("a"), column("b")], { indexes })])).map(

@@ -8,7 +8,7 @@ import {
   resolveConnection,
   type Session,
 } from "../../src/postgres/index.ts";
-import { access } from "./catalog.ts";
+import { access } from "../catalog.ts";
 
 let server: EmbeddedServer;
 let session: Session;

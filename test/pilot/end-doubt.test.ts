@@ -1,27 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { Column, RowCondition, RowExpression } from "../../src/domain/index.ts";
 import { isAtAnEnd } from "../../src/pilot/end-doubt.ts";
+import { column as columnOf, statistics } from "../catalog.ts";
 
-const column = (
-  baseType: string,
-  histogramBounds: string | null,
-): Pick<Column, "name" | "baseType" | "statistics"> => ({
-  name: "c",
-  baseType,
-  statistics: {
-    inherited: false,
-    nullFraction: 0,
-    averageWidth: 8,
-    distinct: -1,
-    mostCommonValues: null,
-    mostCommonFrequencies: null,
-    histogramBounds,
-    correlation: 0,
-    mostCommonElements: null,
-    mostCommonElementFrequencies: null,
-    elementCountHistogram: null,
-  },
-});
+const column = (baseType: string, histogramBounds: string | null): Column =>
+  columnOf("c", { baseType, statistics: { ...statistics(-1), histogramBounds } });
 
 const text = (value: string): RowExpression => ({ kind: "constant", type: "text", value });
 const number = (value: string): RowExpression => ({ kind: "constant", type: "number", value });

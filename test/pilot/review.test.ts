@@ -4,7 +4,7 @@ import { decodePlan } from "../../src/plan/index.ts";
 import { readPlanChanges } from "../../src/pilot/plan-changes.ts";
 import { selectReviewed } from "../../src/pilot/review.ts";
 import type { SelectionResult } from "../../src/selection/index.ts";
-import { access } from "../candidates/catalog.ts";
+import { access } from "../catalog.ts";
 import { candidate } from "../selection/source.ts";
 
 const [small, large] = [candidate("a", 400), candidate("b", 400)] as const;

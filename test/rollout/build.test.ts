@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { IndexDefinition } from "../../src/domain/index.ts";
+import type { Deployment, IndexDefinition } from "../../src/domain/index.ts";
 import type { BuildProgress } from "../../src/rollout/index.ts";
 import { createIndex, findOurs } from "../../src/rollout/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
@@ -7,6 +7,24 @@ import { holdSnapshot, holdTable, on, openContext, openShop } from "./fixtures/r
 import { allMajors, one, until, withTarget } from "./fixtures/target.ts";
 
 const waitsForLockers = (progress: BuildProgress): boolean => progress.waitsForPid !== null;
+
+/** Begins a build, and comes back when it waits for somebody else's transaction. */
+const beginHeldUp = async (
+  shop: Awaited<ReturnType<typeof openShop>>,
+  options: { readonly deployment?: Deployment; readonly lockBudgetMs?: number } = {},
+): Promise<{ readonly building: ReturnType<typeof createIndex> }> => {
+  let waiting = false;
+  const building = createIndex({
+    ...shop.context,
+    ...options,
+    deployment: options.deployment ?? (await shop.approved()),
+    onProgress: (progress) => {
+      waiting ||= waitsForLockers(progress);
+    },
+  });
+  await until("it waits for the transaction", () => Promise.resolve(waiting));
+  return { building };
+};
 
 describe.each(allMajors)("on PostgreSQL %i", (major) => {
   const target = withTarget(major);
@@ -83,7 +101,9 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
 
   test("an operator class is found in a schema that is on no search path", async () => {
     const shop = await openShop(target());
-    await shop.admin.script('create schema "Ext"; grant usage on schema "Ext" to public; create extension pg_trgm schema "Ext"');
+    await shop.admin.script(
+      'create schema "Ext"; grant usage on schema "Ext" to public; create extension pg_trgm schema "Ext"',
+    );
     const deployment = await shop.approved({
       table: { schema: "public", name: "orders" },
       method: "gin",
@@ -107,15 +127,7 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
     const shop = await openShop(target());
     const holder = await holdSnapshot(target(), shop.database);
     const deployment = await shop.approved();
-    let waiting = false;
-    const building = createIndex({
-      ...shop.context,
-      deployment,
-      onProgress: (progress) => {
-        waiting ||= waitsForLockers(progress);
-      },
-    });
-    await until("it waits for the transaction", () => Promise.resolve(waiting));
+    const { building } = await beginHeldUp(shop, { deployment });
     const before = performance.now();
     await shop.stranger.query("alter table orders add column later int");
     const waitedMs = performance.now() - before;
@@ -268,16 +280,7 @@ describe("a build", () => {
   test("fails when a deadlock is resolved at its expense, and removes the leftover", async () => {
     const shop = await openShop(target());
     const holder = await holdTable(target(), shop.database);
-    let waiting = false;
-    const building = createIndex({
-      ...shop.context,
-      deployment: await shop.approved(),
-      lockBudgetMs: 60_000,
-      onProgress: (progress) => {
-        waiting ||= waitsForLockers(progress);
-      },
-    });
-    await until("it waits for the transaction", () => Promise.resolve(waiting));
+    const { building } = await beginHeldUp(shop, { lockBudgetMs: 60_000 });
     await holder.session.query("lock table orders in access exclusive mode");
     await holder.end();
     expect(await building).toMatchObject({ kind: "failed", sqlState: "40P01", leftover: false });
@@ -287,15 +290,7 @@ describe("a build", () => {
   test("that somebody else cancels has failed, and its leftover is removed", async () => {
     const shop = await openShop(target());
     const holder = await holdSnapshot(target(), shop.database);
-    let waiting = false;
-    const building = createIndex({
-      ...shop.context,
-      deployment: await shop.approved(),
-      onProgress: (progress) => {
-        waiting ||= waitsForLockers(progress);
-      },
-    });
-    await until("it waits for the transaction", () => Promise.resolve(waiting));
+    const { building } = await beginHeldUp(shop);
     await shop.admin.query("select pg_cancel_backend($1)", [shop.context.build.pid]);
     expect(await building).toMatchObject({ kind: "failed", sqlState: "57014", leftover: false });
     expect(await shop.indexes()).toEqual([]);
@@ -305,15 +300,7 @@ describe("a build", () => {
   test("goes on being watched when the watcher's connection is cut", async () => {
     const shop = await openShop(target());
     const holder = await holdSnapshot(target(), shop.database);
-    let waiting = false;
-    const building = createIndex({
-      ...shop.context,
-      deployment: await shop.approved(),
-      onProgress: (progress) => {
-        waiting ||= waitsForLockers(progress);
-      },
-    });
-    await until("it waits for the transaction", () => Promise.resolve(waiting));
+    const { building } = await beginHeldUp(shop);
     await shop.admin.query("select pg_terminate_backend($1)", [shop.context.watch.pid]);
     await shop.stranger.query("alter table orders add column later int");
     expect(await building).toMatchObject({ kind: "deferred", leftover: false });

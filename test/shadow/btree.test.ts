@@ -9,60 +9,15 @@ import { openSession, resolveConnection } from "../../src/postgres/index.ts";
 import { estimateBtreeSize } from "../../src/shadow/index.ts";
 import { estimateBtreeHeight } from "../../src/shadow/btree-size.ts";
 import { setLength, writeTree } from "../../src/shadow/storage.ts";
+import { bigTable, column as columnOf, existing, statistics } from "../catalog.ts";
 
-const statistics = (values: Partial<ColumnStatistics>): ColumnStatistics => ({
-  inherited: false,
-  nullFraction: 0,
-  averageWidth: 4,
-  distinct: -1,
-  mostCommonValues: null,
-  mostCommonFrequencies: null,
-  histogramBounds: null,
-  correlation: null,
-  mostCommonElements: null,
-  mostCommonElementFrequencies: null,
-  elementCountHistogram: null,
-  ...values,
-});
+const column = (name: string, baseType: string, maxBytes: number | null, known: Partial<ColumnStatistics>): Column =>
+  columnOf(name, { type: baseType, baseType, notNull: false, maxBytes, statistics: { ...statistics(-1), ...known } });
 
-const column = (name: string, baseType: string, maxBytes: number | null, known: Partial<ColumnStatistics>): Column => ({
-  attnum: 1,
-  name,
-  type: baseType,
-  typeOid: 1,
-  baseType,
-  notNull: false,
-  maxBytes,
-  ordered: true,
-  collation: null,
-  generated: null,
-  identity: false,
-  statistics: statistics(known),
-  inheritedStatistics: null,
-  statisticsTarget: null,
-});
-
-const table = (rows: number, columns: readonly Column[]): Table => ({
-  schema: "public",
-  name: "t",
-  oid: 1,
-  kind: "table",
-  persistence: "permanent",
-  owner: "me",
-  tuples: rows,
-  pages: Math.ceil(rows / 100),
-  allVisiblePages: 0,
-  blocks: Math.ceil(rows / 100),
-  columns,
-  indexes: [],
-  foreignKeys: [],
-  activity: null,
-  storageParameters: [],
-  parents: [],
-  partitionBound: null,
-  partitionKey: null,
-  rowLevelSecurity: false,
-});
+const table = (rows: number, columns: readonly Column[]): Table => {
+  const pages = Math.ceil(rows / 100);
+  return bigTable("t", columns, { tuples: rows, pages, blocks: pages, allVisiblePages: 0 });
+};
 
 const size = (rows: number, columns: readonly Column[], include: readonly string[] = []) =>
   estimateBtreeSize(table(rows, columns), {
@@ -142,34 +97,13 @@ describe("the height of an existing B-tree", () => {
   const heightOf = (index: Partial<ExistingIndex>, pages: number): number =>
     estimateBtreeHeight(
       things,
-      {
+      existing("t_a", ["a"], {
         oid: 90_000,
-        schema: "public",
-        name: "t_a",
-        definition: "create index t_a on public.t using btree (a)",
-        method: "btree",
-        keys: ["a"],
-        directions: ["asc"],
-        nulls: ["last"],
-        include: [],
-        plainKeys: true,
         unique: true,
-        primary: false,
-        valid: true,
-        constraint: null,
-        exclusion: false,
-        replicaIdentity: false,
-        clustered: false,
-        extensionOwned: false,
-        predicate: null,
         sizeBytes: pages * 8192,
         pages,
-        tuples: 100_000,
-        scans: 0,
-        comment: null,
-        parentOid: null,
         ...index,
-      },
+      }),
       pages,
     );
 

@@ -206,12 +206,12 @@ describe("after a change", { timeout: 180_000 }, () => {
     const flags = ["--quiet", "--json", "--url", server.url()];
     const apply = () => indexpilot(["apply", ...flags, "--yes", "--baseline", "300ms", "--block", "100ms"]);
     const first = await apply();
-    expect(first.code).toBe(0);
+    expect(first.code, first.err).toBe(0);
     const { builds } = JSON.parse(first.out) as { builds: readonly { outcome: string }[] };
     expect(builds.map(({ outcome }) => outcome)).toEqual(["built"]);
 
     const again = await apply();
-    expect(again.code).toBe(0);
+    expect(again.code, again.err).toBe(0);
     expect(JSON.parse(again.out)).toMatchObject({
       advice: null,
       reason: expect.stringMatching(/^nothing has run since the last change of 2/),

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -240,43 +240,34 @@ describe("a command that is killed in the middle of a build", { timeout: 120_000
     throw new Error(`never came true: ${sql}`);
   };
 
-  test("leaves nothing to chance: the next start adopts its index, and the history says so", async () => {
+  const apply = (): readonly string[] => ["apply", "--url", server.url(), "--yes", "--baseline", "1s", "--block", "1s"];
+
+  /** Starts `apply` and lets it come as far as a build that waits for a transaction of the application's. */
+  const applyHeldUp = async (table: string): Promise<{ child: ChildProcess; letGo: () => Promise<void> }> => {
     const holder = await openSession(resolveConnection(server.url(), {}), "build");
     await holder.query("begin");
-    await holder.query("lock table t in row exclusive mode");
+    await holder.query(`lock table ${table} in row exclusive mode`);
     const program = fileURLToPath(new URL("../../bin/indexpilot.js", import.meta.url));
-    const child = spawn(process.execPath, [
-      program,
-      "apply",
-      "--url",
-      server.url(),
-      "--yes",
-      "--baseline",
-      "1s",
-      "--block",
-      "1s",
-    ]);
-    await until("select exists (select from pg_stat_progress_create_index where relid = 't'::regclass) as yes");
+    const child = spawn(process.execPath, [program, ...apply()]);
+    await until(`select exists (select from pg_stat_progress_create_index where relid = '${table}'::regclass) as yes`);
+    const letGo = async (): Promise<void> => {
+      await holder.query("commit");
+      await holder.close();
+    };
+    return { child, letGo };
+  };
+
+  test("leaves nothing to chance: the next start adopts its index, and the history says so", async () => {
+    const { child, letGo } = await applyHeldUp("t");
     child.kill("SIGKILL");
-    await holder.query("commit");
-    await holder.close();
+    await letGo();
     // The backend ends its build, finds nobody there any more, and goes.
     await until(
       "select not exists (select from pg_stat_activity where application_name like 'indexpilot:%' and pid <> pg_backend_pid()) as yes",
     );
 
-    const next = await indexpilot([
-      "apply",
-      "--url",
-      server.url(),
-      "--yes",
-      "--baseline",
-      "1s",
-      "--block",
-      "1s",
-      "--json",
-    ]);
-    expect(JSON.parse(next.out)).toMatchObject({ reconciled: [{ result: "adopted" }], builds: [] });
+    const next = await indexpilot([...apply(), "--json"]);
+    expect(JSON.parse(next.out), next.err).toMatchObject({ reconciled: [{ result: "adopted" }], builds: [] });
     const history = await indexpilot(["history", "--url", server.url(), "--json"]);
     const { events } = JSON.parse(history.out) as { events: { event: string }[] };
     expect(events.map((event) => event.event)).toContain("adopt");
@@ -292,28 +283,12 @@ describe("a command that is killed in the middle of a build", { timeout: 120_000
     await session.query("insert into u select g, g % 20000 from generate_series(1, 200000) g");
     await session.query("vacuum analyze u");
     for (let i = 0; i < 50; i += 1) await session.query("select id from u where v = $1", [i]);
-    const holder = await openSession(resolveConnection(server.url(), {}), "build");
-    await holder.query("begin");
-    await holder.query("lock table u in row exclusive mode");
-    const program = fileURLToPath(new URL("../../bin/indexpilot.js", import.meta.url));
-    const child = spawn(process.execPath, [
-      program,
-      "apply",
-      "--url",
-      server.url(),
-      "--yes",
-      "--baseline",
-      "1s",
-      "--block",
-      "1s",
-    ]);
+    const { child, letGo } = await applyHeldUp("u");
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-    await until("select exists (select from pg_stat_progress_create_index where relid = 'u'::regclass) as yes");
     child.kill("SIGINT");
     // The leftover's removal needs the table to itself for a moment; the application's transaction ends like any other.
     await until("select not exists (select from pg_stat_progress_create_index) as yes");
-    await holder.query("commit");
-    await holder.close();
+    await letGo();
     expect(await ended).toBe(130);
     expect(await session.query("select count(*)::int as n from pg_index where indrelid = 'u'::regclass")).toEqual([
       { n: 0 },

@@ -9,7 +9,7 @@ import type {
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
 import { createUpkeep, measureWriteCosts, type UpkeepInput, type WriteCosts } from "../../src/upkeep/index.ts";
-import { access, bigTable, catalog, column, existing, statistics, table } from "../candidates/catalog.ts";
+import { access, bigTable, catalog, column, existing, statistics, table } from "../catalog.ts";
 
 const entry = { ms: 0.01, walBytes: 100, buildMs: 0.001 };
 const costs: WriteCosts = {

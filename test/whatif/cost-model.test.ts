@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { TableAccess } from "../../src/domain/index.ts";
 import { createCostModel } from "../../src/whatif/index.ts";
-import { access } from "../candidates/catalog.ts";
+import { access } from "../catalog.ts";
 import { type Alternative, index, planner, statement } from "./planner.ts";
 
 const none = new Set<never>();

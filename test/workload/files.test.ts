@@ -4,87 +4,27 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Catalog, Column, Table } from "../../src/domain/index.ts";
 import { loadParser } from "../../src/sql/index.ts";
+import { bigTable, catalog as catalogOf, column as columnOf, statistics } from "../catalog.ts";
 import { readQueryFiles, workloadFromFiles } from "../../src/workload/index.ts";
 
-const column = (name: string, baseType: string, histogramBounds: string | null): Column => ({
-  attnum: 1,
-  name,
-  type: baseType,
-  typeOid: 0,
-  baseType,
-  notNull: false,
-  maxBytes: null,
-  ordered: true,
-  collation: null,
-  generated: null,
-  identity: false,
-  statistics:
-    histogramBounds === null
-      ? null
-      : {
-          inherited: false,
-          nullFraction: 0,
-          averageWidth: 4,
-          distinct: -1,
-          mostCommonValues: null,
-          mostCommonFrequencies: null,
-          histogramBounds,
-          correlation: null,
-          mostCommonElements: null,
-          mostCommonElementFrequencies: null,
-          elementCountHistogram: null,
-        },
-  inheritedStatistics: null,
-  statisticsTarget: null,
-});
+const column = (name: string, baseType: string, histogramBounds: string | null): Column =>
+  columnOf(name, {
+    type: baseType,
+    baseType,
+    statistics: histogramBounds === null ? null : { ...statistics(-1), histogramBounds },
+  });
 
-const table = (schema: string, name: string, columns: readonly Column[]): Table => ({
-  schema,
-  name,
-  oid: 1,
-  kind: "table",
-  persistence: "permanent",
-  owner: "app",
-  tuples: 1000,
-  pages: 10,
-  allVisiblePages: 0,
-  blocks: 10,
-  columns,
-  indexes: [],
-  foreignKeys: [],
-  activity: null,
-  storageParameters: [],
-  parents: [],
-  partitionBound: null,
-  partitionKey: null,
-  rowLevelSecurity: false,
-});
+const table = (schema: string, name: string, columns: readonly Column[]): Table =>
+  bigTable(name, columns, { schema, tuples: 1000, pages: 10, blocks: 10 });
 
 const bounds = `{${Array.from({ length: 101 }, (_, i) => i * 10).join(",")}}`;
 const catalog: Catalog = {
-  server: {
-    systemIdentifier: "1",
-    host: "localhost",
-    port: 5432,
-    database: "shop",
-    databaseOid: 1,
-    versionNum: 150_000,
-    node: "primary",
-  },
-  encoding: "UTF8",
-  collate: "C",
-  ctype: "C",
-  plannerSettings: {},
-  schemas: ["app", "late"],
-  extensions: [],
-  enums: [],
-  domains: [],
-  tables: [
+  ...catalogOf([
     table("app", "t", [column("a", "int4", bounds), column("b", "text", null)]),
     table("late", "hidden", [column("a", "int4", bounds)]),
-  ],
+  ]),
+  schemas: ["app", "late"],
   views: [{ schema: "app", name: "hidden", definition: "select 1" }],
-  extendedStatistics: [],
 };
 
 const workloadOf = (text: string, file = "q.sql") =>

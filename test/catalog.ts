@@ -1,4 +1,4 @@
-import type { Catalog, Column, ColumnStatistics, ExistingIndex, Table, TableAccess } from "../../src/domain/index.ts";
+import type { Catalog, Column, ColumnStatistics, ExistingIndex, Table, TableAccess } from "../src/domain/index.ts";
 
 export const table = (name: string) => ({ schema: "public", name });
 

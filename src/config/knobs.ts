@@ -25,7 +25,7 @@ export const knobs = {
     path: "mode",
     of: modes,
     default: "approve",
-    why: "How far IndexPilot may go: observe and advise change nothing, approve changes what a person said yes to, autopilot decides itself.",
+    why: "How far IndexPilot may go: observe and advise change nothing, approve changes what a person said yes to, autopilot asks nobody.",
   }),
   modeOverrides: list({
     path: "modes",

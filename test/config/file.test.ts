@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -237,6 +238,19 @@ describe("the command", () => {
     const text = await indexpilot(["config", "--explain", "--config", file]);
     expect(text.out).toMatch(/advice\.seed +7 {2}\(.*:8\)/);
     expect(text.out).not.toMatch(/secret/);
+  });
+
+  test("does not mind that nobody reads its output to the end", () => {
+    const program = join(import.meta.dirname, "../../bin/indexpilot.js");
+    const { stdout, stderr } = spawnSync(
+      "sh",
+      ["-c", `"${process.execPath}" "${program}" config --explain | head -n 1`],
+      {
+        encoding: "utf8",
+      },
+    );
+    expect(stdout).toContain("url");
+    expect(stderr).toBe("");
   });
 
   test("takes URLs from the file, and every command refuses a file that is wrong", async () => {

@@ -24,6 +24,8 @@ export type { Goal };
 /** Within one per cent of the optimum, estimates decide more than a better search. */
 const everydayGap = 0.01;
 const everydayCalls = 1_500;
+/** A solver's round takes seconds. */
+const everydaySlowRounds = 5;
 const everydayCallsEach = 45;
 
 export interface AdviseOptions {
@@ -92,7 +94,11 @@ export const withAdvice = async <T>(
     const startedMs = clock.monotonicMs();
     const effort = (): Partial<SelectionInput> =>
       searchMs === undefined
-        ? { targetGap: everydayGap, proofCalls: Math.max(everydayCalls, everydayCallsEach * statements.length) }
+        ? {
+            targetGap: everydayGap,
+            slowProofRounds: everydaySlowRounds,
+            proofCalls: Math.max(everydayCalls, everydayCallsEach * statements.length),
+          }
         : { maxMs: searchMs - (clock.monotonicMs() - startedMs), proofCalls: Number.POSITIVE_INFINITY };
     const select: ReviewInput["select"] = (allowed) =>
       selectConfiguration({

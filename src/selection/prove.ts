@@ -17,6 +17,8 @@ export interface ProofLimits {
   /** Share of the cost; nearer to the bound than this is near enough. */
   readonly gap: number;
   readonly rounds: number;
+  /** Of the rounds, those in which the whole program is solved and not the relaxed one. */
+  readonly slowRounds: number;
   /** What-if calls in all, those of the search before included; a round that has begun is ended. */
   readonly calls: number;
 }
@@ -44,7 +46,9 @@ export const prove = async (
   };
   // The relaxed program is solved a hundred times as fast; the whole one has the last words, when that has no more to say.
   let nodes = 0;
-  let asked = -1;
+  let last = Number.POSITIVE_INFINITY;
+  let idle = 0;
+  let slow = 0;
   for (let round = 0; ; round += 1) {
     const found = await timed(lowerBound({ ...context, allowed: everything }, null, nodes));
     const before = bound;
@@ -52,9 +56,12 @@ export const prove = async (
     const upper = objective.value(best).upper;
     const isNear = bound >= upper * (1 - limits.gap);
     if (isNear || round >= limits.rounds || objective.calls >= limits.calls || context.exhausted()) break;
-    // After a round in which nothing was asked, the next one would be the same.
-    if (nodes > 0 && objective.calls === asked) break;
-    if (nodes > 0) asked = objective.calls;
+    // The gate, which the program does not know, can leave a distance that no question closes.
+    const distance = upper - bound;
+    idle = nodes > 0 && distance > last * (1 - leastProgress) ? idle + 1 : 0;
+    last = distance;
+    if (nodes > 0) slow += 1;
+    if (idle === mostIdle || slow > limits.slowRounds) break;
     if (nodes === 0 && bound - before < (upper - before) * leastProgress) nodes = nodesToSearch;
     const exact = await timed(cheapestByKnownPlans(context, nodes));
     const around = await timed(
@@ -75,8 +82,11 @@ export const prove = async (
   return { best, lowerBound: Math.min(bound, objective.value(best).upper), solverMs };
 };
 
-/** A round must close this share of the distance, or the program is solved more exactly. */
+/** A round must close this share of the distance, or the program is solved more exactly; and when it is, rounds that close less are idle. */
 const leastProgress = 0.1;
+
+/** So many rounds in a row may bring less. */
+const mostIdle = 3;
 
 /** More than for a set that may be chosen: what a descent tells on its way raises the bound. */
 const descentSteps = 12;

@@ -69,6 +69,8 @@ export interface SelectionInput {
   readonly targetGap?: number;
   readonly proofRounds?: number;
   readonly proofCalls?: number;
+  /** Rounds that may take the solver seconds; all of them by default. */
+  readonly slowProofRounds?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: {
     readonly cost: number;
@@ -170,6 +172,7 @@ export const selectOnce = async (
   const proofLimits = {
     gap: input.targetGap ?? 0.001,
     rounds: input.proofRounds ?? 30,
+    slowRounds: input.slowProofRounds ?? 30,
     calls: callsBefore + (input.proofCalls ?? Math.max(leastProofCalls, callsPerStatement * statements.length)),
   };
   const proof = await prove(context(), examination.used, fitting, proofLimits, clock);

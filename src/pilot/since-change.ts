@@ -1,13 +1,19 @@
+import { IndexPilotError } from "../errors.ts";
 import { readServerIdentity, type Session } from "../postgres/index.ts";
 import { type CounterReading, observeReading, type Store } from "../store/index.ts";
 import { readStatementsSnapshot, type StatementsSnapshot } from "../workload/index.ts";
 
 /**
  * Stores what the statements' counters are now, just after something was built or dropped: what took its time before that no longer weighs, for its plan is
- * another one now. @throws IndexPilotError `extension_missing`, `privilege_missing`
+ * another one now. Where nothing counts statements there is nothing to store. @throws IndexPilotError `privilege_missing`
  */
 export const markChange = async (session: Session, store: Store, excludeRoles: readonly string[]): Promise<void> => {
-  const { takenAt, resetAt, rows } = await readStatementsSnapshot(session, { excludeRoles });
+  const snapshot = await readStatementsSnapshot(session, { excludeRoles }).catch((error: unknown) => {
+    if (error instanceof IndexPilotError && error.code === "extension_missing") return null;
+    throw error;
+  });
+  if (snapshot === null) return;
+  const { takenAt, resetAt, rows } = snapshot;
   await store.readings.save({
     takenAt,
     resetAt,

@@ -16,6 +16,25 @@ const order = JSON.parse(process.argv[2] ?? "null");
 const password = readFileSync(order.password);
 rmSync(order.password);
 
+/** Extensions that bring types, operators and operator classes. */
+const extensionNames = [
+  "btree_gin",
+  "btree_gist",
+  "citext",
+  "cube",
+  "hstore",
+  "intarray",
+  "ltree",
+  "pg_trgm",
+  "seg",
+  "unaccent",
+];
+const extensions = Object.fromEntries(
+  await Promise.all(
+    extensionNames.map(async (name) => [name, (await import(`@electric-sql/pglite/contrib/${name}`))[name]]),
+  ),
+);
+
 // Codes in place of a protocol version (pqcomm.h).
 const SSL_REQUEST = 80877103;
 const GSS_REQUEST = 80877104;
@@ -78,7 +97,7 @@ const serve = async (socket) => {
         }
         const database = databaseOf(startup);
         try {
-          server = await PGlite.create(order.data, { database });
+          server = await PGlite.create(order.data, { database, extensions });
         } catch (error) {
           socket.end(fatal("3D000", `database "${database}" cannot be opened: ${String(error)}`));
           return;
@@ -95,7 +114,7 @@ const serve = async (socket) => {
   }
 };
 
-const first = await PGlite.create(order.data, { initDbStartParams: ["--no-data-checksums"] });
+const first = await PGlite.create(order.data, { initDbStartParams: ["--no-data-checksums"], extensions });
 await first.close();
 appendFileSync(join(order.data, "postgresql.conf"), `\n${order.settings.join("\n")}\n`);
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { requireLinks, findBinaries } from "../../src/embedded/binaries.ts";
-import { availableMajors, type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
+import { availableMajors, type EmbeddedServer, startEmbedded, startPortable } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection } from "../../src/postgres/index.ts";
 
 const started: EmbeddedServer[] = [];
@@ -46,6 +46,24 @@ test("a server for its owner only refuses a connection without the password", as
   await expect(openSession(resolveConnection(without.href, {}), "observe")).rejects.toMatchObject({
     code: "authentication_failed",
   });
+});
+
+test("as WebAssembly it asks for its password, knows the extensions that bring types, and leaves no file behind", async () => {
+  const server = await startPortable({ work_mem: "5MB" });
+  started.push(server);
+  const stranger = new URL(server.url());
+  stranger.password = "guess";
+  await expect(openSession(resolveConnection(stranger.href, {}), "observe")).rejects.toMatchObject({
+    code: "authentication_failed",
+  });
+  const session = await openSession(resolveConnection(server.url(), {}), "build");
+  await session.script("create extension citext; create extension pg_trgm; create extension hstore");
+  expect(await session.query("select 'A'::citext = 'a' as same, current_setting('work_mem') as setting")).toEqual([
+    { same: true, setting: "5MB" },
+  ]);
+  await session.close();
+  await server.stop();
+  expect(existsSync(server.dataDirectory)).toBe(false);
 });
 
 test("kill -9 of the process that started a server ends the server and removes its directory", async () => {

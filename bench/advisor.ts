@@ -67,6 +67,12 @@ const readWorkload = async (url: string, peers: Peers): Promise<Workload> => {
 
 const peers = readPeers(folder);
 const server = options.url === undefined ? await startTarget(folder) : null;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    server?.stop();
+    process.exit(1);
+  });
+}
 const cells: Cell[] = [];
 try {
   const workload = await readWorkload(options.url ?? server?.url ?? "", peers);

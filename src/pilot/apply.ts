@@ -2,15 +2,13 @@ import { IndexPilotError } from "../errors.ts";
 import { openSession, readCatalog, type Session } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
 import type { CounterReading } from "../store/index.ts";
-import { acquireBuildLock } from "../safeguards/index.ts";
 import type { Advice } from "./advice.ts";
 import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
 import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, remainderOf } from "./change-plan.ts";
-import { haltsFor } from "./halts.ts";
-import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { permitsFor } from "./permits.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
+import { openRollout } from "./rollout-context.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
@@ -112,33 +110,9 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
   const acting = await openActing(context, { create: true, acceptInstallation: options.acceptInstallation });
   if (acting === null) throw new Error("a store that may be created is never missing");
   try {
-    const { build, watch, store } = acting;
-    if ((await acquireBuildLock(build)) === null) throw lockedOut();
-    const { clock, signal, emit } = context;
-    const { actor, budgetBytes } = options;
-    const settings = { ...context.settings, budgetBytes };
-    const permits = permitsFor({
-      build,
-      observe: context.observe,
-      store,
-      clock,
-      approvedBy: actor,
-      buildLockHeld: true,
-      settings,
-    });
-    const { lockBudgetMs } = settings;
-    const rollout: RolloutContext = {
-      build,
-      watch,
-      store,
-      clock,
-      actor,
-      signal,
-      permits,
-      halts: haltsFor({ observe: context.observe, store, clock, settings }),
-      lockBudgetMs,
-    };
-    const reconciled = await takeUpLeftovers(rollout, emit);
+    const settings = { ...context.settings, budgetBytes: options.budgetBytes };
+    const rollout = await openRollout(context, acting, options.actor, settings);
+    const reconciled = await takeUpLeftovers(rollout, context.emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
       keepingVersions(rollout, () => work({ rollout, session, reconciled })),
     );

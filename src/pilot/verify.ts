@@ -1,10 +1,8 @@
 import { openSession } from "../postgres/index.ts";
 import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
-import { acquireBuildLock } from "../safeguards/index.ts";
 import { failure } from "../errors.ts";
-import { haltsFor } from "./halts.ts";
-import { lockedOut, takeUpLeftovers } from "./leftovers.ts";
-import { permitsFor } from "./permits.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
+import { openRollout } from "./rollout-context.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -15,24 +13,10 @@ export const withRollout = async <T>(
   actor: string,
   work: (rollout: RolloutContext, acting: ActingSessions) => Promise<T>,
 ): Promise<T> => {
-  const { clock, signal, settings } = context;
   const acting = await openActing(context, { create: false });
   if (acting === null) throw failure("store_missing", {});
   try {
-    const { build, watch, store } = acting;
-    if ((await acquireBuildLock(build)) === null) throw lockedOut();
-    const permits = permitsFor({
-      build,
-      observe: context.observe,
-      store,
-      clock,
-      approvedBy: actor,
-      buildLockHeld: true,
-      settings,
-    });
-    const { lockBudgetMs } = settings;
-    const halts = haltsFor({ observe: context.observe, store, clock, settings });
-    const rollout = { build, watch, store, clock, permits, halts, actor, signal, lockBudgetMs };
+    const rollout = await openRollout(context, acting, actor, context.settings);
     return await keepingVersions(rollout, () => work(rollout, acting));
   } finally {
     await acting.close();

@@ -1,9 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { findBinaries } from "../../src/embedded/binaries.ts";
 import type { EmbeddedServer } from "../../src/embedded/index.ts";
+import { freePort } from "../../src/embedded/supervised.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
 
@@ -11,18 +11,6 @@ interface Standby {
   readonly port: number;
   stop(): Promise<void>;
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => {
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
-  });
 
 /** Copies the running server's files between the start and the stop of a backup, as pg_basebackup does; answers the label that belongs to the copy. */
 const copyFiles = async (primary: Session, from: string, to: string): Promise<string> => {

@@ -1,25 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../src/embedded/supervised.ts";
 
 const bin = "/usr/lib/postgresql/15/bin";
 
 /** Whether Debian's PostgreSQL 15 and its HypoPG are on this machine. */
 export const hasHypopg = existsSync(`${bin}/initdb`) && existsSync("/usr/share/postgresql/15/extension/hypopg.control");
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => {
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
-  });
 
 /** Debian's PostgreSQL 15 in a temporary directory; as root it runs as OS user `postgres`. */
 export const startDebianServer = async (): Promise<{

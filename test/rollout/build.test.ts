@@ -195,13 +195,12 @@ describe("a build", () => {
       deployment: await shop.approved(),
       onProgress: (progress) => seen.push(progress),
     });
-    await until("it waits for the transaction", () => Promise.resolve(seen.some(waitsForLockers)));
+    // Others pass by: autovacuum's own transactions hold a build up for moments, too.
+    const onHolder = (progress: BuildProgress): boolean => progress.waitsForPid === holder.session.pid;
+    await until("it waits for the transaction", () => Promise.resolve(seen.some(onHolder)));
     await holder.end();
     expect(await building).toMatchObject({ kind: "built" });
-    expect(seen.find(waitsForLockers)).toMatchObject({
-      waitsForPid: holder.session.pid,
-      phase: expect.stringContaining("waiting"),
-    });
+    expect(seen.find(onHolder)).toMatchObject({ phase: expect.stringContaining("waiting") });
   });
 
   test("goes on while nobody waits, however long that takes compared with the lock budget", async () => {

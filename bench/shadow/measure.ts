@@ -10,7 +10,8 @@ import {
   resolveConnection,
   type Session,
 } from "../../src/postgres/index.ts";
-import { readEndPoints, type ShadowPlanner, sizeErrorOf, startShadow } from "../../src/shadow/index.ts";
+import { readEndPoints, type ShadowPlanner, startShadow } from "../../src/shadow/index.ts";
+import { sizeErrorOf } from "../../src/sizes/index.ts";
 import type { Fixture } from "./fixture.ts";
 
 /** One plan of the shadow against the server's own. */

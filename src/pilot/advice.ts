@@ -10,7 +10,7 @@ import type {
 } from "../domain/index.ts";
 import { quoteName } from "../postgres/index.ts";
 import type { WeightUnit } from "../selection/index.ts";
-import { sizeErrorOf } from "../shadow/index.ts";
+import { sizeErrorOf } from "../sizes/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
 import { asksBeyondKnownEnds } from "./end-doubt.ts";
 import type { PlanChanges } from "./plan-changes.ts";

@@ -3,7 +3,7 @@
  * embedded binaries exist for.
  */
 
-export const PAGE_BYTES = 8192;
+import { PAGE_BYTES } from "../sizes/index.ts";
 
 const HEADER_BYTES = 24;
 const SPECIAL_BYTES = 16;

@@ -3,7 +3,7 @@ import type { Session } from "../postgres/index.ts";
 import { SqlState } from "../postgres/index.ts";
 import { ownerSteps, policySteps, roleSteps } from "./access.ts";
 import { attempt, attemptInAnyOrder, type FailedStep, type Step } from "./attempt.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
+import { PAGE_BYTES } from "../sizes/index.ts";
 import { type StoredTable } from "./candidates.ts";
 import { installAvailable, readAvailable } from "./database.ts";
 import { answersEndPoints, type EndPoints, type EndPointsOf } from "./end-points.ts";

@@ -10,8 +10,7 @@ import {
 import { renderCreateIndex, type Session } from "../postgres/index.ts";
 import { attempt } from "./attempt.ts";
 import type { EndPoints, EndPointsOf } from "./end-points.ts";
-import type { ExpressionType } from "./expression.ts";
-import { estimateIndexSize, type IndexSize } from "./index-size.ts";
+import { estimateIndexSize, type ExpressionType, type IndexSize } from "../sizes/index.ts";
 import { makeLeaves } from "./leaves.ts";
 import { moveToFreshFiles, writeBrin, writeGin } from "./metapages.ts";
 import type { ShadowRelation } from "./relations.ts";

@@ -9,7 +9,7 @@ import {
   SqlState,
   sqlStateOf,
 } from "../postgres/index.ts";
-import { currentRows } from "./btree-size.ts";
+import { currentRows } from "../sizes/index.ts";
 
 /** The present lowest and highest value of a column, as PostgreSQL writes them. Real data. */
 export interface EndPoints {

@@ -1,7 +1,12 @@
 import type { ExistingIndex, Table } from "../domain/index.ts";
-import { estimateBrinSize } from "./brin-size.ts";
-import { columnOf, currentRows, estimateBtreeHeight } from "./btree-size.ts";
-import { estimateGinSize, type GinContents } from "./gin-size.ts";
+import {
+  columnOf,
+  currentRows,
+  estimateBrinSize,
+  estimateBtreeHeight,
+  estimateGinSize,
+  type GinContents,
+} from "../sizes/index.ts";
 import { writeBrin, writeGin } from "./metapages.ts";
 import { setLength, writeTree } from "./storage.ts";
 

@@ -9,8 +9,6 @@
  * it (immutable and stable functions on constants), without a superuser's rights; what could not be rebuilt is named in `leftOut`.
  * Leaves to others: reading the catalogue (`postgres`), caching and calibration (`whatif`).
  */
-export { type BtreeSize, estimateBtreeSize } from "./btree-size.ts";
 export { type EndPoints, endsAreUnknown, readEndPoints } from "./end-points.ts";
 export { partFor } from "./part.ts";
-export { type SizeError, sizeErrorOf } from "./size-error.ts";
 export { type ShadowOptions, type ShadowPlanner, startShadow } from "./shadow.ts";

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Session } from "../postgres/index.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
+import { PAGE_BYTES } from "../sizes/index.ts";
 import type { EndPoints } from "./end-points.ts";
 import { OWN_SCHEMA } from "./objects.ts";
 

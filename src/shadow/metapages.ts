@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import type { Session } from "../postgres/index.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
-import type { GinContents } from "./gin-size.ts";
+import { type GinContents, PAGE_BYTES } from "../sizes/index.ts";
 import { setLength } from "./storage.ts";
 
 /** Where {@link moveToFreshFiles} puts indexes; a place in the data directory, without costs of its own. */

@@ -9,7 +9,8 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { PAGE_BYTES, treeSkeleton, visibilityMap } from "./btree-pages.ts";
+import { PAGE_BYTES } from "../sizes/index.ts";
+import { treeSkeleton, visibilityMap } from "./btree-pages.ts";
 
 /** PostgreSQL cuts a relation's file into segments of 1 GiB. */
 const SEGMENT_BLOCKS = 131_072;

@@ -6,8 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Column, ColumnStatistics, ExistingIndex, Table } from "../../src/domain/index.ts";
 import { startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection } from "../../src/postgres/index.ts";
-import { estimateBtreeSize } from "../../src/shadow/index.ts";
-import { estimateBtreeHeight } from "../../src/shadow/btree-size.ts";
+import { estimateBtreeHeight, estimateBtreeSize } from "../../src/sizes/index.ts";
 import { setLength, writeTree } from "../../src/shadow/storage.ts";
 import { bigTable, column as columnOf, existing, statistics } from "../catalog.ts";
 

@@ -1,5 +1,5 @@
 import type { Column, ColumnStatistics, ExistingIndex, IndexDefinition, Table } from "../domain/index.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
+import { PAGE_BYTES } from "./page.ts";
 
 /** A B-tree as CREATE INDEX would leave it. */
 export interface BtreeSize {

@@ -1,7 +1,7 @@
 import { type Column, type IndexDefinition, type Table, unseenExpression } from "../domain/index.ts";
 import { quoteIdentifier } from "../postgres/index.ts";
 import { estimateBrinSize } from "./brin-size.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
+import { PAGE_BYTES } from "./page.ts";
 import { columnOf, currentRows, estimateBtreeSize } from "./btree-size.ts";
 import { columnForExpression, type ExpressionType } from "./expression.ts";
 import { estimateGinSize, type GinContents } from "./gin-size.ts";

@@ -8,8 +8,8 @@ import {
   resolveConnection,
   type Session,
 } from "../../src/postgres/index.ts";
-import { type ShadowPlanner, sizeErrorOf, startShadow } from "../../src/shadow/index.ts";
-import { distinctFromSample } from "../../src/shadow/elements.ts";
+import { type ShadowPlanner, startShadow } from "../../src/shadow/index.ts";
+import { distinctFromSample, sizeErrorOf } from "../../src/sizes/index.ts";
 
 const key = (column: string, more: Partial<IndexKey> = {}): IndexKey => ({ ...ascending(column), ...more });
 

@@ -1,6 +1,6 @@
 import type { Column } from "../domain/index.ts";
 import { widthOf } from "./btree-size.ts";
-import { PAGE_BYTES } from "./btree-pages.ts";
+import { PAGE_BYTES } from "./page.ts";
 
 const USABLE_BYTES = PAGE_BYTES - 24 - 16;
 const align = (bytes: number): number => Math.ceil(bytes / 8) * 8;

@@ -7,7 +7,7 @@ import { finish, isAsIntended } from "./finish.ts";
 import { removeIndex } from "./remove.ts";
 import { type Backend, cancelBackend, readBackendActivity, readIndex, readTableName } from "./statements.ts";
 import { advance } from "./transitions.ts";
-import { POLL_MS, watcherOver } from "./watched.ts";
+import { nextLookMs, watcherOver } from "./watched.ts";
 
 /** What was made of a deployment that an earlier process had left in the middle. */
 export interface Reconciliation {
@@ -112,12 +112,13 @@ const waitForBackend = async (options: ReconcileOptions, deployment: Deployment,
       if ((await store.deployments.get(deployment.id))?.state !== "building") return "handled_elsewhere";
       if (now - lastActive > IDLE_MS) return "ended";
       if (now - started > (options.waitMs ?? DEFAULT_WAIT_MS)) return "still_running";
-      const victim = activity === "active" ? ((await watcher.look(backend.pid))?.victim ?? null) : null;
-      const inTheWay = victim !== null && victim.waitedMs > lockBudgetOf(options);
+      const watched = activity === "active" ? await watcher.look(backend.pid) : null;
+      const victim = watched?.victim ?? null;
+      const inTheWay = victim !== null && victim.waitedMs >= lockBudgetOf(options);
       const halted = activity === "active" && ((await options.halts?.("create index")) ?? null) !== null;
       if (inTheWay || halted) await watcher.cancel(backend.pid);
       if (signal?.aborted === true) throw failure("interrupted", {});
-      await clock.sleep(POLL_MS, signal).catch(() => undefined);
+      await clock.sleep(nextLookMs(watched, lockBudgetOf(options)), signal).catch(() => undefined);
     }
   } finally {
     await watcher.close();

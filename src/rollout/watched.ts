@@ -4,8 +4,19 @@ import { openSession, type Session, SqlState, sqlStateOf } from "../postgres/ind
 import type { Clock } from "../runtime/index.ts";
 import { cancelBackend, readWatched, type Watched } from "./statements.ts";
 
-/** How often we look. What others wait for us is bounded by the lock budget plus one such interval, plus the time a cancel takes. */
-export const POLL_MS = 100;
+/** How often we look while nobody waits. */
+const POLL_MS = 100;
+/** Between two looks at somebody who has almost waited for as long as he may. */
+const SHORTEST_MS = 5;
+
+/**
+ * When to look again: at the usual interval, or when the one who waits will have waited for as long as he may. So nobody waits longer than the lock budget and
+ * the time a cancel takes, which has the rest of the interval.
+ */
+export const nextLookMs = (watched: Watched | null, lockBudgetMs: number): number => {
+  const waitedMs = watched?.victim?.waitedMs ?? 0;
+  return Math.max(SHORTEST_MS, Math.min(POLL_MS, lockBudgetMs - waitedMs));
+};
 
 /** How a statement under watch ended. */
 export type Ended =
@@ -98,14 +109,16 @@ export const runWatched = async (order: WatchedStatement): Promise<Ended> => {
   let stop: Extract<Ended, { kind: "cancelled" }> | null = null;
   try {
     while (!finished.signal.aborted) {
+      let watched: Watched | null = null;
       if (stop === null) {
-        const watched = await watcher.look(build.pid);
+        watched = await watcher.look(build.pid);
         if (watched !== null) onLook?.(watched);
         stop = reasonToStop(order, watched, (await order.halts?.()) ?? null, clock.monotonicMs() - started);
       }
       if (stop !== null && !finished.signal.aborted) await watcher.cancel(build.pid);
       // Once we have asked it to stop, the caller's signal has nothing more to say.
-      await clock.sleep(POLL_MS, stop === null ? wake : finished.signal).catch(() => undefined);
+      const pauseMs = nextLookMs(watched, order.lockBudgetMs);
+      await clock.sleep(pauseMs, stop === null ? wake : finished.signal).catch(() => undefined);
     }
   } finally {
     await statement;
@@ -123,7 +136,7 @@ const reasonToStop = (
 ): Extract<Ended, { kind: "cancelled" }> | null => {
   if (order.signal?.aborted === true) return { kind: "cancelled", because: "signal" };
   const victim = watched?.victim ?? null;
-  if (victim !== null && victim.waitedMs > order.lockBudgetMs) {
+  if (victim !== null && victim.waitedMs >= order.lockBudgetMs) {
     return { kind: "cancelled", because: "lock_budget", victim };
   }
   if (objection !== null) return { kind: "cancelled", because: "halt", objection };

@@ -51,6 +51,10 @@ export interface DeploymentRationale {
   readonly reason: string;
   /** What building and keeping it is expected to cost; absent where nothing was estimated. */
   readonly prediction?: CostPrediction;
+  /** How far the analysis believes its own gain; absent where nobody asked. */
+  readonly confidence?: Confidence;
+  /** What its time before and after the build will be compared by. */
+  readonly comparison?: Comparison;
   /** What a verdict will be made from; absent where nothing was observed before the build, so that none can be. */
   readonly evidence?: EvidencePlan;
 }
@@ -63,15 +67,21 @@ export interface CostPrediction {
   readonly savedPerPaid: number | null;
 }
 
-/** Laid down before the build, so that nobody can choose the evidence afterwards. */
-export interface EvidencePlan {
-  /** ISO times between which the blocks before the build were observed. */
-  readonly baselineFrom: string;
-  readonly baselineTo: string;
+/** How far a prediction is believed. `unknown`: it could not be compared with anything. */
+export type Confidence = "high" | "low" | "unknown";
+
+export interface Comparison {
   /** Statements that write the table and so pay for the index. */
   readonly writeIds: readonly string[];
   /** Statements on none of the tables that change: what happens to them is drift. */
   readonly controlIds: readonly string[];
+}
+
+/** Laid down before the build, so that nobody can choose the evidence afterwards. */
+export interface EvidencePlan extends Comparison {
+  /** ISO times between which the blocks before the build were observed. */
+  readonly baselineFrom: string;
+  readonly baselineTo: string;
 }
 
 /** One transition; the history is the list of them. */

@@ -2,6 +2,7 @@ import type {
   Calibration,
   Catalog,
   ChosenIndex,
+  Confidence,
   Configuration,
   HypotheticalIndex,
   Statement,
@@ -44,8 +45,6 @@ export interface Advice {
   /** By `definitionId`: indexes that can be advised and not built by us, and why. */
   readonly obstacles: ReadonlyMap<string, string>;
 }
-
-export type Confidence = "high" | "low" | "unknown";
 
 /** A reason to believe less in an index. */
 export interface Doubt {

@@ -1,6 +1,6 @@
 import { IndexPilotError } from "../errors.ts";
 import { openSession, readCatalog, type Session } from "../postgres/index.ts";
-import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
+import type { Reconciliation } from "../rollout/index.ts";
 import type { CounterReading } from "../store/index.ts";
 import type { Advice } from "./advice.ts";
 import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
@@ -8,7 +8,7 @@ import { advise, type AdviseOptions } from "./advise.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, remainderOf } from "./change-plan.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
-import { openRollout } from "./rollout-context.ts";
+import { openRollout, type Rollout } from "./rollout-context.ts";
 import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
@@ -99,7 +99,7 @@ export const applyPlan = (context: PilotContext, plan: ChangePlan, options: ActO
   });
 
 interface Acting {
-  readonly rollout: RolloutContext;
+  readonly rollout: Rollout;
   /** Observes the target. */
   readonly session: Session;
   readonly reconciled: readonly Reconciliation[];
@@ -111,7 +111,7 @@ const act = async <T>(context: PilotContext, options: ActOptions, work: (acting:
   if (acting === null) throw new Error("a store that may be created is never missing");
   try {
     const settings = { ...context.settings, budgetBytes: options.budgetBytes };
-    const rollout = await openRollout(context, acting, options.actor, settings);
+    const rollout = await openRollout(context, acting, { name: options.actor, consents: true }, settings);
     const reconciled = await takeUpLeftovers(rollout, context.emit);
     return await withSession(openSession(context.observe, "observe"), (session) =>
       keepingVersions(rollout, () => work({ rollout, session, reconciled })),

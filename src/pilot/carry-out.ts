@@ -6,7 +6,6 @@ import {
   type BuildProgress,
   createIndex,
   type Reconciliation,
-  type RolloutContext,
 } from "../rollout/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
@@ -14,7 +13,8 @@ import { plannedTable } from "./change-plan.ts";
 import { reportBuild } from "./circuits.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
-import { propose } from "./proposal.ts";
+import { approveProposal, proposePlan, withEvidence } from "./proposal.ts";
+import type { Rollout } from "./rollout-context.ts";
 import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -45,10 +45,10 @@ export interface CarriedOut {
   readonly after: readonly Block[];
 }
 
-/** Observes a baseline, builds one index after the other, each under its own permit, and, where asked to, observes until each has a verdict. */
+/** Approves what the plan wants in the actor's name, builds it, and, where asked to, observes until each has a verdict. */
 export const carryOut = async (
   context: PilotContext,
-  rollout: RolloutContext,
+  rollout: Rollout,
   /** Observes the target. */
   session: Session,
   plan: ChangePlan,
@@ -61,26 +61,14 @@ export const carryOut = async (
     rollout.build,
     wanted.map((planned) => plannedTable(plan, planned)),
   );
-  const before = wanted.length === 0 ? [] : await observeBaseline(session, store, context, options);
-  const builds: BuildReport[] = [];
-  for (const [at, planned] of wanted.entries()) {
-    context.signal.throwIfAborted();
-    const deployment = await propose(rollout, plan, planned, before);
-    context.emit({
-      kind: "step",
-      text: `building ${deployment.indexName} (${String(at + 1)} of ${String(wanted.length)})`,
-    });
-    const outcome = await createIndex({
-      ...rollout,
-      deployment,
-      onProgress: (progress) => context.emit(describeProgress(deployment, progress)),
-    });
-    await reportBuild({ store, clock: context.clock, settings: context.settings }, deployment, outcome);
-    builds.push({ deployment: "deployment" in outcome ? outcome.deployment : deployment, outcome });
-    if (outcome.kind === "interrupted") throw failure("interrupted", {});
+  const approved: Deployment[] = [];
+  for (const proposal of await proposePlan(rollout, plan, wanted)) {
+    const next =
+      proposal.state === "approved" ? proposal : await approveProposal(rollout, proposal, "the person who applied it");
+    if (next !== null) approved.push(next);
   }
+  const { builds, before } = await buildApproved(context, rollout, session, approved, options);
   const built = builds.some(({ outcome }) => outcome.kind === "built");
-  if (built) await markChange(session, store, ownRoles(context));
   if (options.waitMs === null || (!built && reconciled.length === 0)) {
     return { reconciled, builds, verdicts: [], before, after: [] };
   }
@@ -93,6 +81,49 @@ export const carryOut = async (
     excludeRoles: ownRoles(context),
   });
   return { reconciled, builds, verdicts, before, after };
+};
+
+/** Builds one approved index after the other, each under its own permit, after a baseline for what will not be refused. */
+export const buildApproved = async (
+  context: PilotContext,
+  rollout: Rollout,
+  /** Observes the target. */
+  session: Session,
+  approved: readonly Deployment[],
+  options: Pick<CarryOutOptions, "baselineMs" | "blockMs">,
+): Promise<{ readonly builds: readonly BuildReport[]; readonly before: readonly Block[] }> => {
+  const { store } = rollout;
+  const builds: BuildReport[] = [];
+  const possible: Deployment[] = [];
+  for (const deployment of approved) {
+    const objection = await rollout.foresee({
+      act: "create index",
+      table: deployment.table,
+      deploymentId: deployment.id,
+    });
+    if (objection === null) possible.push(deployment);
+    else builds.push({ deployment, outcome: { kind: "refused", ...objection } });
+  }
+  const before = possible.length === 0 ? [] : await observeBaseline(session, store, context, options);
+  for (const [at, one] of possible.entries()) {
+    context.signal.throwIfAborted();
+    const deployment = await withEvidence(store, one, before);
+    if (deployment === null) continue;
+    context.emit({
+      kind: "step",
+      text: `building ${deployment.indexName} (${String(at + 1)} of ${String(possible.length)})`,
+    });
+    const outcome = await createIndex({
+      ...rollout,
+      deployment,
+      onProgress: (progress) => context.emit(describeProgress(deployment, progress)),
+    });
+    await reportBuild({ store, clock: context.clock, settings: context.settings }, deployment, outcome);
+    builds.push({ deployment: "deployment" in outcome ? outcome.deployment : deployment, outcome });
+    if (outcome.kind === "interrupted") throw failure("interrupted", {});
+  }
+  if (builds.some(({ outcome }) => outcome.kind === "built")) await markChange(session, store, ownRoles(context));
+  return { builds, before };
 };
 
 const describeProgress = (

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import {
   type Catalog,
   type ChosenIndex,
+  type Confidence,
   type CostPrediction,
   definitionId,
   type Deployment,
@@ -13,7 +14,7 @@ import {
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { quoteName } from "../postgres/index.ts";
-import { type Advice, queryName } from "./advice.ts";
+import { type Advice, confidenceOf, queryName } from "./advice.ts";
 import { dropReportOf } from "./index-report.ts";
 
 /** One index to build, with what its verdict will be made from. */
@@ -29,6 +30,7 @@ export interface PlannedIndex {
   readonly writeIds: readonly string[];
   /** Absent in plans of older versions. */
   readonly prediction?: CostPrediction;
+  readonly confidence?: Confidence;
 }
 
 /** An index that could go. For a person to read: IndexPilot drops only what it built. */
@@ -123,6 +125,7 @@ export const changePlan = (advice: Advice): ChangePlan => {
           )
           .map(({ id }) => id),
         prediction: predictionOf(advice, chosen),
+        confidence: confidenceOf(advice, chosen).level,
       };
     }),
     drop: advice.configuration.drop.map((drop) => {

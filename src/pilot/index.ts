@@ -5,7 +5,7 @@
  * decides nothing that a stage could decide. Invariants: advising changes nothing on the target; every change goes through a permit; every session is
  * closed, whatever happens.
  */
-export { type Advice, type Confidence, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
+export { type Advice, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
 export { adviceDocument, explicandumDocument } from "./advice-document.ts";
 export { advise, type AdviseInput, type AdviseOptions, type Goal, withAdvice } from "./advise.ts";
 export { readSubject, type Subject } from "./analysis.ts";

@@ -1,5 +1,5 @@
 import { failure, type IndexPilotError } from "../errors.ts";
-import { advance, reconcile, type Reconciliation, type RolloutContext } from "../rollout/index.ts";
+import { reconcile, type Reconciliation, type RolloutContext } from "../rollout/index.ts";
 import type { Emit } from "./events.ts";
 
 /** What to say when the build lock is somebody else's. */
@@ -9,7 +9,7 @@ export const lockedOut = (): IndexPilotError =>
     remedy: "wait for it to end; `indexpilot status` shows what is under way",
   });
 
-/** Reconciles, and closes intentions that were approved and never begun: a new analysis takes their place. */
+/** Takes up what earlier processes left in the middle, and tells of it. */
 export const takeUpLeftovers = async (rollout: RolloutContext, emit: Emit): Promise<readonly Reconciliation[]> => {
   const reconciled = await reconcile({
     ...rollout,
@@ -24,12 +24,6 @@ export const takeUpLeftovers = async (rollout: RolloutContext, emit: Emit): Prom
     emit({
       kind: "note",
       text: `${deployment.indexName}, left by an earlier run: ${result.replaceAll("_", " ")} (${reason})`,
-    });
-  }
-  for (const stale of await rollout.store.deployments.list({ states: ["proposed", "approved"] })) {
-    await advance(rollout, stale, "decline", {
-      actor: rollout.actor,
-      detail: { code: "superseded", reason: "it was never begun, and a new analysis takes its place" },
     });
   }
   return reconciled;

@@ -1,9 +1,10 @@
 import { modeOf, type Settings } from "../config/index.ts";
-import type { CircuitBreaker, PermitSource } from "../domain/index.ts";
+import type { CircuitBreaker, Deployment, Objection, PermitSource, PermittedAct } from "../domain/index.ts";
 import {
   checkCircuitBreaker,
   limitsOf,
   permitDecision,
+  type PermitRequest,
   readDatabaseBytes,
   readReplicationLag,
   readServerCondition,
@@ -22,18 +23,54 @@ export interface PermitWiring {
   readonly observe: ConnectionTarget;
   readonly store: Store;
   readonly clock: Clock;
-  /** Who said yes. */
-  readonly approvedBy: string;
+  /** Who says yes now, to whatever is asked; null: what was approved before, deployment by deployment, counts. */
+  readonly approvedBy: string | null;
   readonly buildLockHeld: boolean;
   readonly settings: Settings;
 }
 
 const HOUR_MS = 3_600_000;
 
+/** Asks the safeguards without asking for a permit, which would begin a trial of a breaker; a refusal is recorded as a decision. */
+export const foresight = (wiring: PermitWiring): ((act: PermittedAct) => Promise<Objection | null>) => {
+  const read = readRequest(wiring);
+  return async (act) => {
+    const { request } = await read(act);
+    const answer = requestPermit(request);
+    if (answer.kind === "permit") return null;
+    await wiring.store.decisions.record(permitDecision(request, answer));
+    return answer;
+  };
+};
+
 /** Reads what the safeguards decide by, asks them, and records a refusal as a decision. */
 export const permitsFor = (wiring: PermitWiring): PermitSource => {
-  const { build, store, clock, approvedBy, buildLockHeld } = wiring;
-  const { settings } = wiring;
+  const { store, clock, settings } = wiring;
+  const limits = limitsOf(settings);
+  const read = readRequest(wiring);
+  return async (act) => {
+    const { request, deployment } = await read(act);
+    const { circuits, now } = request;
+    const answer = requestPermit(request);
+    if (answer.kind === "refused") {
+      await store.decisions.record(permitDecision(request, answer));
+    } else if (act.act === "create index") {
+      const begun = (breaker: CircuitBreaker): CircuitBreaker => {
+        const trial = checkCircuitBreaker(breaker, now, limits);
+        return trial.kind === "allowed" ? trial.next : breaker;
+      };
+      const tried = { table: begun(circuits.table), server: begun(circuits.server) };
+      await saveCircuits({ store, clock }, deployment, circuits, tried);
+    }
+    return answer;
+  };
+};
+
+/** Reads, at the moment of asking, everything the safeguards decide by. */
+const readRequest = (
+  wiring: PermitWiring,
+): ((act: PermittedAct) => Promise<{ readonly request: PermitRequest; readonly deployment: Deployment }>) => {
+  const { build, store, clock, buildLockHeld, settings } = wiring;
   const limits = limitsOf(settings);
   return async (act) => {
     const deployment = await store.deployments.get(act.deploymentId);
@@ -42,11 +79,11 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
     const anHourAgo = new Date(now.getTime() - HOUR_MS);
     const condition = await readServerCondition(build, deployment.tableOid);
     const circuits = await readCircuits(store, deployment.tableOid);
-    const request = {
+    const request: PermitRequest = {
       act,
       stop: await store.stop.get(),
       mode: modeOf(deployment.table, settings.mode, settings.modeOverrides),
-      approvedBy,
+      approvedBy: wiring.approvedBy ?? (await store.deployments.approvedBy(deployment.id)),
       leaseHeld: true, // openStore() refuses a store whose lease is not ours.
       buildLockHeld,
       condition,
@@ -65,17 +102,6 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
       limits,
       now,
     };
-    const answer = requestPermit(request);
-    if (answer.kind === "refused") {
-      await store.decisions.record(permitDecision(request, answer));
-    } else if (act.act === "create index") {
-      const begun = (breaker: CircuitBreaker): CircuitBreaker => {
-        const trial = checkCircuitBreaker(breaker, now, limits);
-        return trial.kind === "allowed" ? trial.next : breaker;
-      };
-      const tried = { table: begun(circuits.table), server: begun(circuits.server) };
-      await saveCircuits({ store, clock }, deployment, circuits, tried);
-    }
-    return answer;
+    return { request, deployment };
   };
 };

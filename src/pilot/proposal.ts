@@ -1,46 +1,94 @@
 import { randomUUID } from "node:crypto";
-import type { Block, Deployment, EvidencePlan } from "../domain/index.ts";
+import { definitionId, type Block, type Deployment, type DeploymentRationale } from "../domain/index.ts";
 import { advance, proposeIndex, type RolloutContext } from "../rollout/index.ts";
+import type { Store } from "../store/index.ts";
 import { type ChangePlan, type PlannedIndex, plannedTable } from "./change-plan.ts";
 
-/** Stores a planned index as a deployment, with the evidence its verdict will be made from, and approves it in the actor's name. */
-export const propose = async (
-  rollout: RolloutContext,
+/** What deciding about intentions needs; nothing of the target. */
+export type Deciding = Pick<RolloutContext, "store" | "clock" | "actor">;
+
+const rationaleOf = (plan: ChangePlan, planned: PlannedIndex): DeploymentRationale => ({
+  statementIds: planned.statementIds,
+  costBefore: planned.costBefore,
+  costAfter: planned.costAfter,
+  reason: `serves ${planned.queries.join(", ")}`,
+  comparison: { writeIds: planned.writeIds, controlIds: plan.controlIds },
+  ...(planned.prediction === undefined ? {} : { prediction: planned.prediction }),
+  ...(planned.confidence === undefined ? {} : { confidence: planned.confidence }),
+});
+
+/**
+ * Stores what a plan wants built as proposals, in its order. An intention of before that was not begun keeps its place, and its approval, where the plan wants the same; where
+ * not, and `supersedes` says so, it is declined.
+ */
+export const proposePlan = async (
+  deciding: Deciding,
   plan: ChangePlan,
-  planned: PlannedIndex,
-  baseline: readonly Block[],
-): Promise<Deployment> => {
-  const evidence = evidenceFrom(plan, planned, baseline);
-  const proposed = proposeIndex({
-    id: randomUUID(),
-    definition: planned.definition,
-    tableOid: plannedTable(plan, planned).oid,
-    predictedBytes: planned.predictedBytes,
-    rationale: {
-      statementIds: planned.statementIds,
-      costBefore: planned.costBefore,
-      costAfter: planned.costAfter,
-      reason: `serves ${planned.queries.join(", ")}`,
-      ...(planned.prediction === undefined ? {} : { prediction: planned.prediction }),
-      ...(evidence === null ? {} : { evidence }),
-    },
-    now: rollout.clock.now(),
-  });
-  await rollout.store.deployments.insert(proposed, { event: "propose", actor: rollout.actor });
-  const approved = await advance(rollout, proposed, "approve", { actor: rollout.actor, detail: { by: rollout.actor } });
-  if (approved === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
-  return approved;
+  wanted: readonly PlannedIndex[],
+  supersedes: (waiting: Deployment) => boolean | Promise<boolean> = () => true,
+): Promise<readonly Deployment[]> => {
+  const { store, clock, actor } = deciding;
+  const waiting = new Map(
+    (await store.deployments.list({ states: ["proposed", "approved"] }))
+      .filter(({ kind }) => kind === "create")
+      .map((deployment) => [definitionId(deployment.intended), deployment]),
+  );
+  const proposals: Deployment[] = [];
+  for (const planned of wanted) {
+    const { predictedBytes, definition } = planned;
+    const rationale = rationaleOf(plan, planned);
+    const earlier = waiting.get(definitionId(definition));
+    waiting.delete(definitionId(definition));
+    const revised =
+      earlier === undefined ? null : await store.deployments.revise(earlier.id, { rationale, predictedBytes });
+    if (revised !== null) {
+      proposals.push(revised);
+      continue;
+    }
+    const tableOid = plannedTable(plan, planned).oid;
+    const proposed = proposeIndex({
+      id: randomUUID(),
+      definition,
+      tableOid,
+      predictedBytes,
+      rationale,
+      now: clock.now(),
+    });
+    await store.deployments.insert(proposed, { event: "propose", actor });
+    proposals.push(proposed);
+  }
+  for (const stale of waiting.values()) {
+    if (!(await supersedes(stale))) continue;
+    const reason = "it was never begun, and a new analysis takes its place";
+    await advance(deciding, stale, "decline", { actor, detail: { code: "superseded", reason } });
+  }
+  return proposals;
 };
 
-/** What the verdict will be made from, settled before the build; null where nothing was observed. */
-const evidenceFrom = (plan: ChangePlan, planned: PlannedIndex, baseline: readonly Block[]): EvidencePlan | null => {
+/** Says yes to a proposal in the actor's name. @returns null where another process was quicker */
+export const approveProposal = (
+  deciding: Deciding,
+  proposal: Deployment,
+  reason: string,
+): Promise<Deployment | null> => {
+  const { actor } = deciding;
+  return advance(deciding, proposal, "approve", { actor, detail: { by: actor, reason } });
+};
+
+/** Settles, before the build, what the verdict will be made from. Without a block nothing was observed, and there will be none. */
+export const withEvidence = async (
+  store: Store,
+  deployment: Deployment,
+  baseline: readonly Block[],
+): Promise<Deployment | null> => {
+  const { comparison } = deployment.rationale;
   const [first] = baseline;
   const last = baseline.at(-1);
-  if (first === undefined || last === undefined) return null;
-  return {
+  if (comparison === undefined || first === undefined || last === undefined) return deployment;
+  const evidence = {
+    ...comparison,
     baselineFrom: first.startedAt.toISOString(),
     baselineTo: last.endedAt.toISOString(),
-    writeIds: planned.writeIds,
-    controlIds: plan.controlIds,
   };
+  return store.deployments.revise(deployment.id, { rationale: { ...deployment.rationale, evidence } });
 };

@@ -34,7 +34,7 @@ export const rollBack = (
   context: PilotContext,
   options: { readonly index: string; readonly actor: string },
 ): Promise<DropOutcome> =>
-  withRollout(context, options.actor, async (rollout) => {
+  withRollout(context, { name: options.actor, consents: true }, async (rollout) => {
     await takeUpLeftovers(rollout, context.emit);
     const deployment = only(await findOurs(rollout.store, options.index), options.index);
     const outcome = await dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });

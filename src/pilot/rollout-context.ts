@@ -1,10 +1,23 @@
 import type { Settings } from "../config/index.ts";
+import type { Objection, PermittedAct } from "../domain/index.ts";
 import type { RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
 import { haltsFor } from "./halts.ts";
 import { lockedOut } from "./leftovers.ts";
-import { permitsFor } from "./permits.ts";
+import { foresight, permitsFor } from "./permits.ts";
 import type { ActingSessions, PilotContext } from "./target.ts";
+
+/** Who acts. `consents`: whoever started this says yes to what it does; otherwise only what was approved before is done. */
+export interface Actor {
+  /** For the history. */
+  readonly name: string;
+  readonly consents: boolean;
+}
+
+/** What the rollout works with, and what a permit would be refused for, before anybody prepares for it. */
+export interface Rollout extends RolloutContext {
+  foresee(act: PermittedAct): Promise<Objection | null>;
+}
 
 /**
  * Takes the build lock, and puts together what changing the target needs: sessions, permits, and what ends an act that runs.
@@ -13,18 +26,21 @@ import type { ActingSessions, PilotContext } from "./target.ts";
 export const openRollout = async (
   { observe, clock, signal }: PilotContext,
   { build, watch, store }: ActingSessions,
-  actor: string,
+  actor: Actor,
   settings: Settings,
-): Promise<RolloutContext> => {
+): Promise<Rollout> => {
   if ((await acquireBuildLock(build)) === null) throw lockedOut();
+  const approvedBy = actor.consents ? actor.name : null;
+  const wiring = { build, observe, store, clock, approvedBy, buildLockHeld: true, settings };
   return {
     build,
     watch,
     store,
     clock,
-    actor,
+    actor: actor.name,
     signal,
-    permits: permitsFor({ build, observe, store, clock, approvedBy: actor, buildLockHeld: true, settings }),
+    permits: permitsFor(wiring),
+    foresee: foresight(wiring),
     halts: haltsFor({ observe, store, clock, settings }),
     lockBudgetMs: settings.lockBudgetMs,
   };

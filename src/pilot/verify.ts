@@ -1,8 +1,8 @@
 import { openSession } from "../postgres/index.ts";
-import type { Reconciliation, RolloutContext } from "../rollout/index.ts";
+import type { Reconciliation } from "../rollout/index.ts";
 import { failure } from "../errors.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
-import { openRollout } from "./rollout-context.ts";
+import { type Actor, openRollout, type Rollout } from "./rollout-context.ts";
 import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
@@ -10,8 +10,8 @@ import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 /** Opens what acting on existing deployments needs, with the build lock held. @throws IndexPilotError `store_missing`, `refused` */
 export const withRollout = async <T>(
   context: PilotContext,
-  actor: string,
-  work: (rollout: RolloutContext, acting: ActingSessions) => Promise<T>,
+  actor: Actor,
+  work: (rollout: Rollout, acting: ActingSessions) => Promise<T>,
 ): Promise<T> => {
   const acting = await openActing(context, { create: false });
   if (acting === null) throw failure("store_missing", {});
@@ -26,7 +26,7 @@ export const withRollout = async <T>(
 /** Takes up leftovers, then observes until pending deployments have their verdict or the time is up. */
 export const verify = (
   context: PilotContext,
-  options: { readonly actor: string; readonly blockMs: number; readonly waitMs: number },
+  options: { readonly actor: Actor; readonly blockMs: number; readonly waitMs: number },
 ): Promise<{ readonly reconciled: readonly Reconciliation[]; readonly verdicts: readonly Pursued[] }> =>
   withRollout(context, options.actor, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context.emit);

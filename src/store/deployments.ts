@@ -31,6 +31,16 @@ export interface DeploymentRepository {
    * @returns the deployment as it now is, or null when another process was quicker
    */
   transition(id: string, transition: Transition): Promise<Deployment | null>;
+  /**
+   * Takes over what is known better now about an intention that was not begun; no step of its life.
+   * @returns the deployment as it now is, or null when it was begun or ended meanwhile
+   */
+  revise(
+    id: string,
+    change: Partial<Pick<Deployment, "rationale" | "predictedBytes">>,
+  ): Promise<Deployment | null>;
+  /** Who approved it last; null where nobody did. */
+  approvedBy(id: string): Promise<string | null>;
   /** Oldest first. */
   history(id?: string): Promise<readonly DeploymentEvent[]>;
   /** When the builds on a table, or on any (null), were begun, since a point in time. */
@@ -40,6 +50,8 @@ export interface DeploymentRepository {
 }
 
 const owningStates = ["building", "verifying", "settled", "rolling_back"] as const;
+
+const whole = (bytes: number | null): number | null => (bytes === null ? null : Math.round(bytes));
 
 const fromRow = (row: Selectable<Tables["deployment"]>): Deployment => ({
   id: row.id,
@@ -100,7 +112,7 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
             backend_pid: deployment.backend?.pid ?? null,
             backend_started_at: deployment.backend?.startedAt ?? null,
             size_bytes: deployment.sizeBytes,
-            predicted_bytes: deployment.predictedBytes === null ? null : Math.round(deployment.predictedBytes),
+            predicted_bytes: whole(deployment.predictedBytes),
             build_ms: deployment.buildMs,
             verdict: deployment.verdict === null ? null : JSON.stringify(deployment.verdict),
             rationale: JSON.stringify(deployment.rationale),
@@ -159,6 +171,31 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
           .execute();
         return fromRow(row);
       });
+    },
+    async revise(id, { rationale, predictedBytes }) {
+      const row = await db
+        .updateTable("deployment")
+        .set({
+          ...(rationale === undefined ? {} : { rationale: JSON.stringify(rationale) }),
+          ...(predictedBytes === undefined ? {} : { predicted_bytes: whole(predictedBytes) }),
+        })
+        .where("id", "=", id)
+        .where("installation_id", "=", installationId)
+        .where("state", "in", ["proposed", "approved"])
+        .returningAll()
+        .executeTakeFirst();
+      return row === undefined ? null : fromRow(row);
+    },
+    async approvedBy(id) {
+      const row = await db
+        .selectFrom("deployment_event")
+        .select("actor")
+        .where("deployment_id", "=", id)
+        .where("event", "=", "approve")
+        .orderBy("id", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row?.actor ?? null;
     },
     async history(id) {
       let query = db

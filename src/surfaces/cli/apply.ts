@@ -154,7 +154,7 @@ export interface VerifyFlags extends ConnectionFlags {
 
 export const verify = async (flags: VerifyFlags, context: CommandContext): Promise<ExitCode> => {
   const { reconciled, verdicts } = await verifyTarget(pilotContext(flags, context), {
-    actor: actorOf(context),
+    actor: { name: actorOf(context), consents: true },
     blockMs: flags.block,
     waitMs: flags.wait,
   });

@@ -1,12 +1,7 @@
 import type { Block, Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
-import {
-  type BuildOutcome,
-  type BuildProgress,
-  createIndex,
-  type Reconciliation,
-} from "../rollout/index.ts";
+import { type BuildOutcome, type BuildProgress, createIndex, type Reconciliation } from "../rollout/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { plannedTable } from "./change-plan.ts";

@@ -8,6 +8,7 @@
 export { type Advice, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
 export { adviceDocument, explicandumDocument } from "./advice-document.ts";
 export { advise, type AdviseInput, type AdviseOptions, type Goal, withAdvice } from "./advise.ts";
+export { readWaiting, rule, type Ruling } from "./approvals.ts";
 export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
 export type { BuildReport, CarriedOut } from "./carry-out.ts";

@@ -1,8 +1,8 @@
 import type { Deployment, StopSwitch } from "../domain/index.ts";
-import { openSession, readServerIdentity, type Session } from "../postgres/index.ts";
+import { openSession, type Session } from "../postgres/index.ts";
 import { cancelRecorded, isBuilding } from "../rollout/index.ts";
-import { openStore, type Store } from "../store/index.ts";
-import { type PilotContext, withSession } from "./target.ts";
+import type { Store } from "../store/index.ts";
+import { type PilotContext, withSession, withWritableStore } from "./target.ts";
 
 /** How long processes that are at work get to give way by themselves. */
 const GRACE_MS = 3_000;
@@ -14,15 +14,10 @@ export interface Stopped {
   readonly cancelled: readonly Deployment[];
 }
 
-/** The store over the build role, without the build lock: it belongs to whoever is to be stopped. */
+/** Without the build lock: it belongs to whoever is to be stopped. */
 const withStore = <T>(context: PilotContext, work: (store: Store, session: Session) => Promise<T>): Promise<T> =>
-  withSession(openSession(context.build, "watch"), async (session) =>
-    withSession(openSession(context.build, "store"), async (own) => {
-      const server = await readServerIdentity(own);
-      const store = await openStore(own, { create: true, server, now: context.clock.now() });
-      if (store === null) throw new Error("a store that may be created is never missing");
-      return work(store, session);
-    }),
+  withSession(openSession(context.build, "watch"), (session) =>
+    withWritableStore(context, (store) => work(store, session)),
   );
 
 /**

@@ -90,6 +90,15 @@ const requireSameDatabase = async ({ observe, build }: PilotContext, server: Ser
   });
 };
 
+/** The store over the build role, made where it is missing, and nothing else. @throws IndexPilotError as `openSession` and `openStore` do */
+export const withWritableStore = <T>(context: PilotContext, work: (store: Store) => Promise<T>): Promise<T> =>
+  withSession(openSession(context.build, "store"), async (session) => {
+    const server = await readServerIdentity(session);
+    const store = await openStore(session, { create: true, server, now: context.clock.now() });
+    if (store === null) throw new Error("a store that may be created is never missing");
+    return work(store);
+  });
+
 /**
  * Opens the store for reading with the observing role; null where IndexPilot has not changed anything yet.
  * @throws IndexPilotError `installation_copied`, and as `openSession` does

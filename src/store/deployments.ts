@@ -35,10 +35,7 @@ export interface DeploymentRepository {
    * Takes over what is known better now about an intention that was not begun; no step of its life.
    * @returns the deployment as it now is, or null when it was begun or ended meanwhile
    */
-  revise(
-    id: string,
-    change: Partial<Pick<Deployment, "rationale" | "predictedBytes">>,
-  ): Promise<Deployment | null>;
+  revise(id: string, change: Partial<Pick<Deployment, "rationale" | "predictedBytes">>): Promise<Deployment | null>;
   /** Who approved it last; null where nobody did. */
   approvedBy(id: string): Promise<string | null>;
   /** Oldest first. */

@@ -63,6 +63,8 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
       ),
     );
     terminal.out(`\n${formatSize(found.ownedBytes)} are ours.`);
+    const waiting = found.deployments.filter(({ state }) => state === "proposed").length;
+    if (waiting > 0) terminal.out(`${String(waiting)} wait for approval: \`indexpilot approve\` lists them.`);
   }
   return ExitCode.ok;
 };

@@ -13,6 +13,7 @@ import {
 } from "../../config/index.ts";
 import { ExitCode, failure, IndexPilotError } from "../../errors.ts";
 import { advise, type AdviseFlags } from "./advise.ts";
+import { approve, decline, type RulingFlags } from "./approve.ts";
 import { apply, type ApplyFlags, verify, type VerifyFlags } from "./apply.ts";
 import { config, type ConfigFlags } from "./config.ts";
 import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
@@ -402,6 +403,18 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     .action((index: string | undefined, flags: ConnectionFlags & OutputFlags) =>
       run<ConnectionFlags & OutputFlags>((given, context) => versions(index, given, context))(flags),
     );
+  for (const [name, act, description] of [
+    ["approve", approve, "say yes to indexes that wait for it; without a name, list what waits"],
+    ["decline", decline, "say no to indexes that wait to be approved or built"],
+  ] as const) {
+    connection(command(name, description))
+      .argument("[index...]", "names, or beginnings of ids")
+      .option("--all", "whatever waits for approval")
+      .option("--reason <text>", "why, for the history")
+      .action((subjects: string[], flags: RulingFlags & OutputFlags) =>
+        run<RulingFlags & OutputFlags>((given, context) => act(subjects, given, context))(flags),
+      );
+  }
   connection(command("stop", "stop everything that changes the database now, running builds included"))
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));

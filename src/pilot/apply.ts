@@ -1,18 +1,14 @@
-import { IndexPilotError } from "../errors.ts";
 import { openSession, readCatalog, type Session } from "../postgres/index.ts";
 import type { Reconciliation } from "../rollout/index.ts";
-import type { CounterReading } from "../store/index.ts";
 import type { Advice } from "./advice.ts";
-import { recordAdvice, recordNothingNew, recordPlan } from "./advice-record.ts";
-import { advise, type AdviseOptions } from "./advise.ts";
+import { recordPlan } from "./advice-record.ts";
 import { type CarriedOut, carryOut, type CarryOutOptions } from "./carry-out.ts";
 import { type ChangePlan, changePlan, remainderOf } from "./change-plan.ts";
+import { type FreshAdviceOptions, freshAdvice } from "./fresh-advice.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { openRollout, type Rollout } from "./rollout-context.ts";
-import { liveTarget } from "./source.ts";
 import { openActing, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
-import type { WorkloadSource } from "./workload.ts";
 
 interface ActOptions extends CarryOutOptions {
   /** Who approved it, for the history. */
@@ -21,10 +17,7 @@ interface ActOptions extends CarryOutOptions {
   readonly acceptInstallation: boolean;
 }
 
-export interface ApplyOptions extends AdviseOptions, ActOptions {
-  /** Given the counters at our last change, which are where the workload of the next advice begins. */
-  readonly workloadOf: (since: CounterReading | null) => WorkloadSource;
-}
+export interface ApplyOptions extends FreshAdviceOptions, ActOptions {}
 
 export interface ApplyReport extends CarriedOut {
   readonly advice: Advice;
@@ -43,40 +36,10 @@ export interface NothingNew {
  */
 export const apply = (context: PilotContext, options: ApplyOptions): Promise<ApplyReport | NothingNew> =>
   act(context, options, async ({ rollout, session, reconciled }) => {
-    const { store } = rollout;
-    const owned = await store.deployments.ownedBytes();
-    if (owned >= options.budgetBytes) {
-      context.emit({ kind: "note", text: "the indexes that are ours already fill the budget" });
-    }
-    const advice = await unlessQuiet(
-      advise({
-        ...options,
-        // What is ours already counts against the same budget; at least one byte, so that every refusal is the budget's.
-        budgetBytes: Math.max(1, options.budgetBytes - owned),
-        source: liveTarget(session, options.workloadOf(await store.readings.latest())),
-        clock: context.clock,
-        signal: context.signal,
-        emit: context.emit,
-        onOwnScans: (scans) => store.scans.add(scans, context.clock.now()),
-      }),
-    );
-    if ("reason" in advice) {
-      await recordNothingNew(store, advice.reason, context.clock.now());
-      return { advice: null, reason: advice.reason, reconciled };
-    }
-    await recordAdvice(store, advice, context.clock.now());
+    const advice = await freshAdvice(context, rollout.store, session, options);
+    if ("reason" in advice) return { advice: null, reason: advice.reason, reconciled };
     return { advice, ...(await carryOut(context, rollout, session, changePlan(advice), reconciled, options)) };
   });
-
-/** The advice, or why there is none: nothing has run since the last change. */
-const unlessQuiet = async (advice: Promise<Advice>): Promise<Advice | { readonly reason: string }> => {
-  try {
-    return await advice;
-  } catch (error) {
-    if (error instanceof IndexPilotError && error.code === "nothing_since_change") return { reason: error.message };
-    throw error;
-  }
-};
 
 /**
  * Carries out a plan that was made and reviewed before, or what an earlier run left of it.

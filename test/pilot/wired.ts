@@ -21,7 +21,7 @@ export interface Wired extends Shop {
   pass(seconds: number): void;
   setTime(at: Date): void;
   /** Tries to build; a fresh deployment unless one is given. */
-  attempt(settings?: Partial<Settings>, deployment?: Deployment): Promise<BuildOutcome>;
+  attempt(settings?: Partial<Settings>, deployment?: Deployment, approvedBy?: string | null): Promise<BuildOutcome>;
   /** Oldest first. */
   decisions(): Promise<readonly Decision[]>;
 }
@@ -50,10 +50,10 @@ export const openWired = async (target: Target): Promise<Wired> => {
     setTime: (at) => {
       offsetMs = at.getTime() - systemClock.now().getTime();
     },
-    attempt: async (changes = {}, given) => {
+    attempt: async (changes = {}, given, approvedBy = "ann") => {
       const deployment = given ?? (await shop.approved(on("orders", "note")));
       const settings = { ...defaults, ...changes };
-      const permits = permitsFor({ build, observe, store, clock, approvedBy: "ann", buildLockHeld: true, settings });
+      const permits = permitsFor({ build, observe, store, clock, approvedBy, buildLockHeld: true, settings });
       const outcome = await createIndex({
         ...shop.context,
         clock,

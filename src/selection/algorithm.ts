@@ -2,14 +2,21 @@ import type { Room } from "./limits.ts";
 import type { Chosen, Objective } from "./objective.ts";
 import { portfolioWithSwaps } from "./portfolio.ts";
 
+/** What an index must bring beside the others of its set to pass the gate. */
+export interface Demand {
+  /** The share by which it makes one statement cheaper, of those that all of them make cheap enough. */
+  readonly gain: number;
+  /** Weighted cost that it saves, upkeep not deducted. */
+  readonly saving: number;
+}
+
 /** What an algorithm searches in. */
 export interface SearchContext {
   readonly objective: Objective;
   /** Candidates that may be chosen: each fits alone and was used by some plan. */
   readonly allowed: Chosen;
   readonly room: Room;
-  /** An index must make one statement cheaper by this share, beside the others (by what is known). */
-  readonly minimumGain: number;
+  readonly demand: Demand;
   /** True when the bound on calls or time is reached, or the caller has cancelled: return the best set so far. */
   readonly exhausted: () => boolean;
   /** Milliseconds left; none when cancelled. */

@@ -1,5 +1,5 @@
 import { type Alternative, type DeclinedCandidate, type HypotheticalIndex, tableId } from "../domain/index.ts";
-import { type Examination, percent, writesCostMore } from "./gate.ts";
+import { type Examination, gainsTooLittle, type GateLimits, percent, savesTooLittle, writesCostMore } from "./gate.ts";
 import type { Room } from "./limits.ts";
 import type { Chosen, Effect, Objective } from "./objective.ts";
 
@@ -11,7 +11,9 @@ export interface DeclinedInput {
   readonly room: Room;
   readonly capacityBytes: number;
   readonly examination: Examination;
-  readonly minimumGain: number;
+  /** Of the whole workload. */
+  readonly costBefore: number;
+  readonly limits: GateLimits;
   /** Whether the search ended by itself. */
   readonly complete: boolean;
 }
@@ -99,12 +101,9 @@ const judge = (
       : { code: "not_used", reason: "the planner uses it for no statement" };
   }
   if (upkeep >= saving) return writesCostMore(saving, upkeep);
-  if (effect.gain < input.minimumGain) {
-    return {
-      code: "gain_too_small",
-      reason: `beside the chosen indexes it makes no statement cheaper by more than ${percent(effect.gain)} (${percent(input.minimumGain)} are asked for)`,
-    };
-  }
+  const share = saving / input.costBefore;
+  if (share < input.limits.minimumShare) return savesTooLittle(share, input.limits.minimumShare);
+  if (effect.gain < input.limits.minimumOwnGain) return gainsTooLittle(effect, input.limits);
   if (!room.fits(chosen, number)) {
     const room = estimatedBytes > free ? `${megabytes(free)} MB are free` : "its table has its share already";
     return {

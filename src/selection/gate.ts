@@ -21,7 +21,9 @@ export interface Examination {
   /** Per used index: what the statements it serves would cost without it. */
   readonly indexes: readonly {
     readonly number: number;
-    /** The largest share by which it alone makes a statement cheaper, given the others. */
+    /** The largest share by which a statement that it serves is cheaper than now. */
+    readonly gainInAll: number;
+    /** The largest share by which it alone, given the others, makes a statement cheaper, of those that are enough cheaper than now. */
     readonly gain: number;
     /** Σ weight × cost that it saves, given the others. */
     readonly saving: number;
@@ -36,10 +38,11 @@ export interface Examined {
   readonly hidden: ReadonlySet<number>;
   readonly statements: readonly StatementBefore[];
   readonly chosen: Chosen;
+  readonly minimumGain: number;
 }
 
 export const examine = async (input: Examined): Promise<Examination> => {
-  const { candidates, costs, hidden } = input;
+  const { candidates, costs, hidden, minimumGain } = input;
   const idsOf = (set: Iterable<number>): string[] => [...set].flatMap((number) => candidates[number]?.id ?? []);
   let used = input.chosen;
   let statements: ExaminedStatement[];
@@ -73,14 +76,16 @@ export const examine = async (input: Examined): Promise<Examination> => {
   const found = new Map(
     [...used].map((number) => [
       number,
-      { gain: 0, saving: 0, gains: [] as { readonly statementId: string; readonly saving: number }[] },
+      { gain: 0, gainInAll: 0, saving: 0, gains: [] as { readonly statementId: string; readonly saving: number }[] },
     ]),
   );
   for (const [position, { number, statement }] of questions.entries()) {
     const answer = answers[position];
     const entry = found.get(number);
     if (answer?.kind !== "costed" || entry === undefined || answer.cost <= 0) continue;
-    entry.gain = Math.max(entry.gain, 1 - statement.costAfter / answer.cost);
+    const inAll = 1 - statement.costAfter / statement.costBefore;
+    entry.gainInAll = Math.max(entry.gainInAll, inAll);
+    if (inAll >= minimumGain) entry.gain = Math.max(entry.gain, 1 - statement.costAfter / answer.cost);
     const saving = statement.weight * (answer.cost - statement.costAfter);
     entry.saving += saving;
     entry.gains.push({ statementId: statement.statementId, saving });
@@ -90,7 +95,10 @@ export const examine = async (input: Examined): Promise<Examination> => {
 };
 
 export interface GateLimits {
+  /** A statement that it serves must be cheaper by this share than now, with all indexes. */
   readonly minimumGain: number;
+  /** Of that, it must bring this share beside the others: less could not be told from nothing on live traffic. */
+  readonly minimumOwnGain: number;
   /** An index must save at least this share of the whole workload: the planner knows nothing of the writes that it costs. */
   readonly minimumShare: number;
   readonly maximumHarm: number;
@@ -128,22 +136,36 @@ export const weakestLink = (
   if (least !== undefined && least.saving < limits.minimumShare * whole) {
     return {
       number: least.number,
-      code: "gain_too_small",
-      reason: `beside the other indexes it saves ${((100 * Math.max(0, least.saving)) / whole).toPrecision(1)} % of the workload (${percent(limits.minimumShare)} are asked for)`,
+      ...savesTooLittle(least.saving / whole, limits.minimumShare),
     };
   }
   const eaten = bySaving.find(({ number, saving }) => saving <= limits.upkeepOf(number));
   if (eaten !== undefined && limits.upkeepOf(eaten.number) > 0) {
     return { number: eaten.number, ...writesCostMore(eaten.saving, limits.upkeepOf(eaten.number)) };
   }
-  const weak = bySaving.find(({ gain }) => gain < limits.minimumGain);
-  if (weak === undefined) return null;
-  return {
-    number: weak.number,
-    code: "gain_too_small",
-    reason: `beside the other indexes it makes no statement cheaper by more than ${percent(weak.gain)} (${percent(limits.minimumGain)} are asked for)`,
-  };
+  const weak = bySaving.find(({ gain }) => gain < limits.minimumOwnGain);
+  return weak === undefined ? null : { number: weak.number, ...gainsTooLittle(weak, limits) };
 };
+
+/** @param share of the workload's cost */
+export const savesTooLittle = (
+  share: number,
+  minimumShare: number,
+): { readonly code: string; readonly reason: string } => ({
+  code: "gain_too_small",
+  reason: `beside the other indexes it saves ${(100 * Math.max(0, share)).toPrecision(1)} % of the workload (${percent(minimumShare)} are asked for)`,
+});
+
+export const gainsTooLittle = (
+  { gain, gainInAll }: { readonly gain: number; readonly gainInAll: number },
+  { minimumGain, minimumOwnGain }: Pick<GateLimits, "minimumGain" | "minimumOwnGain">,
+): { readonly code: string; readonly reason: string } => ({
+  code: "gain_too_small",
+  reason:
+    gainInAll < minimumGain
+      ? `it makes no statement cheaper by more than ${percent(gainInAll)} (${percent(minimumGain)} are asked for)`
+      : `beside the other indexes it makes no statement cheaper by more than ${percent(gain)} (${percent(minimumOwnGain)} are asked for)`,
+});
 
 /** Only measured statements are weighed against writes, so both are milliseconds. */
 export const writesCostMore = (saving: number, upkeep: number): { readonly code: string; readonly reason: string } => ({

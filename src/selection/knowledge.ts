@@ -29,6 +29,7 @@ export class Knowledge {
   #using: Map<number, KnownPlan[]> | null = null;
   readonly #asked = new Set<string>();
   readonly usable = new Set<number>();
+  #unaided = Number.POSITIVE_INFINITY;
 
   /** Whether it is known what the statement costs with everything but these. */
   has(removed: readonly number[]): boolean {
@@ -38,6 +39,7 @@ export class Knowledge {
   add(removed: readonly number[], used: readonly number[], cost: number): void {
     this.#asked.add(removed.join());
     for (const number of used) this.usable.add(number);
+    if (used.length === 0) this.#unaided = Math.min(this.#unaided, cost);
     const isWithin = (inner: readonly number[], outer: readonly number[]): boolean =>
       inner.every((number) => outer.includes(number));
     if (!this.#plans.some((plan) => plan.cost <= cost && isWithin(plan.used, used))) {
@@ -47,6 +49,11 @@ export class Knowledge {
     }
     // Of equal ones the later comes first: a descent goes on from where it was.
     insert(this.#least, { removed, used, cost }, (other) => other.cost <= cost);
+  }
+
+  /** What it costs with none of the candidates. */
+  get unaided(): number {
+    return this.#unaided;
   }
 
   upper(members: Members): number {

@@ -1,5 +1,5 @@
 import type { SearchContext } from "./algorithm.ts";
-import { bySaving, bySavingPerByte, fill } from "./greedy.ts";
+import { bySaving, bySavingPerByte, fill, relax } from "./greedy.ts";
 import type { Chosen } from "./objective.ts";
 
 /** Improvements below this share of the cost are rounding. */
@@ -28,7 +28,8 @@ const firstBetter = (context: SearchContext, chosen: Chosen, threshold: number):
     for (const number of removed) rest.remove(number);
     for (const preference of [bySaving, bySavingPerByte]) {
       const trial = fill(context, rest.copy(), preference, removed);
-      if (trial.cost() < threshold) return trial.members;
+      // What was there before may bring less beside what came.
+      if (trial.cost() < threshold && relax(context, trial).cost() < threshold) return trial.members;
     }
   }
   return null;

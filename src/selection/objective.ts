@@ -29,6 +29,8 @@ export interface ObjectiveInput {
   readonly statements: readonly WeightedStatement[];
   /** What an index costs by being there, in units of weight × cost. */
   readonly upkeep: (index: HypotheticalIndex) => number;
+  /** A statement that is not at least by this share cheaper than now says nothing for an index. */
+  readonly minimumGain: number;
 }
 
 /** One statement under one set of candidates. */
@@ -57,8 +59,9 @@ export class Objective {
   readonly #number: ReadonlyMap<string, number>;
   readonly #upkeep: readonly number[];
   readonly #table: readonly string[];
+  readonly #minimumGain: number;
 
-  constructor({ candidates, costs, hidden, statements, upkeep }: ObjectiveInput) {
+  constructor({ candidates, costs, hidden, statements, upkeep, minimumGain }: ObjectiveInput) {
     this.candidates = candidates;
     this.#costs = costs;
     this.#hidden = hidden;
@@ -70,6 +73,7 @@ export class Objective {
     }));
     this.#affected = candidates.map(() => []);
     this.#upkeep = candidates.map(upkeep);
+    this.#minimumGain = minimumGain;
     this.#table = candidates.map(({ definition }) => tableId(definition.table));
   }
 
@@ -242,7 +246,7 @@ export class Objective {
 
   #effect(isMember: Members, plans: ReadonlyMap<Subject, KnownPlan | null>, number: number): Effect {
     let saving = -this.upkeepOf(number);
-    let gain = 0;
+    let [gain, gainInAll] = [0, 0];
     const isIn = isMember(number);
     for (const subject of this.#affected[number] ?? []) {
       const { known, weight } = subject;
@@ -255,9 +259,11 @@ export class Objective {
       }
       if (withIt === without) continue;
       saving += weight * (without - withIt);
-      gain = Math.max(gain, 1 - withIt / without);
+      const inAll = 1 - withIt / known.unaided;
+      gainInAll = Math.max(gainInAll, inAll);
+      if (inAll >= this.#minimumGain) gain = Math.max(gain, 1 - withIt / without);
     }
-    return { saving, gain };
+    return { saving, gain, gainInAll };
   }
 }
 
@@ -267,7 +273,9 @@ const costOf = (plan: KnownPlan | null): number => plan?.cost ?? Number.POSITIVE
 export interface Effect {
   /** Σ weight × cost saved, upkeep deducted. */
   readonly saving: number;
-  /** The largest share by which it makes one statement cheaper. */
+  /** The largest share by which all of them make a statement cheaper than now that this one makes cheaper. */
+  readonly gainInAll: number;
+  /** The largest share by which it makes one statement cheaper, of those that are enough cheaper than now. */
   readonly gain: number;
 }
 

@@ -1,11 +1,13 @@
 import type { SearchContext } from "./algorithm.ts";
 import { type Ban, type Examination, type Examined, examine, type GateLimits, weakestLink } from "./gate.ts";
+import { relax } from "./greedy.ts";
 import { improve } from "./local-search.ts";
 import type { Chosen } from "./objective.ts";
 
 /**
- * Takes away what fails the gate, weakest first, and fills the room again, until the set passes. What is taken away is banned (added to `banned`), so
- * that it does not come back and the loop ends.
+ * The set, or one near it, that passes the gate by the planner's own answers. What fails teaches the search what its members bring beside each other, and
+ * the search goes on from there. Only what harms a statement, or leads round in a circle, is banned (added to `banned`): whether an index
+ * brings enough depends on the company it keeps.
  */
 export const passGate = async (
   found: Chosen,
@@ -20,16 +22,20 @@ export const passGate = async (
   for (;;) {
     seen.add(nameOf(chosen));
     const examination = await examine({ ...subject, chosen });
+    const { used } = examination;
     const weakest = weakestLink(examination, limits, (number) => subject.candidates[number]?.id ?? "");
-    if (weakest === null) {
-      const space = context();
-      await space.objective.learn([examination.used], space.allowed);
-      const better = improve(space, examination.used);
-      if (better === examination.used || seen.has(nameOf(better))) return examination;
+    const space = context();
+    const { objective, allowed } = space;
+    const without = [...used].map((one) => new Set([...used].filter((other) => other !== one)));
+    await objective.learn([used, ...without], allowed, weakest === null ? undefined : 0);
+    const better = improve(space, relax(space, objective.trial(used)).members);
+    const isNew = better !== used && !seen.has(nameOf(better));
+    if (weakest === null && !isNew) return examination;
+    if (isNew && weakest?.code !== "harms_statement") {
       chosen = better;
-    } else {
+    } else if (weakest !== null) {
       banned.set(weakest.number, weakest);
-      chosen = new Set([...examination.used].filter((number) => number !== weakest.number));
+      chosen = new Set([...used].filter((number) => number !== weakest.number));
     }
   }
 };

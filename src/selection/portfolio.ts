@@ -20,7 +20,7 @@ export const portfolioWithSwaps = async (context: SearchContext): Promise<Chosen
       () => best,
       () => fill(context, objective.trial([]), bySavingPerByte).members,
       () => fill(context, objective.trial([]), bySaving).members,
-      () => relax(context, allowed),
+      () => relax(context, objective.trial(allowed)).members,
     ];
     const found: Chosen[] = [];
     for (const start of starts) if (!context.exhausted()) found.push(improve(context, start()));

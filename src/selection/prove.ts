@@ -68,7 +68,7 @@ export const prove = async (
       lowerBound({ ...context, allowed: everything }, { set: best, distance: neighbourhood }, nodes),
     );
     await objective.learn([found.optimist, around.optimist], everything, descentSteps, false);
-    const sets = [exact, relax(context, exact), improve(context, best)];
+    const sets = [exact, relax(context, objective.trial(exact)).members, improve(context, best)];
     await objective.learn(sets, everything);
     best = [best, ...sets].reduce((a, b) =>
       objective.value(b).upper < objective.value(a).upper * (1 - leastImprovement) ? b : a,

@@ -40,8 +40,13 @@ export interface SelectionInput {
   readonly drops?: readonly ProposedDrop[];
   /** Existing indexes that these new ones could replace; each goes only if no statement is harmed. Their bytes are freed after the search: it has no use of them. */
   readonly replacements?: (created: readonly IndexDefinition[]) => readonly ProposedDrop[];
-  /** An index must make one statement it serves cheaper by this share, compared with the configuration without it. Default 0.2. */
+  /** A statement that an index serves must become cheaper by this share than it is now, by all new indexes. Default 0.2. */
   readonly minimumGain?: number;
+  /**
+   * Such a statement must be cheaper by this share with the index than without it, beside the others. Default 0.05, the margin within which a verdict calls
+   * a change equivalent; never more than `minimumGain`.
+   */
+  readonly minimumOwnGain?: number;
   /** An index must save this share of the whole workload's cost, beside the others. Default 0.001. */
   readonly minimumShare?: number;
   /** No statement may become dearer than its present cost by more than this share. Default 0.1. */
@@ -64,7 +69,7 @@ export interface SelectionInput {
   readonly maxMs?: number;
   /**
    * The search for the bound, which finds better sets on its way, ends when it is so near, as a share of the cost, after so many rounds, or after so many what-if calls
-   * in all. Defaults 0.001, 30, and 45 per statement but at least 500.
+   * in all. Defaults 0.001, 30, and 42 per statement but at least 500.
    */
   readonly targetGap?: number;
   readonly proofRounds?: number;
@@ -92,7 +97,7 @@ export interface SelectionResult extends Configuration {
 /** Rounds of the survey: how many alternatives per text are looked for; the twelfth best plan of a statement no longer matters. */
 const surveyRounds = 3;
 
-const callsPerStatement = 45;
+const callsPerStatement = 42;
 const leastProofCalls = 500;
 
 /** How often the search is begun anew without what the gate banned; most of what there is to gain comes with the first time. */
@@ -113,8 +118,10 @@ export const selectOnce = async (
   const { candidates, costs, clock, signal } = input;
   const upkeep = input.upkeep ?? (() => 0);
   const upkeeps = candidates.map(upkeep);
+  const minimumGain = input.minimumGain ?? 0.2;
   const limits = {
-    minimumGain: input.minimumGain ?? 0.2,
+    minimumGain,
+    minimumOwnGain: Math.min(minimumGain, input.minimumOwnGain ?? 0.05),
     minimumShare: input.minimumShare ?? 0.001,
     maximumHarm: input.maximumHarm ?? 0.1,
     upkeepOf: (number: number) => upkeeps[number] ?? 0,
@@ -136,7 +143,7 @@ export const selectOnce = async (
   const freedBytes = drops.accepted.reduce((sum, drop) => sum + drop.index.sizeBytes, 0);
   const capacityBytes = input.budgetBytes + freedBytes;
 
-  const subject = { candidates, costs, hidden, statements };
+  const subject = { candidates, costs, hidden, statements, minimumGain };
   const objective = new Objective({ ...subject, statements: valued, upkeep });
   const room = new Room(candidates, {
     bytes: capacityBytes,
@@ -154,7 +161,7 @@ export const selectOnce = async (
     objective,
     allowed: new Set([...fitting].filter((number) => objective.isUsable(number) && !banned.has(number))),
     room,
-    minimumGain: limits.minimumGain,
+    demand: { gain: limits.minimumOwnGain, saving: limits.minimumShare * costBefore },
     exhausted,
     remainingMs,
     onImprovement: (cost) => input.onProgress?.({ cost, costBefore, whatIfCalls: costs.whatIfCalls }),
@@ -198,7 +205,8 @@ export const selectOnce = async (
     room,
     capacityBytes,
     examination,
-    minimumGain: limits.minimumGain,
+    costBefore,
+    limits,
     complete,
   });
   const found = costAfter(examination);

@@ -12,6 +12,7 @@ export * from "./decision.ts";
 export * from "./deployment.ts";
 export * from "./identity.ts";
 export * from "./index-definition.ts";
+export * from "./index-health.ts";
 export * from "./index-version.ts";
 export type { HaltSource, Objection, Permit, PermitAnswer, PermitSource, PermittedAct } from "./permit.ts";
 export { permitAllows } from "./permit.ts";

@@ -1,5 +1,5 @@
 import type { Column } from "../domain/index.ts";
-import { widthOf } from "./btree-size.ts";
+import { widthOf } from "./tuple.ts";
 
 /** CREATE INDEX's default for `pages_per_range`. */
 const PAGES_PER_RANGE = 128;

@@ -1,5 +1,20 @@
-import type { Column, ColumnStatistics, ExistingIndex, IndexDefinition, Table } from "../domain/index.ts";
+import type { Column, ExistingIndex, IndexDefinition, Table } from "../domain/index.ts";
+import { crossed, type FrequencyClass, frequencyClasses, merged, occurringValues } from "./frequency.ts";
 import { PAGE_BYTES } from "./page.ts";
+import {
+  align,
+  deduplicates,
+  isNullable,
+  LINE_POINTER_BYTES,
+  NULL_TUPLE_HEADER_BYTES,
+  nullPatterns,
+  type SizedColumn,
+  TUPLE_HEADER_BYTES,
+  tupleBytes,
+  UNKNOWN_WIDTH,
+  varies,
+  widthOf,
+} from "./tuple.ts";
 
 /** A B-tree as CREATE INDEX would leave it. */
 export interface BtreeSize {
@@ -13,152 +28,14 @@ export interface BtreeSize {
 }
 
 const ITEM_POINTER_BYTES = 6;
-const LINE_POINTER_BYTES = 4;
-const TUPLE_HEADER_BYTES = 8;
-/** Header plus null bitmap, aligned. */
-const NULL_TUPLE_HEADER_BYTES = 16;
 
 const FULL_PAGE_BYTES = 8144;
 // What nbtsort.c puts on a page: 8144 bytes are free on a new one, and it is full when less than (100 − fillfactor) % of 8192 are left.
-const LEAF_BYTES = 8144 - 819;
+const DEFAULT_FILLFACTOR = 90;
+const leafBytes = (fillfactor: number): number => FULL_PAGE_BYTES - Math.floor((PAGE_BYTES * (100 - fillfactor)) / 100);
 const INNER_BYTES = 8144 - 2457;
 /** nbtsort.c: MAXALIGN_DOWN(10 % of a page) − line pointer; a posting list is itself aligned down from that. */
 const POSTING_BYTES = 808;
-
-const UNKNOWN_WIDTH = 32;
-
-const align = (offset: number, boundary: number): number => Math.ceil(offset / boundary) * boundary;
-
-const doubleAligned = new Set([
-  "int8",
-  "float8",
-  "timestamp",
-  "timestamptz",
-  "time",
-  "timetz",
-  "interval",
-  "money",
-  "xid8",
-  "pg_lsn",
-]);
-const byteAligned = new Set(["bool", "char", "uuid", "name"]);
-const variableLength = new Set(["varchar", "bpchar", "bit", "varbit", "numeric", "inet", "cidr"]);
-
-/** Types whose equal values may differ in their bytes, so that their operator class forbids posting lists (`equalimage`). */
-const neverDeduplicated = new Set(["numeric", "float4", "float8", "jsonb", "interval", "citext", "ltree", "hstore"]);
-
-const deduplicates = (column: Column): boolean =>
-  !neverDeduplicated.has(column.baseType) && !column.baseType.startsWith("_") && !column.baseType.endsWith("range");
-
-const isVariable = (column: Column): boolean => column.maxBytes === null || variableLength.has(column.baseType);
-
-const statisticsOf = (column: Column): ColumnStatistics | null => column.statistics ?? column.inheritedStatistics;
-
-/** Mean bytes of a value that is not null, as ANALYZE measured it or the type says. */
-export const widthOf = (column: Column): number => {
-  const average = statisticsOf(column)?.averageWidth;
-  if (average !== undefined && average > 0) return average;
-  return isVariable(column) ? Math.min(column.maxBytes ?? UNKNOWN_WIDTH, UNKNOWN_WIDTH) : (column.maxBytes ?? 4);
-};
-
-const boundaryOf = (column: Column, width: number): number => {
-  // Values up to 126 bytes are packed with a one-byte length word, which needs no alignment.
-  if (isVariable(column)) return width <= 127 ? 1 : 4;
-  if (doubleAligned.has(column.baseType)) return 8;
-  if (byteAligned.has(column.baseType)) return 1;
-  return width % 4 === 0 ? 4 : width % 2 === 0 ? 2 : 1;
-};
-
-/** `char(n)` is padded: its width does not vary. */
-const varies = (column: Column): boolean => isVariable(column) && column.baseType !== "bpchar";
-
-/** Where real widths lie about the mean that `pg_stats` cuts to a whole number: at most ±2 bytes, less for short values. */
-const spread = [-1, -0.5, 0, 0.5, 1];
-
-/** Mean bytes of an index tuple without its line pointer: columns aligned in turn, averaged over the spread of a variable width. */
-const tupleBytes = (columns: readonly Column[], header: number): number => {
-  const variable = columns.find(varies);
-  const deviations = variable === undefined ? [0] : spread.map((one) => 0.5 + one * Math.min(2, widthOf(variable) / 4));
-  let sum = 0;
-  for (const deviation of deviations) {
-    let offset = 0;
-    for (const column of columns) {
-      const width = widthOf(column);
-      offset = align(offset, boundaryOf(column, width)) + width + (column === variable ? deviation : 0);
-    }
-    sum += align(header + offset, 8);
-  }
-  return sum / deviations.length;
-};
-
-/** Values that occur about equally often: how many, and each one's share of the rows. */
-export interface FrequencyClass {
-  readonly values: number;
-  readonly share: number;
-  /** For a combination of columns: the share of the rows that have its rarest part. */
-  readonly rarest: number;
-}
-
-/** More classes than this per column are merged with their neighbours, so that the product over three columns stays small. */
-const CLASSES = 12;
-
-/** How a column's values are spread; shares are of the rows that are not null. */
-export const frequencyClasses = (column: Column, rows: number): FrequencyClass[] => {
-  const statistics = statisticsOf(column);
-  // Nothing known: every row its own value, the estimate that promises least.
-  if (statistics === null || statistics.distinct === 0) return [{ values: rows, share: 1 / rows, rarest: 1 / rows }];
-  const present = 1 - statistics.nullFraction;
-  if (present <= 0) return [];
-  const distinct = Math.max(1, statistics.distinct > 0 ? statistics.distinct : -statistics.distinct * rows);
-  const common = (statistics.mostCommonFrequencies ?? []).map((frequency) => frequency / present);
-  const rest = Math.max(0, 1 - common.reduce((sum, share) => sum + share, 0));
-  const others = distinct - common.length;
-  const classes: FrequencyClass[] = [];
-  const step = Math.ceil(common.length / CLASSES);
-  for (let from = 0; from < common.length; from += step) {
-    const part = common.slice(from, from + step);
-    const share = part.reduce((sum, one) => sum + one, 0) / part.length;
-    classes.push({ values: part.length, share, rarest: share });
-  }
-  if (others >= 1 && rest > 0) {
-    classes.push({ values: others, share: rest / others, rarest: rest / others });
-  }
-  return classes;
-};
-
-const crossed = (left: readonly FrequencyClass[], right: readonly FrequencyClass[]): FrequencyClass[] =>
-  left.flatMap((one) =>
-    right.map((other) => ({
-      values: one.values * other.values,
-      share: one.share * other.share,
-      rarest: Math.min(one.rarest, other.rarest),
-    })),
-  );
-
-/** More combinations of classes than this are merged with their neighbours, so that any number of columns can be crossed. */
-const COMBINATIONS = 12 * CLASSES;
-
-const merged = (classes: readonly FrequencyClass[]): readonly FrequencyClass[] => {
-  if (classes.length <= COMBINATIONS) return classes;
-  const sorted = classes.toSorted((a, b) => a.share - b.share);
-  const step = Math.ceil(sorted.length / COMBINATIONS);
-  const result: FrequencyClass[] = [];
-  for (let from = 0; from < sorted.length; from += step) {
-    const part = sorted.slice(from, from + step);
-    const values = part.reduce((sum, one) => sum + one.values, 0);
-    const mean = (of: (one: FrequencyClass) => number): number =>
-      part.reduce((sum, one) => sum + one.values * of(one), 0) / values;
-    result.push({ values, share: mean((one) => one.share), rarest: mean((one) => one.rarest) });
-  }
-  return result;
-};
-
-/** How many of a class's combinations occur: each of the `most` rows with its rarest part has the other parts by chance. */
-const occurringValues = ({ values, share, rarest }: FrequencyClass, rows: number): number => {
-  const most = Math.max(1, rows * rarest);
-  const chance = Math.min(1, (rows * share) / most);
-  return values * (1 - (1 - chance) ** most);
-};
 
 /** Bytes, line pointers included, and number of index tuples for `count` equal keys. */
 const postingBytes = (tuple: number, count: number): { bytes: number; items: number } => {
@@ -180,24 +57,27 @@ const postingBytes = (tuple: number, count: number): { bytes: number; items: num
   };
 };
 
-export const nullFractionOf = (column: Column): number => statisticsOf(column)?.nullFraction ?? 0;
+/** More equal keys than this vary little beside their number. */
+const MANY = 30;
 
-const isNullable = (column: Column): boolean => nullFractionOf(column) > 0;
-
-/** Which of the columns are null together, each with its probability (independent columns). */
-const nullPatterns = (columns: readonly Column[]): { readonly probability: number; readonly nulls: Set<Column> }[] => {
-  let patterns = [{ probability: 1, nulls: new Set<Column>() }];
-  for (const column of columns) {
-    const fraction = nullFractionOf(column);
-    if (fraction === 0) continue;
-    patterns = patterns
-      .flatMap((pattern) => [
-        { probability: pattern.probability * (1 - fraction), nulls: pattern.nulls },
-        { probability: pattern.probability * fraction, nulls: new Set([...pattern.nulls, column]) },
-      ])
-      .filter((pattern) => pattern.probability > 1e-4);
+/** The same where numbers of equal keys are Poisson's, given that each key occurs. */
+const chancePostingBytes = (tuple: number, mean: number): { bytes: number; items: number } => {
+  if (mean <= 1 || mean > MANY) return postingBytes(tuple, mean);
+  // λ / (1 − e^−λ) = mean, by Newton's method from above.
+  let lambda = mean;
+  for (let i = 0; i < 20; i += 1) {
+    const left = 1 - Math.exp(-lambda);
+    lambda -= (lambda / left - mean) / ((left - lambda * Math.exp(-lambda)) / left ** 2);
   }
-  return patterns;
+  const sum = { bytes: 0, items: 0 };
+  let probability = Math.exp(-lambda) / (1 - Math.exp(-lambda));
+  for (let count = 1; count <= 3 * MANY; count += 1) {
+    probability *= lambda / count;
+    const each = postingBytes(tuple, count);
+    sum.bytes += probability * each.bytes;
+    sum.items += probability * each.items;
+  }
+  return sum;
 };
 
 const heightAbove = (
@@ -241,6 +121,18 @@ const isUnique = (table: Table, keys: readonly string[]): boolean =>
       index.keys.every((key) => key !== null && keys.includes(key)),
   );
 
+/** How what the statistics leave open is taken. */
+export interface Assumptions {
+  /** Keys of one class: each in as many rows as any other (the mean), or in numbers that vary by chance. Default `even`. */
+  readonly repeats?: "even" | "by chance";
+  /** How many keys occur in how many rows each, where somebody counted: then nothing else is assumed. */
+  readonly counted?: readonly { readonly rows: number; readonly keys: number }[];
+  /** How many different keys there are, where somebody counted: in place of what the columns' own statistics make of it. */
+  readonly distinctKeys?: number | null;
+  /** Whether all columns are functions of the one with the most values, or independent of each other. Default independent. */
+  readonly dependent?: boolean;
+}
+
 interface LeafContents {
   /** Line pointers included. */
   readonly bytes: number;
@@ -250,11 +142,20 @@ interface LeafContents {
   readonly values: number;
 }
 
+const valuesIn = (classes: readonly FrequencyClass[]): number => classes.reduce((sum, one) => sum + one.values, 0);
+
 /**
  * What the leaves of a B-tree hold.
  * @param all the table's rows, which shares and negative `n_distinct` refer to
  */
-const leafContents = (stored: readonly Column[], rows: number, all: number, grouped: boolean): LeafContents => {
+const leafContents = (
+  stored: readonly SizedColumn[],
+  rows: number,
+  all: number,
+  grouped: boolean,
+  assumptions: Assumptions = {},
+): LeafContents => {
+  const bytesOf = assumptions.repeats === "by chance" ? chancePostingBytes : postingBytes;
   let bytes = 0;
   let items = 0;
   let values = 0;
@@ -263,19 +164,35 @@ const leafContents = (stored: readonly Column[], rows: number, all: number, grou
     const tuple = tupleBytes(present, nulls.size > 0 ? NULL_TUPLE_HEADER_BYTES : TUPLE_HEADER_BYTES);
     const part = rows * probability;
     const one: FrequencyClass = { values: 1, share: 1, rarest: 1 };
-    const classes = present
-      .map((column) => frequencyClasses(column, all))
-      .reduce<readonly FrequencyClass[]>((left, right) => crossed(merged(left), right), [one]);
+    const single = present.map((column) => frequencyClasses(column, all));
+    const classes =
+      assumptions.dependent === true
+        ? (single.toSorted((a, b) => valuesIn(b) - valuesIn(a))[0] ?? [one])
+        : single.reduce<readonly FrequencyClass[]>((left, right) => crossed(merged(left), right), [one]);
+    const { counted } = assumptions;
+    if (grouped && counted !== undefined) {
+      for (const { rows: count, keys } of counted) {
+        const each = postingBytes(tuple, count);
+        values += probability * keys;
+        bytes += probability * keys * each.bytes;
+        items += probability * keys * each.items;
+      }
+      continue;
+    }
     if (!grouped) {
       bytes += part * (tuple + LINE_POINTER_BYTES);
       items += part;
       values += classes.reduce((sum, group) => sum + occurringValues(group, part), 0);
       continue;
     }
+    const known = assumptions.distinctKeys ?? null;
+    const expected = classes.reduce((sum, group) => sum + occurringValues(group, part), 0);
+    const correction = known === null ? 1 : (known * probability) / Math.max(1, expected);
     for (const group of classes) {
-      const occurring = occurringValues(group, part);
+      // Never more keys than rows that have them.
+      const occurring = Math.min(occurringValues(group, part) * correction, part * group.share * group.values);
       if (occurring === 0) continue;
-      const each = postingBytes(tuple, (part * group.share * group.values) / occurring);
+      const each = bytesOf(tuple, (part * group.share * group.values) / occurring);
       values += occurring;
       bytes += occurring * each.bytes;
       items += occurring * each.items;
@@ -311,17 +228,50 @@ export const estimateBtreeSize = (table: Table, definition: IndexDefinition, fac
     definition.keys.flatMap((key) => (key.expression === undefined ? [key.column] : [])),
   );
   const grouped = definition.include.length === 0 && keys.every(deduplicates) && !isUniqueKey;
+  const { pages, height } = freshBtree({
+    stored,
+    keyCount: keys.length,
+    rows,
+    tableRows: all,
+    unique: isUniqueKey,
+    grouped,
+    fillfactor: DEFAULT_FILLFACTOR,
+  });
+  return { rows, pages, bytes: pages * PAGE_BYTES, height };
+};
 
-  const contents = leafContents(stored, rows, all, grouped);
-  const { bytes, items } = contents;
+/** What a B-tree is made of. */
+export interface BtreeContents {
+  /** Keys, then INCLUDE columns. */
+  readonly stored: readonly SizedColumn[];
+  readonly keyCount: number;
+  /** Entries, above zero. */
+  readonly rows: number;
+  /** The table's rows, which shares and negative `n_distinct` refer to. */
+  readonly tableRows: number;
+  readonly unique: boolean;
+  /** Whether equal keys share posting lists. */
+  readonly grouped: boolean;
+  /** Per cent. */
+  readonly fillfactor: number;
+}
+
+/** Pages, metapage included, and levels above the leaves that CREATE INDEX would make. */
+export const freshBtree = (
+  contents: BtreeContents,
+  assumptions: Assumptions = {},
+): { readonly pages: number; readonly height: number } => {
+  const { stored, keyCount, rows, tableRows, unique, grouped, fillfactor } = contents;
+  const room = leafBytes(fillfactor);
+  const leaves = leafContents(stored, rows, tableRows, grouped, assumptions);
+  const { bytes, items } = leaves;
   const average = bytes / items;
   // Where all entries are of one length, what is left of a page holds no further one.
   const uniform = Math.round(items) === rows && !stored.some((column) => varies(column) || isNullable(column));
-  const leafPages = Math.ceil(uniform ? items / Math.floor(LEAF_BYTES / average) : bytes / LEAF_BYTES);
-  const pivot = tupleBytes(keys, TUPLE_HEADER_BYTES) + (isUniqueKey ? 0 : 8 * sameKeyShare(contents));
+  const leafPages = Math.ceil(uniform ? items / Math.floor(room / average) : bytes / room);
+  const pivot = tupleBytes(stored.slice(0, keyCount), TUPLE_HEADER_BYTES) + (unique ? 0 : 8 * sameKeyShare(leaves));
   const { height, innerPages } = heightAbove(leafPages, fanOutOf(pivot));
-  const pages = 1 + leafPages + innerPages;
-  return { rows, pages, bytes: pages * PAGE_BYTES, height };
+  return { pages: 1 + leafPages + innerPages, height };
 };
 
 /** CREATE TABLE gives the indexes of its constraints OIDs that follow the table's closely. */

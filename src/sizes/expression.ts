@@ -1,6 +1,7 @@
 import type { Column, ColumnStatistics, IndexKey, Table } from "../domain/index.ts";
 import { arrayElements } from "../postgres/index.ts";
-import { columnOf, currentRows, widthOf } from "./btree-size.ts";
+import { columnOf, currentRows } from "./btree-size.ts";
+import { widthOf } from "./tuple.ts";
 import { memberSpread } from "./elements.ts";
 
 /** The type of an index's expression as the server resolved it. */

@@ -1,5 +1,5 @@
 import type { Column } from "../domain/index.ts";
-import { widthOf } from "./btree-size.ts";
+import { widthOf } from "./tuple.ts";
 import { elementClasses } from "./elements.ts";
 
 /** What a GIN index's metapage tells the planner. */

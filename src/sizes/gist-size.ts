@@ -1,5 +1,5 @@
 import type { Column } from "../domain/index.ts";
-import { widthOf } from "./btree-size.ts";
+import { widthOf } from "./tuple.ts";
 import { PAGE_BYTES } from "./page.ts";
 
 const USABLE_BYTES = PAGE_BYTES - 24 - 16;

@@ -1,5 +1,6 @@
 import type { Column } from "../domain/index.ts";
-import { frequencyClasses, nullFractionOf } from "./btree-size.ts";
+import { frequencyClasses } from "./frequency.ts";
+import { nullFractionOf } from "./tuple.ts";
 
 /** `_hash_init`: 75 % of a page by entries of 20 bytes (header, 4-byte hash code, alignment, line pointer). */
 const ENTRIES_PER_BUCKET = 307;

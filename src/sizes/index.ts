@@ -5,10 +5,18 @@
  * was measured. Nothing here asks a server. Left to others: faking files of that length (`shadow`), what an index has beyond that size (`maintenance`).
  */
 export { estimateBrinSize } from "./brin-size.ts";
-export { columnOf, currentRows, estimateBtreeHeight, estimateBtreeSize } from "./btree-size.ts";
+export {
+  type Assumptions,
+  columnOf,
+  currentRows,
+  estimateBtreeHeight,
+  estimateBtreeSize,
+  freshBtree,
+} from "./btree-size.ts";
 export { distinctFromSample } from "./elements.ts";
 export type { ExpressionType } from "./expression.ts";
 export { estimateGinSize, type GinContents } from "./gin-size.ts";
 export { estimateIndexSize, type IndexSize } from "./index-size.ts";
 export { PAGE_BYTES } from "./page.ts";
 export { type SizeError, sizeErrorOf } from "./size-error.ts";
+export { type SizedColumn } from "./tuple.ts";

@@ -1,0 +1,61 @@
+/**
+ * How an index's bloat was found: `measured` by reading its pages (pgstatindex), `statistics` from the table's rows and its columns' statistics,
+ * `baseline` from its own size per entry when it was last built.
+ */
+export type BloatMethod = "measured" | "statistics" | "baseline";
+
+/** Bloat is what an index could shrink by: 1 − (size its live entries need at its fillfactor) / size. Growth of the data is none. */
+export type Bloat =
+  | {
+      readonly kind: "shown";
+      readonly method: BloatMethod;
+      /** 0 to 1. */
+      readonly share: number;
+      /** What the statistics leave open; the same as `share` where nothing. */
+      readonly low: number;
+      readonly high: number;
+      /** What a REINDEX would leave. */
+      readonly neededBytes: number;
+    }
+  | {
+      readonly kind: "withheld";
+      readonly code: WithheldCode;
+      /** For people. */
+      readonly reason: string;
+      /** What would make it known: SQL where SQL does. */
+      readonly remedy: string;
+    };
+
+export type WithheldCode =
+  | "locked"
+  | "invalid"
+  | "too_small"
+  | "no_baseline"
+  | "never_analyzed"
+  | "statistics_stale"
+  | "statistics_unreadable"
+  | "values_compressed"
+  | "stored_otherwise"
+  | "statistics_too_coarse"
+  | "model_contradicted";
+
+/** One look at one index. */
+export interface IndexSample {
+  readonly at: Date;
+  readonly indexOid: number;
+  /** `pg_relation_filenode`: another one after REINDEX, VACUUM FULL, CLUSTER. */
+  readonly fileNode: number;
+  readonly sizeBytes: number;
+  /** Entries; null where nobody counted them. */
+  readonly entries: number | null;
+  /** Null where withheld. */
+  readonly bloat: { readonly share: number; readonly method: BloatMethod } | null;
+  /** Per cent of the leaves that is filled and per cent of the leaves out of order; null where not measured. */
+  readonly leafDensity: number | null;
+  readonly fragmentation: number | null;
+  /** Cumulative, as the server counts. */
+  readonly scans: number;
+  readonly tableWrites: number;
+  readonly hotUpdates: number;
+  readonly updates: number;
+}

@@ -1,0 +1,189 @@
+import type { Bloat, WithheldCode } from "../domain/index.ts";
+import { quoteName } from "../postgres/index.ts";
+import { type Assumptions, freshBtree, PAGE_BYTES, type SizedColumn } from "../sizes/index.ts";
+import type { IndexFacts } from "./reading.ts";
+
+/** Below this one page more or less is 4 points, and there is nothing to gain. */
+const FEWEST_PAGES = 25;
+/** Rows changed since the last ANALYZE, as a share, above which its statistics say too little. Autovacuum analyses at a tenth. */
+const STALE_SHARE = 0.1;
+const STALE_ROWS = 50;
+/** TOAST_INDEX_TARGET: values above it are compressed in an index, and nobody knows by how much (indextuple.c). */
+const COMPRESSED_BYTES = 510;
+/** The half width of what may be shown. */
+const TOLERANCE = 0.05;
+/** A file this much smaller than the model's least: pages of a B-tree that only grows are fuller than new ones, but not by more. */
+const CONTRADICTION = 1.12;
+
+/** How many keys occur in how many rows each. */
+export type KeyCounts = readonly { readonly rows: number; readonly keys: number }[];
+
+const withheld = (code: WithheldCode, reason: string, remedy: string): Bloat => ({
+  kind: "withheld",
+  code,
+  reason,
+  remedy,
+});
+
+const rebuildOnce = "its own size after a rebuild will tell";
+
+const analyze = ({ schema, table }: IndexFacts): string => `analyze ${quoteName({ schema, name: table })}`;
+
+/** What stands in the way of an estimate from statistics; null where nothing does. */
+const obstacle = (index: IndexFacts): Bloat | null => {
+  const { tableFacts: table, stored } = index;
+  if (index.method !== "btree") {
+    return withheld(
+      "no_baseline",
+      `what a ${index.method} index needs is only known from its own size after a rebuild`,
+      rebuildOnce,
+    );
+  }
+  if (index.partial || index.expression) {
+    const what = index.partial ? "the rows of its predicate" : "the values of its expression";
+    return withheld("no_baseline", `the statistics do not tell enough about ${what}`, rebuildOnce);
+  }
+  if (index.storesOtherwise) {
+    return withheld("stored_otherwise", "its operator class stores something else than the column", rebuildOnce);
+  }
+  const unseen = stored.length === 0 || stored.some(({ statistics }) => statistics === null);
+  if (table.tuples < 0 || (unseen && table.analyzedAt === null))
+    return withheld("never_analyzed", `${index.table} was never analysed`, analyze(index));
+  if (unseen) {
+    return withheld(
+      "statistics_unreadable",
+      "no statistics of its columns can be read: the role lacks pg_read_all_data, row-level security hides them, or ANALYZE found none",
+      `grant pg_read_all_data to the observing role; ${analyze(index)}`,
+    );
+  }
+  if (table.analyzedAt === null) {
+    return withheld(
+      "statistics_stale",
+      "the counters do not know of any ANALYZE, so nobody knows what changed since",
+      analyze(index),
+    );
+  }
+  if (table.modificationsSinceAnalyze > STALE_ROWS + STALE_SHARE * table.tuples) {
+    const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, table.tuples));
+    return withheld(
+      "statistics_stale",
+      `${String(share)} % of the rows changed since the last ANALYZE`,
+      analyze(index),
+    );
+  }
+  const long = stored.find(({ statistics, longest, meanLength }) => {
+    const width = statistics?.averageWidth ?? 0;
+    // ANALYZE keeps no value above 1 kB: where the mean is above that of those it kept, there are some.
+    return (
+      (longest ?? 0) > COMPRESSED_BYTES ||
+      width > COMPRESSED_BYTES ||
+      (meanLength !== null && width > 1.3 * meanLength + 8)
+    );
+  });
+  if (long !== undefined) {
+    return withheld(
+      "values_compressed",
+      `long values of ${long.name} are compressed, nobody knows by how much`,
+      rebuildOnce,
+    );
+  }
+  return null;
+};
+
+/** By how much the mean number of rows per value may be off: Student's error of the repetitions in ANALYZE's sample, doubled. */
+const repeatsError = ({ statistics }: SizedColumn, rows: number, sampleRows: number): number => {
+  if (statistics === null || rows <= sampleRows) return 0;
+  const distinct = statistics.distinct > 0 ? statistics.distinct : -statistics.distinct * rows;
+  const common = statistics.mostCommonFrequencies ?? [];
+  const rest = Math.max(0, 1 - statistics.nullFraction - common.reduce((sum, share) => sum + share, 0));
+  const others = distinct - common.length;
+  if (others < 1 || rest <= 0) return 0;
+  const repeats = (rows * rest) / others;
+  // Values that are in the sample many times are all in it.
+  if ((sampleRows * rest) / others > 5) return 0;
+  const pairs = ((sampleRows * rest) ** 2 * Math.max(0, repeats - 1)) / (2 * rows * rest);
+  return Math.min(1, 2 / Math.sqrt(Math.max(1, pairs)));
+};
+
+const withRepeats = (column: SizedColumn, rows: number, factor: number): SizedColumn => {
+  const { statistics } = column;
+  if (statistics === null || factor === 1) return column;
+  const distinct = statistics.distinct > 0 ? statistics.distinct : -statistics.distinct * rows;
+  const repeats = Math.max(1, (rows * (1 - statistics.nullFraction)) / Math.max(1, distinct));
+  const scaled = rows / (1 + (repeats - 1) * factor);
+  return { ...column, statistics: { ...statistics, distinct: Math.max(1, Math.min(rows, scaled)) } };
+};
+
+/** The most and the least pages that the statistics are compatible with. */
+const neededPages = (
+  index: IndexFacts,
+  rows: number,
+  counted?: Assumptions["counted"],
+): { readonly low: number; readonly high: number } => {
+  const { stored, keyCount, unique, deduplicates: grouped, fillfactor, combinations, tableFacts } = index;
+  const pagesOf = (columns: readonly SizedColumn[], assumptions: Assumptions): number =>
+    freshBtree({ stored: columns, keyCount, rows, tableRows: rows, unique, grouped, fillfactor }, assumptions).pages;
+  if (!grouped || counted !== undefined) {
+    const pages = pagesOf(stored, counted === undefined ? {} : { counted });
+    return { low: pages, high: pages };
+  }
+  const errors = stored.map((column) => repeatsError(column, rows, tableFacts.sampleRows));
+  const scaled = (sign: 1 | -1): SizedColumn[] =>
+    stored.map((column, at) => withRepeats(column, rows, 1 + sign * (errors[at] ?? 0)));
+  const dependent = stored.length > 1 && combinations === null;
+  const all = ([1, -1] as const).flatMap((sign) =>
+    (["even", "by chance"] as const).flatMap((repeats) =>
+      (dependent ? [true, false] : [false]).map((one) =>
+        pagesOf(scaled(sign), { repeats, dependent: one, distinctKeys: combinations }),
+      ),
+    ),
+  );
+  return { low: Math.min(...all), high: Math.max(...all) };
+};
+
+/**
+ * The bloat of an index from the catalogue, or from its keys where somebody counted them; or why it is not shown. Shown only where what the statistics leave open is within 5 points: partial and
+ * expression indexes, other methods than B-trees, and stale, coarse or unreadable statistics are withheld.
+ */
+export const estimateBloat = (index: IndexFacts, counted?: KeyCounts): Bloat => {
+  const { sizeBytes } = index;
+  if (sizeBytes === null) return withheld("locked", "the index was locked", "look again later");
+  if (!index.valid) return withheld("invalid", "it is invalid: half built, or being built", "see `indexpilot health`");
+  const pages = sizeBytes / PAGE_BYTES;
+  if (pages < FEWEST_PAGES) {
+    return withheld("too_small", `${String(pages)} pages: one more or less is the difference`, "nothing to do");
+  }
+  const why = obstacle(index);
+  if (why !== null) return why;
+  const rows = Math.max(1, counted?.reduce((sum, one) => sum + one.rows * one.keys, 0) ?? index.tableFacts.liveTuples);
+  const { low, high } = neededPages(index, rows, counted);
+  if (low > pages * CONTRADICTION) {
+    return withheld(
+      "model_contradicted",
+      `by the statistics it needs ${String(low)} pages, and has ${String(pages)}: the statistics do not describe it`,
+      rebuildOnce,
+    );
+  }
+  const share = (needed: number): number => Math.max(0, 1 - needed / pages);
+  const [least, most] = [share(high), share(low)];
+  if (most - least > 2 * TOLERANCE) {
+    const columns = index.stored.slice(0, index.keyCount).map(({ name }) => name);
+    const percent = (value: number): string => (100 * value).toFixed(0);
+    return withheld(
+      "statistics_too_coarse",
+      `how many rows have equal keys is known too coarsely: anything from ${percent(least)} to ${percent(most)} %`,
+      columns.length > 1
+        ? `create statistics (ndistinct) on ${columns.join(", ")} from ${quoteName({ schema: index.schema, name: index.table })}; ${analyze(index)}`
+        : "`indexpilot health --read SIZE` counts them, and reads the table for it",
+    );
+  }
+  const needed = (low + high) / 2;
+  return {
+    kind: "shown",
+    method: counted === undefined ? "statistics" : "measured",
+    share: share(needed),
+    low: least,
+    high: most,
+    neededBytes: Math.round(needed) * PAGE_BYTES,
+  };
+};

@@ -6,7 +6,11 @@
  * Invariants: no text makes it throw; texts are changed by splicing at token positions, never by printing a tree, and are parsed again.
  * Left to others: which values stand for parameters (workload), which indexes follow (candidates).
  */
+export { addGate, type GateOutcome, mentions } from "./add-gate.ts";
 export { analyseAccess, functionsOf, parameterUses, type StatementAccess } from "./access.ts";
+export { type Gate, gateCondition, gatePredicate } from "./gate.ts";
+export type { GateSkip } from "./gate-places.ts";
+export { type Splice, spliced } from "./gate-positions.ts";
 export type { ParameterOperator, ParameterUse } from "./parameter-use.ts";
 export {
   fingerprintOf,
@@ -20,5 +24,6 @@ export {
   type StatementPart,
 } from "./parser.ts";
 export type { KnownTable, TableLookup } from "./scope.ts";
+export { type Shape, shapeOf } from "./shape.ts";
 export { substituteParameters } from "./tokens.ts";
 export { toSelect } from "./to-select.ts";

@@ -1,5 +1,6 @@
 import type { Node } from "@pgsql/types";
 import { parseStatement } from "./parser.ts";
+import { quoted } from "./quoted.ts";
 import { scan, type Token } from "./tokens.ts";
 
 /**
@@ -43,8 +44,6 @@ const stripped = (node: Node | undefined): string | undefined =>
   JSON.stringify(node, (key: string, value: unknown) =>
     /^(location|rexpr_list_start|rexpr_list_end|lockingClause)$/.test(key) ? undefined : value,
   );
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 const asSelect = (sql: string, tree: Node, tokens: readonly Token[]): string | null => {
   const top = tokens.map((token) => (token.depth === 0 ? token.keyword : null));

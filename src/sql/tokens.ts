@@ -32,8 +32,8 @@ export const scan = (text: string): readonly Token[] => {
     const start = unit(raw.start);
     const end = unit(raw.end);
     const written = text.slice(start, end);
-    // The library names every keyword UNKNOWN; what kind of keyword it is tells them from operators.
-    const keyword = raw.keywordName === "NO_KEYWORD" ? null : written.toLowerCase();
+    // The library names every keyword UNKNOWN; what kind of keyword it is tells them from operators. After a dot it is a name: `booking.end`.
+    const keyword = raw.keywordName === "NO_KEYWORD" || tokens.at(-1)?.text === "." ? null : written.toLowerCase();
     if (written === ")" || written === "]" || keyword === "end") depth -= 1;
     tokens.push({
       start,

@@ -1,0 +1,121 @@
+import type { Node } from "@pgsql/types";
+import { type Gate, gateCondition } from "./gate.ts";
+import { type GatedScan, gatePlaces, type GateSkip, namesTable } from "./gate-places.ts";
+import { gateSplices, type Splice, spliced } from "./gate-positions.ts";
+import { parseStatement, splitStatements } from "./parser.ts";
+
+export type GateOutcome =
+  | {
+      readonly kind: "rewritten";
+      readonly text: string;
+      /** What was put in, in order of position. */
+      readonly splices: readonly Splice[];
+      /** Scans of the same table that stay without the gate. */
+      readonly skipped: readonly GateSkip[];
+    }
+  /** Scans the table, or may, and must stay as it is. */
+  | { readonly kind: "skipped"; readonly reasons: readonly GateSkip[] }
+  /** Does not scan the table. */
+  | { readonly kind: "untouched" };
+
+/** UTF-16 units. Longer texts are bulk inserts, and reading one would be felt. */
+const longest = 20_000;
+
+/**
+ * The same statement with the gate's condition at every scan of its table, so that it may use the gated index: same rows, same output. The text is
+ * changed by splicing at the parser's positions, and parsed again: a result that is not the original tree with the gate at the intended conjunctions is
+ * not given. Never throws for any text. A fraction of a millisecond: keep the outcome per text.
+ */
+export const addGate = (text: string, gate: Gate): GateOutcome => {
+  if (!mentions(text, gate.table.name)) return { kind: "untouched" };
+  const skipped = (...reasons: readonly GateSkip[]): GateOutcome => ({ kind: "skipped", reasons });
+  if (text.length > longest) return skipped("too long");
+  if (/\\'/.test(text)) return skipped("backslash before a quote");
+
+  const parsed = parseStatement(text);
+  if (parsed.kind === "unparsable") {
+    const parts = splitStatements(text);
+    return skipped(parts.kind === "parsed" && parts.parts.length > 1 ? "several statements" : "unparsable");
+  }
+  const { tree, verb } = parsed.statement;
+  if (verb === "utility") return namesTable(tree, gate) ? skipped("not a query") : { kind: "untouched" };
+  const places = gatePlaces(tree, gate);
+  if (places.scans.length === 0) {
+    return places.skipped.length === 0 ? { kind: "untouched" } : skipped(...places.skipped);
+  }
+
+  const splices = gateSplices(text, places.scans, ({ alias }) => gateCondition(gate, alias));
+  if (splices === null) return skipped("not verified");
+  const result = spliced(text, splices);
+  const again = parseStatement(result);
+  return again.kind === "parsed" && same(again.statement.tree, tree, places.scans, gate)
+    ? { kind: "rewritten", text: result, splices, skipped: places.skipped }
+    : skipped("not verified");
+};
+
+/** Whether a text can name the table at all: unquoted in any case, or quoted as it is. Far cheaper than parsing. */
+export const mentions = (text: string, table: string): boolean =>
+  text.includes(table) ||
+  text.includes(table.replaceAll('"', '""')) ||
+  (table === table.toLowerCase() && text.toLowerCase().includes(table)) ||
+  text.includes('U&"');
+
+/** Whether `result` is `original` with the gates as conjuncts at their places, and nothing else. */
+const same = (result: Node, original: Node, scans: readonly GatedScan[], gate: Gate): boolean => {
+  const added = new Map<object, Addition>();
+  for (const { place, alias } of scans) {
+    const conditions = [...(added.get(place.holder)?.conditions ?? []), conditionNode(gate, alias)];
+    added.set(place.holder, { key: place.key, conditions });
+  }
+  return canonical(result, new Map()) === canonical(original, added);
+};
+
+interface Addition {
+  readonly key: string;
+  readonly conditions: readonly Node[];
+}
+
+/** What the parser makes of {@link gateCondition}. */
+const conditionNode = (gate: Gate, alias: string): Node => {
+  const arg: Node = { ColumnRef: { fields: [alias, gate.column].map((sval) => ({ String: { sval } })) } };
+  const number: Node = { A_Const: { ival: { ival: gate.number } } };
+  const when: Node = { CaseWhen: { expr: { NullTest: { arg, nulltesttype: "IS_NULL" } }, result: number } };
+  return {
+    NullTest: { arg: { CaseExpr: { args: [when], defresult: number } }, nulltesttype: "IS_NOT_NULL" },
+  };
+};
+
+const positions = new Set(["location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"]);
+
+const conjunctsOf = (node: Node | undefined): readonly Node[] => {
+  if (node === undefined) return [];
+  if (!("BoolExpr" in node) || node.BoolExpr.boolop !== "AND_EXPR") return [node];
+  return (node.BoolExpr.args ?? []).flatMap(conjunctsOf);
+};
+
+/** The tree as text: without positions, conjunctions flat, keys in order, and with conditions added to some nodes. */
+const canonical = (root: object, added: ReadonlyMap<object, Addition>): string => {
+  const conjunction = (all: readonly Node[]): string => {
+    const written = all.map(write).join();
+    return all.length === 1 ? written : `{"and":[${written}]}`;
+  };
+  const write = (value: unknown): string => {
+    if (typeof value !== "object" || value === null) return JSON.stringify(value);
+    if (Array.isArray(value)) return `[${value.map(write).join()}]`;
+    if ("BoolExpr" in value) {
+      const all = conjunctsOf(value as Node);
+      if (all.length > 1) return conjunction(all);
+    }
+    const addition = added.get(value);
+    const written: string[] = [];
+    for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
+      if (!positions.has(key) && key !== addition?.key) written.push(`${key}:${write(inner)}`);
+    }
+    if (addition !== undefined) {
+      const present = (value as Record<string, Node | undefined>)[addition.key];
+      written.push(`${addition.key}:${conjunction([...addition.conditions, ...conjunctsOf(present)])}`);
+    }
+    return `{${written.toSorted().join()}}`;
+  };
+  return write(root);
+};

@@ -1,0 +1,35 @@
+/** A statement's text with its literals taken out. */
+export interface Shape {
+  /** The same for texts that differ in nothing but literals; itself a statement. */
+  readonly key: string;
+  /** Turns a position in `key` that is not inside of a literal into the position in the text. */
+  readonly positionInText: (inKey: number) => number;
+}
+
+// Names in quotes; strings, with what stands directly before; numbers; and what needs the real lexer: comments, dollar quotes, backslashes.
+const pieces = /"(?:[^"]|"")*"|[\w$&]?'(?:[^']|'')*'|(?<![\w$.])\d+(?:\.\d+)?(?![\w.])|--|\/\*|\$[^\d]|\\/g;
+
+/**
+ * Takes the literals out of a text, far cheaper than parsing it. Strings and numbers stay apart. Null where it cannot be told by a short look what is
+ * a literal: then the text is a shape of its own.
+ */
+export const shapeOf = (text: string): Shape | null => {
+  /** By how much the text is ahead of the key, from a position of the key on. */
+  const shifts: { readonly from: number; readonly by: number }[] = [];
+  let shift = 0;
+  let clear = true;
+  const key = text.replaceAll(pieces, (found: string, offset: number) => {
+    const first = found.charAt(0);
+    if (first === '"') return found;
+    const short = first === "'" ? "''" : "1";
+    clear &&= (first === "'" || (first >= "0" && first <= "9" && !found.includes("'"))) && !found.includes("\\");
+    shift += found.length - short.length;
+    shifts.push({ from: offset + found.length - shift, by: shift });
+    return short;
+  });
+  if (!clear) return null;
+  return {
+    key,
+    positionInText: (inKey) => inKey + (shifts.findLast(({ from }) => from <= inKey)?.by ?? 0),
+  };
+};

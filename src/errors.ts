@@ -161,6 +161,18 @@ const catalogue = {
     message: (p) => p.problems.map(({ line, text }) => `${p.file}:${String(line)}: ${text}`).join("\n"),
     remedy: () => "mend the file; `indexpilot config --explain` lists every key with what it takes and why",
   }),
+  experiment_invalid: entry<{ problem: string }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `the driver hook cannot run this experiment: ${p.problem}`,
+    remedy: () => "correct the experiment's description; one experiment per table",
+  }),
+  driver_unknown: entry<Record<string, never>>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: () => "what was given to intercept() is neither node-postgres nor a postgres.js instance",
+    remedy: () => "pass the module `pg` (or one with a Client of its own), or the `sql` that postgres() returns",
+  }),
   snapshot_unreadable: entry<{ file: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

@@ -2,7 +2,7 @@ import type { Node } from "@pgsql/types";
 import { type Gate, gateCondition } from "./gate.ts";
 import { type GatedScan, gatePlaces, type GateSkip, namesTable } from "./gate-places.ts";
 import { gateSplices, type Splice, spliced } from "./gate-positions.ts";
-import { parseStatement, splitStatements } from "./parser.ts";
+import { type ParsedStatement, parseStatement, splitStatements } from "./parser.ts";
 
 export type GateOutcome =
   | {
@@ -10,6 +10,8 @@ export type GateOutcome =
       readonly text: string;
       /** What was put in, in order of position. */
       readonly splices: readonly Splice[];
+      /** Whether it is right only as long as the bare name means the table. */
+      readonly bareName: boolean;
       /** Scans of the same table that stay without the gate. */
       readonly skipped: readonly GateSkip[];
     }
@@ -26,13 +28,14 @@ const longest = 20_000;
  * changed by splicing at the parser's positions, and parsed again: a result that is not the original tree with the gate at the intended conjunctions is
  * not given. Never throws for any text. A fraction of a millisecond: keep the outcome per text.
  */
-export const addGate = (text: string, gate: Gate): GateOutcome => {
+export const addGate = (from: string | ParsedStatement, gate: Gate): GateOutcome => {
+  const text = typeof from === "string" ? from : from.text;
   if (!mentions(text, gate.table.name)) return { kind: "untouched" };
   const skipped = (...reasons: readonly GateSkip[]): GateOutcome => ({ kind: "skipped", reasons });
   if (text.length > longest) return skipped("too long");
   if (/\\'/.test(text)) return skipped("backslash before a quote");
 
-  const parsed = parseStatement(text);
+  const parsed = typeof from === "string" ? parseStatement(from) : { kind: "parsed" as const, statement: from };
   if (parsed.kind === "unparsable") {
     const parts = splitStatements(text);
     return skipped(parts.kind === "parsed" && parts.parts.length > 1 ? "several statements" : "unparsable");
@@ -49,7 +52,13 @@ export const addGate = (text: string, gate: Gate): GateOutcome => {
   const result = spliced(text, splices);
   const again = parseStatement(result);
   return again.kind === "parsed" && same(again.statement.tree, tree, places.scans, gate)
-    ? { kind: "rewritten", text: result, splices, skipped: places.skipped }
+    ? {
+        kind: "rewritten",
+        text: result,
+        splices,
+        bareName: places.scans.some(({ bare }) => bare),
+        skipped: places.skipped,
+      }
     : skipped("not verified");
 };
 

@@ -49,6 +49,8 @@ export interface GatedScan {
   readonly alias: string;
   /** Byte position of its name. */
   readonly location: number;
+  /** Without its schema. */
+  readonly bare: boolean;
 }
 
 export interface GatePlaces {
@@ -78,7 +80,7 @@ export const gatePlaces = (tree: Node, gate: Gate): GatePlaces => {
     };
     const reason = skip() ?? target;
     if (typeof reason === "string") skipped.push(reason);
-    else scans.push({ place: reason, alias, location: range.location ?? 0 });
+    else scans.push({ place: reason, alias, location: range.location ?? 0, bare: range.schemaname === undefined });
   };
 
   const fromItem = (node: Node, target: Target, names: readonly string[]): void => {

@@ -1,0 +1,44 @@
+import { tableId } from "../domain/index.ts";
+import { failure } from "../errors.ts";
+import { seededRandom, seedFrom } from "../runtime/index.ts";
+import type { Gate } from "../sql/index.ts";
+
+/** An index on trial, as the application's side must know it. */
+export interface GateExperiment extends Gate {
+  readonly id: string;
+  /** Which part of the units is drawn for the index, from 0 to 1. */
+  readonly share: number;
+  /**
+   * What is drawn: each transaction anew (a statement outside of any is one of its own), or each connection once. Where the pool is small, connections
+   * are too few to be split.
+   */
+  readonly unit: "transaction" | "session";
+}
+
+/** `treatment` states the gate and may use the index, `control` cannot. */
+export type Arm = "treatment" | "control";
+
+/**
+ * Whether a unit (a transaction, a session, a request, a user: whatever `unit` names) belongs to the canary. A hash of experiment and unit: the same
+ * answer every time and in every process, and another draw in every experiment.
+ */
+export const shouldUseCanary = (experiment: Pick<GateExperiment, "id" | "share">, unit: string): boolean =>
+  seededRandom(seedFrom(`${experiment.id} ${unit}`))() < experiment.share;
+
+/** @throws IndexPilotError `experiment_invalid`. */
+export const checkExperiments = (experiments: readonly GateExperiment[]): void => {
+  const problem = (text: string): never => {
+    throw failure("experiment_invalid", { problem: text });
+  };
+  const tables = new Set<string>();
+  for (const { id, share, number, table, unit } of experiments) {
+    if (!(share >= 0 && share <= 1)) problem(`the share of experiment ${id} is ${share}, not a number from 0 to 1`);
+    if (!Number.isInteger(number) || number < 1 || number > 2_147_483_647) {
+      problem(`the gate's number of experiment ${id} is ${number}, not a whole number from 1 to 2147483647`);
+    }
+    if (unit !== "transaction" && unit !== "session")
+      problem(`experiment ${id} draws neither transactions nor sessions`);
+    if (tables.has(tableId(table))) problem(`table ${table.schema}.${table.name} is in two experiments`);
+    tables.add(tableId(table));
+  }
+};

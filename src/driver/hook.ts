@@ -1,0 +1,186 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../runtime/index.ts";
+import type { HookCounts, HookSkip } from "./counts.ts";
+import { type Arm, type GateExperiment, shouldUseCanary } from "./experiment.ts";
+import type { Measurement } from "./measurement.ts";
+import { type Reading, type ReadStatement, statementReader } from "./reading.ts";
+import type { Splice } from "../sql/index.ts";
+import type { ParameterSamples } from "./samples.ts";
+
+/** What is remembered of one connection, or of one line of statements that run one after another. */
+export interface Line {
+  readonly number: number;
+  transaction: number;
+  /** Statements sent and not yet answered. */
+  pending: number;
+  /** When the last answer came, on the clock of {@link Hook}. */
+  freeAt: number;
+  /** Whether bare names may mean something else here. */
+  namesUnclear: boolean;
+}
+
+/** A statement on its way. */
+export interface Sent {
+  readonly reading: Reading;
+  readonly arm: Arm | null;
+  /** The text to send instead, where the gate is to be stated. */
+  gated: string | null;
+  /** What the gated text has in it that the original has not. */
+  readonly splices: readonly Splice[];
+  /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
+  readonly mark: string;
+  at: number;
+}
+
+/** What both drivers share: reading, drawing, measuring. Nothing in here throws. */
+export class Hook {
+  readonly #clock: Clock;
+  readonly #observe: ((measurement: Measurement) => void) | undefined;
+  readonly #samples: ParameterSamples | null;
+  readonly #process = randomUUID();
+  #units: AsyncLocalStorage<string> | null = null;
+  #read: ReadStatement | null = null;
+  #experiments: readonly GateExperiment[] = [];
+  #refused = new WeakSet<Reading>();
+  #lines = 0;
+  #ready = false;
+  #removed = false;
+  #counts = { statements: 0, gated: 0, unread: 0, failures: 0 };
+  #skipped = new Map<HookSkip, number>();
+
+  constructor(
+    clock: Clock,
+    observe: ((measurement: Measurement) => void) | undefined,
+    samples: ParameterSamples | null,
+  ) {
+    this.#clock = clock;
+    this.#observe = observe;
+    this.#samples = samples;
+  }
+
+  /** From now on, texts are read: the parser is there. */
+  start(): void {
+    this.#ready = true;
+    this.run(this.#experiments);
+  }
+
+  run(experiments: readonly GateExperiment[]): void {
+    this.#experiments = experiments;
+    if (this.#ready) this.#read = statementReader(experiments, this.#clock);
+  }
+
+  remove(): void {
+    this.#removed = true;
+  }
+
+  line(): Line {
+    return { number: (this.#lines += 1), transaction: 0, pending: 0, freeAt: 0, namesUnclear: false };
+  }
+
+  as<T>(unit: string, work: () => T): T {
+    this.#units ??= new AsyncLocalStorage();
+    return this.#units.run(unit, work);
+  }
+
+  /**
+   * Takes note of a statement that is about to be sent; null where it shall just be sent. `between` says that no transaction is open on the line.
+   * Each one must be followed by {@link done}.
+   */
+  send(line: Line, text: string, between: boolean): Sent | null {
+    if (this.#removed || this.#read === null) {
+      if (!this.#removed) this.#counts.unread += 1;
+      return null;
+    }
+    try {
+      if (between && line.pending === 0) line.transaction += 1;
+      const { reading, gated, splices } = this.#read(text);
+      this.#counts.statements += 1;
+      if (!reading.read) this.#counts.unread += 1;
+      if (reading.changesNames) line.namesUnclear = true;
+      const arm = reading.experiment === null ? null : this.#draw(reading.experiment, line);
+      const sent: Sent = { reading, arm, gated: null, splices, mark: reading.mark, at: 0 };
+      if (arm === "treatment") this.#admit(sent, line, gated);
+      line.pending += 1;
+      sent.at = this.#clock.monotonicMs();
+      return sent;
+    } catch {
+      this.#counts.failures += 1;
+      return null;
+    }
+  }
+
+  /** The statement went out as it was, after all. */
+  withhold(sent: Sent, reason: HookSkip): void {
+    if (sent.gated === null) return;
+    sent.gated = null;
+    this.#counts.gated -= 1;
+    this.#skip(reason);
+  }
+
+  /** The server took the original and not the text with the gate: that text is not given it again. */
+  refuse(sent: Sent): void {
+    this.#refused.add(sent.reading);
+  }
+
+  done(line: Line, sent: Sent, rows: number | null, error: string | null, firstAt?: number): void {
+    line.pending -= 1;
+    const now = this.#clock.monotonicMs();
+    const began = line.freeAt > sent.at ? line.freeAt : sent.at;
+    line.freeAt = now;
+    if (this.#observe === undefined) return;
+    try {
+      this.#observe({
+        fingerprint: sent.reading.fingerprint,
+        experiment: sent.reading.experiment?.id ?? null,
+        arm: sent.arm,
+        gated: sent.gated !== null,
+        timeMs: (firstAt ?? now) - began,
+        rows,
+        error,
+      });
+    } catch {
+      this.#counts.failures += 1;
+    }
+  }
+
+  /** Keeps the parameters, where that was asked for. */
+  sample(sent: Sent, values: unknown): void {
+    if (this.#samples === null || sent.reading.fingerprint === null || !Array.isArray(values)) return;
+    this.#samples.add(sent.reading.fingerprint, values);
+  }
+
+  failed(): void {
+    this.#counts.failures += 1;
+  }
+
+  now(): number {
+    return this.#clock.monotonicMs();
+  }
+
+  counts(): HookCounts {
+    return { ...this.#counts, skipped: Object.fromEntries(this.#skipped) };
+  }
+
+  #draw(experiment: GateExperiment, line: Line): Arm {
+    const unit =
+      this.#units?.getStore() ??
+      `${this.#process} ${line.number} ${experiment.unit === "transaction" ? line.transaction : ""}`;
+    return shouldUseCanary(experiment, unit) ? "treatment" : "control";
+  }
+
+  #admit(sent: Sent, line: Line, gated: string | null): void {
+    for (const reason of sent.reading.skipped) this.#skip(reason);
+    if (gated === null) return;
+    if (this.#refused.has(sent.reading)) this.#skip("refused by the server");
+    else if (line.namesUnclear && sent.reading.bareName) this.#skip("search path unclear");
+    else {
+      sent.gated = gated;
+      this.#counts.gated += 1;
+    }
+  }
+
+  #skip(reason: HookSkip): void {
+    this.#skipped.set(reason, (this.#skipped.get(reason) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,172 @@
+import type { Hook, Line, Sent } from "./hook.ts";
+import { codeOf, isRefusal } from "./refusal.ts";
+import { hookSubmittable, isSubmittable } from "./submittable.ts";
+
+/** What is used of the module `pg`. */
+export interface NodePostgres {
+  readonly Client: { readonly prototype: { query: unknown } };
+}
+
+interface Client {
+  /** Since 8.18: `I` between transactions, `T` in one, `E` in one that failed, null before the first answer. */
+  getTransactionStatus?(): string | null;
+  readonly pipeline?: boolean;
+}
+
+type Query = (this: Client, config: unknown, values?: unknown, callback?: unknown) => unknown;
+type Callback = (this: unknown, ...results: unknown[]) => unknown;
+
+/** What a call asks for, as node-postgres would understand it. */
+interface Statement {
+  readonly config: string | object;
+  readonly text: string;
+  readonly name: string | null;
+  /** The second argument, unless that is the callback. */
+  readonly given: unknown;
+  readonly values: unknown;
+  readonly callback: Callback | null;
+}
+
+/** PostgreSQL tells statements by so many bytes of their names. */
+const longestName = 63;
+
+/** Replaces `Client.prototype.query`, through which pools, transactions, cursors and streams go as well. Returns what undoes it. */
+export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void) => {
+  const prototype = driver.Client.prototype as unknown as { query: Query };
+  const original = prototype.query;
+  const lines = new WeakMap<Client, Line>();
+  const lineOf = (client: Client): Line => {
+    let line = lines.get(client);
+    if (line === undefined) {
+      line = hook.line();
+      lines.set(client, line);
+    }
+    return line;
+  };
+
+  const measured = (client: Client, statement: Statement): unknown => {
+    const { config, given, callback } = statement;
+    const line = lineOf(client);
+    const between = isBetween(client);
+    const sent = hook.send(line, statement.text, between);
+    if (sent === null) return original.call(client, config, given, callback ?? undefined);
+    hook.sample(sent, statement.values);
+    const gated = withGate(hook, statement, sent);
+    // What the server refuses to plan has done nothing: where no transaction has failed by it and nothing waits behind it, the original is sent instead.
+    const repeats = (error: unknown): boolean => {
+      if (gated === null || !isRefusal(error)) return false;
+      const can = between && line.pending === 1 && client.pipeline !== true;
+      if (!can) hook.refuse(sent);
+      return can;
+    };
+    const asItWas = (error: unknown): void => {
+      if (codeOf(error) === null) hook.refuse(sent);
+      hook.withhold(sent, "refused by the server");
+    };
+    const done = (error: unknown, result: unknown): void => hook.done(line, sent, rowsOf(result), codeOf(error));
+
+    try {
+      if (callback === null) {
+        const failed = (error: unknown): never => {
+          done(error, null);
+          throw error;
+        };
+        const succeeded = (result: unknown): unknown => {
+          done(null, result);
+          return result;
+        };
+        const promise = original.call(client, gated ?? config, given) as Promise<unknown>;
+        return promise.then(succeeded, (error: unknown) => {
+          if (!repeats(error)) return failed(error);
+          return (original.call(client, config, given) as Promise<unknown>).then(
+            (result) => {
+              asItWas(null);
+              return succeeded(result);
+            },
+            (again: unknown) => {
+              asItWas(again);
+              return failed(again);
+            },
+          );
+        });
+      }
+      const last: Callback = function last(this: unknown, ...results) {
+        if (gated !== null && repeated) asItWas(results[0]);
+        done(results[0], results[1]);
+        return callback.apply(this, results);
+      };
+      let repeated = false;
+      const first: Callback = function first(this: unknown, ...results) {
+        if (!repeats(results[0])) return last.apply(this, results);
+        repeated = true;
+        return original.call(client, ownConfig(config), given, last);
+      };
+      return original.call(client, gated ?? ownConfig(config), given, first);
+    } catch (error) {
+      done(error, null);
+      throw error;
+    }
+  };
+
+  const query: Query = function query(this: Client, config, values, callback) {
+    if (isSubmittable(config)) hookSubmittable(hook, lineOf(this), config, isBetween(this));
+    else {
+      const statement = statementOf(config, values, callback);
+      if (statement !== null) return measured(this, statement);
+    }
+    return original.call(this, config, values, callback);
+  };
+  prototype.query = query;
+  return () => {
+    // Where somebody else has put theirs over ours, ours stays and lets everything through.
+    if (prototype.query === query) prototype.query = original;
+  };
+};
+
+/** Null for what node-postgres will refuse: it shall see it as it came. */
+const statementOf = (config: unknown, values: unknown, callback: unknown): Statement | null => {
+  const fields: { text?: unknown; name?: unknown; values?: unknown; callback?: unknown } =
+    typeof config === "string" ? { text: config } : (config ?? {});
+  const given = typeof values === "function" ? undefined : values;
+  const called = callback || (typeof values === "function" ? values : fields.callback) || null;
+  if (typeof fields.text !== "string" || (called !== null && typeof called !== "function")) return null;
+  return {
+    config: config as string | object,
+    text: fields.text,
+    name: typeof fields.name === "string" && fields.name !== "" ? fields.name : null,
+    given,
+    values: given ?? fields.values,
+    callback: called as Callback | null,
+  };
+};
+
+const isBetween = (client: Client): boolean => client.getTransactionStatus?.() === "I";
+
+/** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
+const withGate = (hook: Hook, { config, name }: Statement, sent: Sent): string | object | null => {
+  if (sent.gated === null || typeof config === "string") return sent.gated;
+  if (name === null) return derived(config, { text: sent.gated });
+  // node-postgres refuses a second text under one name; the two arms have one each.
+  const gatedName = `${name}~${sent.mark}`;
+  if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text: sent.gated, name: gatedName });
+  hook.withhold(sent, "long statement name");
+  return null;
+};
+
+/** Some versions of node-postgres write the callback into what they are given. */
+const ownConfig = (config: string | object): string | object =>
+  typeof config === "string" ? config : derived(config, {});
+
+const derived = (config: object, changes: Readonly<Record<string, string>>): object => {
+  const result = Object.create(config) as object;
+  for (const [key, value] of Object.entries(changes)) {
+    Object.defineProperty(result, key, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return result;
+};
+
+const rowsOf = (result: unknown): number | null => {
+  if (Array.isArray(result)) return result.reduce<number>((sum, one) => sum + (rowsOf(one) ?? 0), 0);
+  const rows = (result as { rowCount?: unknown } | null | undefined)?.rowCount;
+  return typeof rows === "number" ? rows : null;
+};

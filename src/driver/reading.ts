@@ -1,0 +1,148 @@
+import { type Clock, seedFrom } from "../runtime/index.ts";
+import {
+  addGate,
+  fingerprintOf,
+  type Gate,
+  gateCondition,
+  type GateSkip,
+  mentions,
+  type ParsedStatement,
+  parseStatement,
+  type Shape,
+  shapeOf,
+  type Splice,
+  spliced,
+} from "../sql/index.ts";
+import { BoundedCache } from "./bounded.ts";
+import type { GateExperiment } from "./experiment.ts";
+
+/** What is known of a statement's text. */
+export interface Reading {
+  readonly fingerprint: string | null;
+  /** False where the text was not looked at, to save time. */
+  readonly read: boolean;
+  /** Whether it may change what bare names mean on its connection. */
+  readonly changesNames: boolean;
+  /** The experiment whose table it scans. */
+  readonly experiment: GateExperiment | null;
+  /** Where the gate goes; null where it cannot be added. */
+  readonly splices: readonly Splice[] | null;
+  /** Whether the gate is right only while bare names mean what they meant. */
+  readonly bareName: boolean;
+  readonly skipped: readonly GateSkip[];
+  /** Some characters that tell the experiment's gate from others. */
+  readonly mark: string;
+}
+
+/** A text with what is known of its shape, and with the gate in it. */
+export interface ReadText {
+  readonly reading: Reading;
+  readonly gated: string | null;
+  /** Where the gate goes in this very text. */
+  readonly splices: readonly Splice[];
+}
+
+export type ReadStatement = (text: string) => ReadText;
+
+/** Shapes and texts that are remembered, each. An application has hundreds. */
+const remembered = 2_000;
+/** UTF-16 units; longer texts are neither parsed nor remembered. */
+const longest = 20_000;
+/** New texts that may be parsed: 50 a second take two or three hundredths of a core, and an application that starts has many at once. */
+const parsesPerSecond = 50;
+const parsesAtOnce = 300;
+
+const namesChanger = /search_path|set_config/i;
+/** In what is no plain query; there, `role` is no column. */
+const namesCommand = /\btemp(?:orary)?\b|\brole\b|\bauthorization\b|\bdiscard\b/i;
+
+const unread: ReadText = {
+  reading: {
+    fingerprint: null,
+    read: false,
+    changesNames: false,
+    experiment: null,
+    splices: null,
+    bareName: false,
+    skipped: [],
+    mark: "",
+  },
+  gated: null,
+  splices: [],
+};
+
+/** Reads texts for the given experiments, each shape once. */
+export const statementReader = (experiments: readonly GateExperiment[], clock: Clock): ReadStatement => {
+  const texts = new BoundedCache<ReadText>(remembered);
+  const shapes = new BoundedCache<Reading>(remembered);
+  let parses = parsesAtOnce;
+  let refilledAt = clock.monotonicMs();
+
+  const mayParse = (): boolean => {
+    const now = clock.monotonicMs();
+    parses = Math.min(parsesAtOnce, parses + ((now - refilledAt) / 1000) * parsesPerSecond);
+    refilledAt = now;
+    if (parses < 1) return false;
+    parses -= 1;
+    return true;
+  };
+
+  return (text) => {
+    const known = texts.get(text);
+    if (known !== undefined) return known;
+    if (text.length > longest) return withNames(text);
+    const shape = shapeOf(text);
+    const same = shape === null || shape.key === text;
+    const shaped = same ? undefined : shapes.get(shape.key);
+    if (shaped !== undefined) return applied(shaped, text, shape);
+    if (!mayParse()) return withNames(text);
+    if (same) {
+      const result = applied(readText(text, experiments), text, null);
+      texts.set(text, result);
+      return result;
+    }
+    const reading = readText(shape.key, experiments);
+    shapes.set(shape.key, reading);
+    return applied(reading, text, shape);
+  };
+};
+
+const withNames = (text: string): ReadText =>
+  namesChanger.test(text) || namesCommand.test(text)
+    ? { ...unread, reading: { ...unread.reading, changesNames: true } }
+    : unread;
+
+const applied = (reading: Reading, text: string, shape: Shape | null): ReadText => {
+  const splices =
+    shape === null
+      ? reading.splices
+      : (reading.splices?.map(({ at, insert }) => ({ at: shape.positionInText(at), insert })) ?? null);
+  return { reading, gated: splices === null ? null : spliced(text, splices), splices: splices ?? [] };
+};
+
+const readText = (text: string, experiments: readonly GateExperiment[]): Reading => {
+  const parsed = parseStatement(text);
+  const statement = parsed.kind === "parsed" ? parsed.statement : null;
+  const base = {
+    fingerprint: statement === null ? null : fingerprintOf(statement),
+    read: true,
+    changesNames: namesChanger.test(text) || ((statement?.verb ?? "utility") === "utility" && namesCommand.test(text)),
+  };
+  for (const experiment of experiments) {
+    const reading = readFor(statement ?? text, experiment);
+    if (reading !== null) return { ...unread.reading, ...base, ...reading };
+  }
+  return { ...unread.reading, ...base };
+};
+
+const readFor = (from: string | ParsedStatement, experiment: GateExperiment): Partial<Reading> | null => {
+  if (!mentions(typeof from === "string" ? from : from.text, experiment.table.name)) return null;
+  const outcome = addGate(from, experiment);
+  if (outcome.kind === "untouched") return null;
+  if (outcome.kind === "skipped") return { experiment, skipped: outcome.reasons };
+  const { splices, bareName, skipped } = outcome;
+  return { experiment, splices, bareName, skipped, mark: markOf(experiment) };
+};
+
+const markOf = (gate: Gate): string =>
+  seedFrom(`${gate.table.schema} ${gateCondition(gate, gate.table.name)}`).toString(36);

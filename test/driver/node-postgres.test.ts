@@ -1,0 +1,539 @@
+import pg from "pg";
+import Cursor from "pg-cursor";
+import QueryStream from "pg-query-stream";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  type GateExperiment,
+  intercept,
+  type Interception,
+  type InterceptOptions,
+  type Measurement,
+} from "../../src/driver/index.ts";
+import { canary, withoutTime, withShop } from "./shop.ts";
+
+const shop = withShop();
+
+let hook: Interception | undefined;
+afterEach(() => {
+  hook?.remove();
+  hook = undefined;
+});
+
+const installed = async (options: InterceptOptions = { experiments: [canary] }): Promise<Interception> => {
+  hook = intercept(pg, options);
+  await hook.ready;
+  return hook;
+};
+
+const connected = async <T>(work: (client: pg.Client) => Promise<T>, config: pg.ClientConfig = {}): Promise<T> => {
+  const client = new pg.Client({ connectionString: shop().url, ...config });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+};
+
+/** What an application can see of an error. */
+const seen = (error: unknown): object => {
+  const { message, code, position, severity, constructor } = error as pg.DatabaseError;
+  return { message, code, position, severity, class: constructor.name };
+};
+const caught = async (work: () => Promise<unknown>): Promise<object> => {
+  try {
+    return { result: await work() };
+  } catch (error) {
+    return seen(error);
+  }
+};
+const shape = (result: pg.QueryResult): object => ({
+  command: result.command,
+  rowCount: result.rowCount,
+  rows: result.rows as unknown[],
+  fields: result.fields.map(({ name, dataTypeID, format }) => [name, dataTypeID, format]),
+  class: result.constructor.name,
+});
+
+const byCustomer = "select id, total, created_at from orders where customer_id = $1 order by id";
+
+/** What node-postgres promises, each as one run whose outcome is compared with and without the hook. */
+const behaviours: Record<string, (client: pg.Client) => Promise<unknown>> = {
+  "a result of a text with values": async (client) => shape(await client.query(byCustomer, [7])),
+  "a result of a text without values": async (client) =>
+    shape(await client.query("select count(*), max(created_at) from orders where customer_id = 7")),
+  "several results of several statements": async (client) =>
+    (
+      (await client.query(
+        "select 1 as a; select count(*) from orders; set time zone 'UTC'",
+      )) as unknown as pg.QueryResult[]
+    ).map(shape),
+  "an empty query": async (client) => shape(await client.query("")),
+  "rows as arrays": async (client) => shape(await client.query({ text: byCustomer, values: [7], rowMode: "array" })),
+  "types of one query": async (client) =>
+    shape(
+      await client.query({
+        text: byCustomer,
+        values: [7],
+        types: {
+          getTypeParser: (oid: number) => (value: string) => `${oid}:${value}`,
+        },
+      }),
+    ),
+  "types of the client": async (client) => {
+    client.setTypeParser(1700, (value) => `numeric ${value}`);
+    return shape(await client.query(byCustomer, [7]));
+  },
+  "binary results": async (client) =>
+    shape(
+      await client.query({
+        text: "select id from orders where customer_id = $1",
+        values: [7],
+        binary: true,
+      } as pg.QueryConfig),
+    ),
+  "a prepared statement, three times": async (client) => {
+    const config = { name: "by-customer", text: byCustomer };
+    const results: object[] = [];
+    for (const value of [7, 8, 7]) results.push(shape(await client.query({ ...config, values: [value] })));
+    return results;
+  },
+  "one name with two texts is refused": async (client) => {
+    await client.query({ name: "n", text: "select 1 from orders" });
+    const refused = await caught(() => client.query({ name: "n", text: "select 2 from orders" }));
+    // The name it is refused under carries the mark of its arm.
+    return JSON.stringify(refused).replace(/'n~\w+'/, "'n'");
+  },
+  "a callback": (client) =>
+    new Promise((resolve) => {
+      const returned: unknown = client.query(byCustomer, [7], function answer(this: unknown, error, result) {
+        resolve({
+          error,
+          result: shape(result),
+          this: (this as object).constructor.name,
+          arguments: arguments.length,
+          returned: returned === undefined,
+        });
+      });
+    }),
+  "a callback in place of the values": (client) =>
+    new Promise((resolve) => {
+      client.query("select count(*) from orders", (error, result) => resolve({ error, result: shape(result) }));
+    }),
+  "a callback in the configuration": (client) =>
+    new Promise((resolve) => {
+      const config = {
+        text: byCustomer,
+        values: [7],
+        callback: (error: unknown, result: pg.QueryResult) =>
+          resolve({ error, result: shape(result), own: Object.keys(config) }),
+      };
+      void client.query(config as unknown as pg.QueryConfig);
+    }),
+  "an error in a callback": (client) =>
+    new Promise((resolve) => {
+      client.query("select nothing from orders", function answer(error: Error) {
+        resolve({ ...seen(error), arguments: arguments.length });
+      });
+    }),
+  "a configuration is not changed": async (client) => {
+    const config = Object.freeze({ text: byCustomer, values: Object.freeze([7]) as unknown as unknown[] });
+    return shape(await client.query(config));
+  },
+  "a configuration with accessors": async (client) => {
+    class Template {
+      get text(): string {
+        return byCustomer;
+      }
+      readonly values = [7];
+    }
+    return shape(await client.query(new Template() as pg.QueryConfig));
+  },
+  "errors of the server": async (client) => [
+    await caught(() => client.query("select nope from orders")),
+    await caught(() => client.query("select 1 / (customer_id - customer_id) from orders")),
+    await caught(() => client.query("selekt orders")),
+    await caught(() => client.query("select * from orders where id = $1", ["x"])),
+    await caught(() => client.query("insert into orders values (1, 1, 'new', 1, now())")),
+    shape(await client.query("select 1 as one")),
+  ],
+  "a transaction that fails stays failed": async (client) => {
+    const trace: object[] = [shape(await client.query("begin"))];
+    trace.push(
+      shape(
+        await client.query("update orders set status = 'new' where customer_id = 7 and status = 'new' returning id"),
+      ),
+    );
+    trace.push(await caught(() => client.query("select nope from orders")));
+    trace.push(await caught(() => client.query("select 1 from orders")));
+    trace.push(shape(await client.query("rollback")), { status: client.getTransactionStatus() });
+    return trace;
+  },
+  "wrong uses": async (client) => [
+    await caught(async () => client.query(null as unknown as string)),
+    await caught(async () => client.query("select 1 from orders", [1], "no callback" as never)),
+    await caught(() => client.query({} as pg.QueryConfig)),
+    await caught(() => client.query("select 1 from orders", "no array" as never)),
+  ],
+  "events of a query object": (client) =>
+    new Promise((resolve) => {
+      const events: unknown[] = [];
+      const query = client.query(new pg.Query(byCustomer, [7]));
+      query.on("row", (row: object) => events.push(row));
+      query.on("end", (result) =>
+        resolve([events, shape(result), (query as unknown as { text: string }).text, Object.keys(query)]),
+      );
+    }),
+  "an error of a query object": (client) =>
+    new Promise((resolve) => {
+      const query = client.query(new pg.Query("select nope from orders"));
+      query.on("error", (error: Error) => resolve([seen(error), query.listenerCount("error")]));
+    }),
+  "a query object with a callback": (client) =>
+    new Promise((resolve) => {
+      const Query = pg.Query as unknown as new (
+        text: string,
+        values: unknown[],
+        done: (error: unknown, result: pg.QueryResult) => void,
+      ) => pg.Query;
+      client.query(new Query(byCustomer, [7], (error, result) => resolve([error, shape(result)])));
+    }),
+  "a cursor, read in parts": async (client) => {
+    const cursor = client.query(new Cursor<{ id: number }>(byCustomer, [7]));
+    const parts = [await cursor.read(4), await cursor.read(4), await cursor.read(4)];
+    await cursor.close();
+    return [parts, shape(await client.query("select 2 as two"))];
+  },
+  "a cursor that is closed early, and one that fails": async (client) => {
+    const cursor = client.query(new Cursor("select * from orders", []));
+    const first = await cursor.read(1);
+    await cursor.close();
+    const bad = client.query(new Cursor("select nope from orders", []));
+    return [first, await caught(() => bad.read(1)), shape(await client.query("select 2 as two"))];
+  },
+  "a stream": async (client) => {
+    const rows: unknown[] = [];
+    for await (const row of client.query(new QueryStream(byCustomer, [7], { batchSize: 3 }))) rows.push(row);
+    return rows;
+  },
+  "a stream that fails": (client) =>
+    caught(async () => {
+      for await (const row of client.query(new QueryStream("select nope from orders"))) void row;
+    }),
+  "statements sent without waiting come back in order, then drain": async (client) => {
+    const order: unknown[] = [];
+    const drained = new Promise<void>((resolve) => {
+      client.once("drain", () => {
+        order.push("drain");
+        resolve();
+      });
+    });
+    const all = [3, 1, 2].map(async (id) =>
+      order.push((await client.query("select id from orders where id = $1", [id])).rows),
+    );
+    await Promise.all([...all, drained]);
+    return order;
+  },
+  "a timeout of one query": async (client) => {
+    const slow = await caught(() =>
+      client.query({ text: "select pg_sleep(60) from orders where id = 1", query_timeout: 50 } as pg.QueryConfig),
+    );
+    const { processID } = client as unknown as { processID: number };
+    await shop().admin.query("select pg_cancel_backend($1)", [processID]);
+    return slow;
+  },
+  "notices and notifications": async (client) => {
+    const heard: unknown[] = [];
+    client.on("notice", ({ message }) => heard.push(message));
+    const notified = new Promise((resolve) => {
+      client.on("notification", resolve);
+    });
+    await client.query("listen orders");
+    await client.query("do $$ begin raise notice 'orders'; end $$");
+    await client.query("notify orders, 'x'");
+    const { channel, payload } = (await notified) as pg.Notification;
+    return [heard, channel, payload];
+  },
+};
+
+describe("node-postgres does the same with the hook and without it:", () => {
+  test.each(Object.entries(behaviours))("%s", async (_, behaviour) => {
+    const without = await connected(behaviour);
+    await installed();
+    const withHook = await connected(behaviour);
+    expect(withHook).toEqual(without);
+    expect(hook?.counts().failures).toBe(0);
+  });
+
+  test("pipelined statements", async () => {
+    const behaviour = (client: pg.Client): Promise<unknown> =>
+      Promise.all([
+        caught(async () => shape(await client.query(byCustomer, [7]))),
+        caught(() => client.query("select nope from orders")),
+        caught(async () => shape(await client.query({ name: "p", text: byCustomer, values: [8] }))),
+        caught(async () => shape(await client.query({ name: "p", text: byCustomer, values: [9] }))),
+      ]);
+    const pipeline = { pipeline: true } as pg.ClientConfig;
+    const without = await connected(behaviour, pipeline);
+    await installed();
+    expect(await connected(behaviour, pipeline)).toEqual(without);
+    expect(hook?.counts()).toMatchObject({ gated: 4, failures: 0 });
+  });
+
+  test("a backend that is cancelled, and one that is ended", async () => {
+    const behaviour = async (client: pg.Client): Promise<unknown> => {
+      const { processID } = client as unknown as { processID: number };
+      const ends = new Promise((resolve) => {
+        client.on("error", (error) => resolve(seen(error)));
+      });
+      const during = async (act: string): Promise<object> => {
+        const running = caught(() => client.query("select pg_sleep(60) from orders where id = 1"));
+        await shop().admin.query(
+          `do $$ begin while not exists (select from pg_stat_activity where pid = ${processID} and state = 'active' and query like '%pg_sleep%')
+           loop perform pg_stat_clear_snapshot(); end loop; perform ${act}(${processID}); end $$`,
+        );
+        return running;
+      };
+      return [await during("pg_cancel_backend"), await during("pg_terminate_backend"), await ends];
+    };
+    const without = await connected(behaviour);
+    await installed();
+    expect(await connected(behaviour)).toEqual(without);
+  });
+
+  test("an error nobody handles stays unhandled", async () => {
+    await installed();
+    const previous = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    const unhandled = new Promise((resolve) => {
+      process.once("unhandledRejection", (reason) => resolve(seen(reason)));
+    });
+    await connected(async (client) => {
+      void client.query("select nope from orders");
+      await client.query("select 1");
+      expect(await unhandled).toMatchObject({ code: "42703" });
+    });
+    for (const listener of previous) process.on("unhandledRejection", listener);
+  });
+
+  test("an error's stack leads to the line that asked", async () => {
+    await installed();
+    const askForNothing = async (client: pg.Client): Promise<unknown> => await client.query("select nope from orders");
+    const error: unknown = await connected((client) => askForNothing(client).catch((reason: unknown) => reason));
+    expect((error as Error).stack).toContain("askForNothing");
+  });
+
+  test("a pool, its own queries and transactions", async () => {
+    const behaviour = async (): Promise<unknown> => {
+      const pool = new pg.Pool({ connectionString: shop().url, max: 2 });
+      try {
+        const client = await pool.connect();
+        const trace: unknown[] = [
+          shape(await pool.query(byCustomer, [7])),
+          await caught(() => pool.query("select nope from orders")),
+        ];
+        try {
+          await client.query("begin");
+          trace.push(shape(await client.query("delete from orders where customer_id = $1 returning id", [7])));
+          await client.query("rollback");
+        } finally {
+          client.release();
+        }
+        trace.push(
+          await new Promise((resolve) =>
+            pool.query(byCustomer, [7], (error, result) => resolve([error, shape(result)])),
+          ),
+        );
+        return [trace, pool.totalCount, pool.idleCount];
+      } finally {
+        await pool.end();
+      }
+    };
+    const without = await behaviour();
+    await installed();
+    expect(await behaviour()).toEqual(without);
+    expect(hook?.counts()).toMatchObject({ failures: 0 });
+  });
+});
+
+describe("the hook", () => {
+  const flushed = (client: pg.Client): Promise<unknown> => client.query("select pg_stat_force_next_flush()");
+
+  test("lets the treatment arm use the index, and nobody else", async () => {
+    for (const [share, used] of [
+      [0, false],
+      [1, true],
+    ] as const) {
+      const before = await shop().scans();
+      await installed({ experiments: [{ ...canary, share }] });
+      await connected(async (client) => {
+        for (const values of [[7], [8]]) {
+          await client.query(byCustomer, values);
+          await client.query({ name: "prepared", text: byCustomer, values });
+          await client.query(new Cursor(byCustomer, values)).read(100);
+          for await (const row of client.query(new QueryStream(byCustomer, values))) void row;
+        }
+        await flushed(client);
+      });
+      hook?.remove();
+      expect((await shop().scans()) - before).toBe(used ? 8 : 0);
+    }
+  });
+
+  test("measures every statement, and names the arm", async () => {
+    const measured: Measurement[] = [];
+    await installed({ experiments: [canary], observe: (one) => measured.push(one) });
+    await connected(async (client) => {
+      await client.query(byCustomer, [7]);
+      await client.query(byCustomer.replace("$1", "8"));
+      await client.query("select 1; select 2");
+      await caught(() => client.query("select 1 / (id - id) from orders"));
+      await client.query("select * from orders o full join customers c on c.id = o.customer_id limit 1");
+      await new Promise((resolve) => client.query("select name from customers where id < 3", resolve));
+      await client.query(new Cursor(byCustomer, [7])).read(100);
+      await client.query("select 1");
+    });
+    expect(measured.map(withoutTime)).toEqual([
+      { experiment: "canary", arm: "treatment", gated: true, rows: 10, error: null, read: true },
+      { experiment: "canary", arm: "treatment", gated: true, rows: 10, error: null, read: true },
+      { experiment: null, arm: null, gated: false, rows: 2, error: null, read: false },
+      { experiment: "canary", arm: "treatment", gated: true, rows: null, error: "22012", read: true },
+      { experiment: "canary", arm: "treatment", gated: false, rows: 1, error: null, read: true },
+      { experiment: null, arm: null, gated: false, rows: 3, error: null, read: true },
+      { experiment: "canary", arm: "treatment", gated: true, rows: 10, error: null, read: true },
+      { experiment: null, arm: null, gated: false, rows: 1, error: null, read: true },
+    ]);
+    expect(measured[0]?.fingerprint).toBe(measured[1]?.fingerprint);
+    expect(measured.every(({ timeMs }) => timeMs > 0)).toBe(true);
+    expect(hook?.counts()).toMatchObject({ statements: 8, gated: 4, skipped: { "full join": 1 } });
+  });
+
+  test("counts the time of a statement from when its connection was free", async () => {
+    const measured: Measurement[] = [];
+    await installed({ observe: (one) => measured.push(one) });
+    await connected((client) => Promise.all([client.query("select pg_sleep(0.3)"), client.query("select 1")]));
+    expect(measured[0]?.timeMs).toBeGreaterThan(299);
+    expect(measured[1]?.timeMs).toBeLessThan(290);
+  });
+
+  test("keeps one arm through a transaction, and draws the next anew", async () => {
+    const measured: Measurement[] = [];
+    await installed({ experiments: [{ ...canary, share: 0.5 }], observe: (one) => measured.push(one) });
+    const arms: string[] = [];
+    await connected(async (client) => {
+      for (let i = 0; i < 40; i += 1) {
+        measured.length = 0;
+        await client.query("begin");
+        for (let j = 0; j < 3; j += 1) await client.query(byCustomer, [j]);
+        await client.query("commit");
+        const used = new Set(measured.flatMap(({ arm }) => arm ?? []));
+        expect(used.size).toBe(1);
+        arms.push(...used);
+      }
+    });
+    expect(new Set(arms)).toEqual(new Set(["treatment", "control"]));
+  });
+
+  test("draws all statements of one request together, on whatever connection", async () => {
+    const measured: Measurement[] = [];
+    const interception = await installed({
+      experiments: [{ ...canary, share: 0.5 }],
+      observe: (one) => measured.push(one),
+    });
+    const pool = new pg.Pool({ connectionString: shop().url, max: 3 });
+    const arms = new Set<string>();
+    for (let user = 0; user < 20; user += 1) {
+      measured.length = 0;
+      await interception.as(`user ${user}`, () => Promise.all([1, 2, 3].map((id) => pool.query(byCustomer, [id]))));
+      const used = new Set(measured.flatMap(({ arm }) => arm ?? []));
+      expect(used.size).toBe(1);
+      for (const arm of used) arms.add(arm);
+    }
+    await pool.end();
+    expect(arms.size).toBe(2);
+  });
+
+  const wrong: GateExperiment = { ...canary, column: "gone" };
+
+  test("sends the original where the server refuses the gate, and the application never knows", async () => {
+    await installed({ experiments: [wrong] });
+    await connected(async (client) => {
+      for (let i = 0; i < 2; i += 1) {
+        expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+        const rows = await new Promise((resolve) =>
+          client.query({ name: "x", text: byCustomer, values: [8] }, (error, result) =>
+            resolve(error ?? result.rowCount),
+          ),
+        );
+        expect(rows).toBe(10);
+      }
+      expect(await caught(() => client.query("select nope from orders"))).toMatchObject({
+        code: "42703",
+        message: expect.stringContaining("nope"),
+      });
+    });
+    expect(hook?.counts()).toMatchObject({ gated: 0, failures: 0, skipped: { "refused by the server": 5 } });
+  });
+
+  test("leaves bare names alone on a connection that changed what they mean", async () => {
+    await installed();
+    await connected(async (client) => {
+      await client.query("create temporary table orders (id int)");
+      expect((await client.query("select * from orders")).rows).toEqual([]);
+      expect((await client.query("select count(*)::int as n from public.orders")).rows).toEqual([{ n: 5000 }]);
+    });
+    expect(hook?.counts()).toMatchObject({ gated: 1, skipped: { "search path unclear": 1 } });
+  });
+
+  test("does nothing before its parser is there, and nothing after it was removed", async () => {
+    const original = Object.getOwnPropertyDescriptor(pg.Client.prototype, "query");
+    await connected(async (client) => {
+      const interception = intercept(pg, { experiments: [canary] });
+      expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+      await interception.ready;
+      expect(interception.counts()).toMatchObject({ statements: 0, unread: 1 });
+      await client.query(byCustomer, [7]);
+      interception.remove();
+      await client.query(byCustomer, [7]);
+      expect(interception.counts()).toMatchObject({ statements: 1, gated: 1, unread: 1 });
+    });
+    expect(Object.getOwnPropertyDescriptor(pg.Client.prototype, "query")).toEqual(original);
+  });
+
+  test("an observer that throws is the hook's trouble, not the application's", async () => {
+    await installed({
+      observe: () => {
+        throw new Error("full");
+      },
+    });
+    await connected(async (client) => {
+      expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+    });
+    expect(hook?.counts().failures).toBe(1);
+  });
+
+  test("keeps parameters only if asked to, and few", async () => {
+    await installed({ samples: { perFingerprint: 3, fingerprints: 1 } });
+    await connected(async (client) => {
+      for (let i = 0; i < 10; i += 1) await client.query(byCustomer, [i]);
+      await client.query("select $1::text", ["other"]);
+    });
+    const [[, sets] = []] = [...(hook?.samples() ?? [])];
+    expect(hook?.samples().size).toBe(1);
+    expect(sets).toHaveLength(3);
+    hook?.remove();
+    await installed({});
+    await connected((client) => client.query(byCustomer, [7]));
+    expect(hook?.samples().size).toBe(0);
+  });
+
+  test.each([
+    [{ ...canary, share: 1.5 }, "share"],
+    [{ ...canary, number: 0 }, "number"],
+  ])("refuses an experiment it cannot run", (experiment, part) => {
+    expect(() => intercept(pg, { experiments: [experiment] })).toThrow(
+      expect.objectContaining({ code: "experiment_invalid", message: expect.stringContaining(part) }),
+    );
+    expect(() => intercept({} as typeof pg)).toThrow(expect.objectContaining({ code: "driver_unknown" }));
+  });
+});

@@ -46,9 +46,6 @@ export const tableProblem = (
 
 /** Why the rollout cannot build an index on this table, so that it is only advised; null where it can. */
 export const whyNotBuildable = (table: Table): string | null => {
-  if (table.kind === "partitioned") {
-    return "an index on a partitioned table cannot be built concurrently in one step: build it on each partition, then attach";
-  }
   if (table.managedBy !== undefined && table.managedBy !== null)
     return `${table.managedBy} manages this table: only its own commands may change it`;
   return null;

@@ -7,6 +7,7 @@ export type DeploymentState =
   | "approved"
   | "building"
   | "verifying"
+  | "promoting"
   | "settled"
   | "rolling_back"
   | "rolled_back"
@@ -39,6 +40,8 @@ export interface Deployment {
   readonly verdict: Verdict | null;
   /** What the decision was made from: statements served, costs, rule. */
   readonly rationale: DeploymentRationale;
+  /** The deployment on a partitioned table that this one, on one of its partitions, is a part of; absent: it is none. */
+  readonly partOf?: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

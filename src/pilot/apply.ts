@@ -48,7 +48,9 @@ export const apply = (context: PilotContext, options: ApplyOptions): Promise<App
 export const applyPlan = (context: PilotContext, plan: ChangePlan, options: ActOptions): Promise<CarriedOut> =>
   act(context, options, async ({ rollout, session, reconciled }) => {
     context.emit({ kind: "step", text: "comparing the plan with the database" });
-    const standing = await rollout.store.deployments.list({ states: ["verifying", "settled"] });
+    const standing = await rollout.store.deployments.list({
+      states: ["building", "verifying", "promoting", "settled"],
+    });
     const rest = remainderOf(plan, await readCatalog(session), standing);
     const done = plan.create.length - rest.create.length;
     if (done > 0) {

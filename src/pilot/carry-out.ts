@@ -1,7 +1,7 @@
 import type { Block, Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
-import { type BuildOutcome, type BuildProgress, createIndex, type Reconciliation } from "../rollout/index.ts";
+import { buildIndex, type BuildOutcome, type BuildProgress, type Reconciliation } from "../rollout/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { plannedTable } from "./change-plan.ts";
@@ -108,7 +108,7 @@ export const buildApproved = async (
       kind: "step",
       text: `building ${deployment.indexName} (${String(at + 1)} of ${String(possible.length)})`,
     });
-    const outcome = await createIndex({
+    const outcome = await buildIndex({
       ...rollout,
       deployment,
       onProgress: (progress) => context.emit(describeProgress(deployment, progress)),

@@ -1,6 +1,15 @@
-import { type ChosenIndex, describeIndex, type ProposedDrop, type TableName, tableId } from "../domain/index.ts";
+import {
+  type Catalog,
+  type ChosenIndex,
+  describeIndex,
+  type IndexDefinition,
+  type ProposedDrop,
+  type Table,
+  type TableName,
+  tableId,
+} from "../domain/index.ts";
 import { type PlanStep, planSteps, type RenameIndex } from "../plan/index.ts";
-import { quoteName, renderDropIndex } from "../postgres/index.ts";
+import { quoteName, renderCreateIndex, renderDropIndex } from "../postgres/index.ts";
 import { type Advice, queryName } from "./advice.ts";
 
 /** What one statement gains by one index, beside the others. */
@@ -58,6 +67,34 @@ export const reportOf = (advice: Advice, chosen: ChosenIndex): IndexReport => {
     writes,
   };
 };
+
+/**
+ * The statements with which a person builds an index outside a transaction: on a partitioned table one for each partition, and in the end one that attaches
+ * what they made, with a lock that stops writes for an instant.
+ */
+export const buildStatementsOf = (
+  { catalog }: Pick<Advice, "catalog">,
+  definition: IndexDefinition,
+): readonly string[] => {
+  const id = tableId(definition.table);
+  const table = catalog.tables.find((one) => tableId(one) === id);
+  if (table?.kind !== "partitioned") return [renderCreateIndex(definition, null, { concurrently: true })];
+  return [
+    ...leavesOf(catalog, id).map((leaf) =>
+      renderCreateIndex({ ...definition, table: { schema: leaf.schema, name: leaf.name } }, null, {
+        concurrently: true,
+      }),
+    ),
+    renderCreateIndex(definition, null, { concurrently: false }),
+  ];
+};
+
+const leavesOf = (catalog: Catalog, id: string): readonly Table[] =>
+  catalog.tables
+    .filter(
+      ({ parents, partitionBound }) => partitionBound !== null && parents.some((parent) => tableId(parent) === id),
+    )
+    .flatMap((part) => (part.kind === "partitioned" ? leavesOf(catalog, tableId(part)) : [part]));
 
 /** How to drop an index that we do not drop, and what stands in the way. */
 export interface DropReport {

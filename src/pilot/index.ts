@@ -19,7 +19,7 @@ export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { type Explicandum, findExplicandum } from "./explained.ts";
-export { dropReportOf, planPairsOf, reportOf } from "./index-report.ts";
+export { buildStatementsOf, dropReportOf, planPairsOf, reportOf } from "./index-report.ts";
 export { minorPartOf } from "./minor.ts";
 export { withReplicas } from "./replicas.ts";
 export { findRollback, rollBack } from "./rollback.ts";

@@ -10,9 +10,14 @@ export const lockedOut = (): IndexPilotError =>
   });
 
 /** Takes up what earlier processes left in the middle, and tells of it. */
-export const takeUpLeftovers = async (rollout: RolloutContext, emit: Emit): Promise<readonly Reconciliation[]> => {
+export const takeUpLeftovers = async (
+  rollout: RolloutContext,
+  emit: Emit,
+  options: { readonly goOn?: boolean } = {},
+): Promise<readonly Reconciliation[]> => {
   const reconciled = await reconcile({
     ...rollout,
+    ...options,
     onWaiting: (deployment) => {
       emit({
         kind: "step",

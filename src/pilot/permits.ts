@@ -83,7 +83,7 @@ const readRequest = (
       act,
       stop: await store.stop.get(),
       mode: modeOf(deployment.table, settings.mode, settings.modeOverrides),
-      approvedBy: wiring.approvedBy ?? (await store.deployments.approvedBy(deployment.id)),
+      approvedBy: wiring.approvedBy ?? (await store.deployments.approvedBy(deployment.partOf ?? deployment.id)),
       leaseHeld: true, // openStore() refuses a store whose lease is not ours.
       buildLockHeld,
       condition,

@@ -30,11 +30,18 @@ export const proposePlan = async (
   const { store, clock, actor } = deciding;
   const waiting = new Map(
     (await store.deployments.list({ states: ["proposed", "approved"] }))
-      .filter(({ kind }) => kind === "create")
+      .filter(({ kind, partOf }) => kind === "create" && partOf === undefined)
       .map((deployment) => [definitionId(deployment.intended), deployment]),
   );
   const proposals: Deployment[] = [];
+  // On a partitioned table the catalogue shows such an index only when it is settled.
+  const underWay = new Set(
+    (await store.deployments.list({ states: ["building", "verifying", "promoting"] }))
+      .filter(({ indexOid }) => indexOid === null)
+      .map(({ intended }) => definitionId(intended)),
+  );
   for (const planned of wanted) {
+    if (underWay.has(definitionId(planned.definition))) continue;
     const { predictedBytes, definition } = planned;
     const rationale = rationaleOf(plan, planned);
     const earlier = waiting.get(definitionId(definition));

@@ -1,7 +1,7 @@
 import type { Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { openSession } from "../postgres/index.ts";
-import { type DropOutcome, dropOurs, findOurs } from "../rollout/index.ts";
+import { type DropOutcome, findOurs, takeBack } from "../rollout/index.ts";
 import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
@@ -10,6 +10,12 @@ import { withRollout } from "./verify.ts";
 const only = (found: readonly Deployment[], index: string): Deployment => {
   const [deployment, second] = found;
   if (deployment === undefined) throw failure("index_not_ours", { index });
+  if (deployment.partOf !== undefined) {
+    throw failure("usage", {
+      problem: `${index} is the part of an index on a partitioned table`,
+      hint: "roll that one back; `indexpilot status` shows it",
+    });
+  }
   if (second !== undefined) {
     throw failure("usage", {
       problem: `several schemas have an index of ours named ${index}`,
@@ -32,12 +38,20 @@ export const findRollback = async (context: PilotContext, index: string): Promis
 /** Drops an index of ours, concurrently and under a permit. @throws as {@link findRollback}; `refused` */
 export const rollBack = (
   context: PilotContext,
-  options: { readonly index: string; readonly actor: string },
+  options: {
+    readonly index: string;
+    readonly actor: string;
+    /** Also where that locks a partitioned table and all its partitions for a moment. */
+    readonly blocking?: boolean;
+  },
 ): Promise<DropOutcome> =>
   withRollout(context, { name: options.actor, consents: true }, async (rollout) => {
-    await takeUpLeftovers(rollout, context.emit);
+    // What is to go need not be finished first.
+    await takeUpLeftovers(rollout, context.emit, { goOn: false });
     const deployment = only(await findOurs(rollout.store, options.index), options.index);
-    const outcome = await dropOurs({ ...rollout, deployment, reason: `asked for by ${options.actor}` });
+    const { blocking = false } = options;
+    const reason = `asked for by ${options.actor}`;
+    const outcome = await takeBack({ ...rollout, deployment, blocking, reason });
     if (outcome.kind === "dropped" && outcome.wasThere) {
       await withSession(openSession(context.observe, "observe"), (observe) =>
         markChange(observe, rollout.store, ownRoles(context)),

@@ -2,7 +2,7 @@ import type { Settings } from "../config/index.ts";
 import type { Block, Deployment, EvidencePlan, Verdict } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
-import { advance, dropOurs, type RolloutContext } from "../rollout/index.ts";
+import { advance, type RolloutContext, settleIndex, takeBack } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { blocksForLook, isDecided, judge } from "../verification/index.ts";
 import type { Emit } from "./events.ts";
@@ -59,7 +59,10 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const { store } = rollout;
   const done: Pursued[] = [];
   let open: Case[] = [];
-  const pending = await store.deployments.list({ states: ["verifying"] });
+  // A part has no verdict of its own.
+  const pending = (await store.deployments.list({ states: ["verifying"] })).filter(
+    ({ partOf }) => partOf === undefined,
+  );
   for (const deployment of pending) {
     const opened = await openCase(store, deployment, pending);
     if (typeof opened === "string")
@@ -186,24 +189,32 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
       baseline: [one.evidence.baselineFrom, one.evidence.baselineTo],
     },
   });
-  const event = verdict.outcome === "better" ? "settle" : "look";
-  const next = await advance(rollout, one.deployment, event, {
-    actor,
+  const step = {
     detail: { outcome: verdict.outcome, change: verdict.change, look: verdict.looks },
     patch: { verdict },
-  });
-  if (next === null) {
-    return {
-      deployment: one.deployment,
-      verdict,
-      result: "pending",
-      reason: "another process took this deployment up",
-    };
+  };
+  const elsewhere: Pursued = {
+    deployment: one.deployment,
+    verdict,
+    result: "pending",
+    reason: "another process took this deployment up",
+  };
+  if (verdict.outcome === "better") {
+    const kept = await settleIndex(rollout, one.deployment, step);
+    switch (kept.kind) {
+      case "settled":
+        return { deployment: kept.deployment, verdict, result: "kept", reason: verdict.reason };
+      case "postponed":
+        return { deployment: kept.deployment, verdict, result: "pending", reason: `${verdict.reason}; ${kept.reason}` };
+      case "superseded":
+        return elsewhere;
+    }
   }
+  const next = await advance(rollout, one.deployment, "look", { ...step, actor });
+  if (next === null) return elsewhere;
   one.deployment = next;
   if (!isDecided(verdict)) return null;
-  if (verdict.outcome === "better") return { deployment: next, verdict, result: "kept", reason: verdict.reason };
-  const dropped = await dropOurs({
+  const dropped = await takeBack({
     ...rollout,
     deployment: next,
     reason: `verdict ${verdict.outcome}: ${verdict.reason}`,

@@ -44,6 +44,9 @@ export const renderCreateIndex = (
  */
 export const renderDropIndex = (index: TableName): string => `drop index concurrently if exists ${quoteName(index)}`;
 
+/** Renders the dropping of a partitioned index's parent, for which there is no CONCURRENTLY: ACCESS EXCLUSIVE on the table and on every partition. */
+export const renderDropParentIndex = (index: TableName): string => `drop index ${quoteName(index)}`;
+
 /** Renders the renaming of an index: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership and CREATE on the schema. */
 export const renderRenameIndex = (index: TableName, name: string): string =>
   `alter index ${quoteName(index)} rename to ${quoteIdentifier(name)}`;

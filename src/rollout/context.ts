@@ -30,7 +30,7 @@ export interface RolloutContext {
   readonly signal?: AbortSignal | undefined;
   /** What we may make one other session wait, milliseconds. */
   readonly lockBudgetMs?: number;
-  /** How long the removal of a leftover may wait for others before it is left to the next start, milliseconds. */
+  /** How long the removal of a leftover, or a short lock on a partitioned table, is tried for before it is left to the next start, milliseconds. */
   readonly leftoverPatienceMs?: number;
 }
 

@@ -46,7 +46,7 @@ export type BuildOutcome =
       readonly leftover: boolean;
     };
 
-interface CreateOptions extends RolloutContext {
+export interface CreateOptions extends RolloutContext {
   /** In state `approved`, stored. */
   readonly deployment: Deployment;
   readonly onProgress?: (progress: BuildProgress) => void;

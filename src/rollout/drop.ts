@@ -26,7 +26,7 @@ export type DropOutcome =
       readonly reason: string;
     };
 
-interface DropOptions extends RolloutContext {
+export interface DropOptions extends RolloutContext {
   /** In state `verifying`, `settled`, `rolling_back` or `rolled_back`. */
   readonly deployment: Deployment;
   /** Why, for the history. */

@@ -12,6 +12,9 @@
 export type { RolloutContext } from "./context.ts";
 export { type BuildOutcome, createIndex } from "./create.ts";
 export { type DropOutcome, dropOurs } from "./drop.ts";
+export { buildIndex } from "./partitioned.ts";
+export { settleIndex } from "./promote.ts";
+export { takeBack } from "./take-back.ts";
 export { findOurs } from "./ownership.ts";
 export { proposeIndex } from "./propose.ts";
 export { cancelRecorded, isBuilding, reconcile, type Reconciliation } from "./reconcile.ts";

@@ -1,7 +1,7 @@
 import type { Deployment } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
 
-const existing: ReadonlySet<Deployment["state"]> = new Set(["verifying", "settled", "rolling_back"]);
+const existing: ReadonlySet<Deployment["state"]> = new Set(["verifying", "promoting", "settled", "rolling_back"]);
 
 /**
  * Deployments whose finished index has this name, as a person would type it (`name` or `schema.name`, unquoted). Usually one; several when two schemas use

@@ -2,10 +2,14 @@ import type { Deployment } from "../domain/index.ts";
 import { failure, IndexPilotError } from "../errors.ts";
 import { renderProveIdle, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import { askConsent, leftoverPatienceOf, lockBudgetOf, type RolloutContext } from "./context.ts";
-import { type DropOutcome, dropOurs } from "./drop.ts";
+import type { DropOutcome } from "./drop.ts";
 import { finish, isAsIntended } from "./finish.ts";
+import { continueParts } from "./partitioned.ts";
+import { isPartitioned } from "./partitions.ts";
+import { promote } from "./promote.ts";
 import { removeIndex } from "./remove.ts";
 import { type Backend, cancelBackend, readBackendActivity, readIndex, readTableName } from "./statements.ts";
+import { takeBack } from "./take-back.ts";
 import { advance } from "./transitions.ts";
 import { nextLookMs, watcherOver } from "./watched.ts";
 
@@ -16,6 +20,8 @@ export interface Reconciliation {
   readonly result:
     /** The index was valid and as intended: it is named and goes on to its verdict. */
     | "adopted"
+    /** On a partitioned table: the verdict was reached, and the parts are attached. */
+    | "promoted"
     /** An invalid leftover was dropped. */
     | "removed"
     /** Nothing of it exists. */
@@ -33,6 +39,8 @@ export interface Reconciliation {
 interface ReconcileOptions extends RolloutContext {
   /** How long to wait for a build that goes on, milliseconds. */
   readonly waitMs?: number;
+  /** Whether builds on partitioned tables go on with the partitions that are still missing, and verdicts that were reached are carried out; default true. */
+  readonly goOn?: boolean;
   /** Told once per build that is waited for. */
   readonly onWaiting?: (deployment: Deployment) => void;
 }
@@ -44,20 +52,65 @@ const IDLE_MS = 5_000;
 
 /**
  * Takes up what earlier processes left in the middle: call it at every start, before anything new is begun. Looks only at deployments of the
- * store that are `building` or `rolling_back`; indexes of others, invalid or being built, are never touched.
+ * store that are `building`, `promoting` or `rolling_back`; indexes of others, invalid or being built, are never touched.
  * @throws IndexPilotError `interrupted` (the signal), `connection_lost`
  */
 export const reconcile = async (options: ReconcileOptions): Promise<readonly Reconciliation[]> => {
   const results: Reconciliation[] = [];
-  for (const deployment of await options.store.deployments.list({ states: ["building", "rolling_back"] })) {
-    if (options.signal?.aborted === true) throw failure("interrupted", {});
-    results.push(
-      deployment.state === "building"
-        ? await reconcileBuild(options, deployment)
-        : await reconcileDrop(options, deployment),
-    );
+  const { store, signal } = options;
+  const left = await store.deployments.list({ states: ["building", "promoting", "rolling_back"] });
+  // What is built of parts goes on when each of them is settled.
+  for (const { id } of left.toSorted((a, b) => Number(a.partOf === undefined) - Number(b.partOf === undefined))) {
+    if (signal?.aborted === true) throw failure("interrupted", {});
+    const deployment = await store.deployments.get(id);
+    if (deployment?.state === "rolling_back") results.push(await reconcileDrop(options, deployment));
+    else if (deployment?.state === "promoting") results.push(await reconcilePromotion(options, deployment));
+    else if (deployment?.state === "building") {
+      const whole = await isPartitioned(options.build, deployment.tableOid);
+      results.push(await (whole ? reconcileParts(options, deployment) : reconcileBuild(options, deployment)));
+    }
   }
   return results;
+};
+
+const notNow = (deployment: Deployment): Reconciliation => ({
+  deployment,
+  result: "postponed",
+  reason: "`apply` and `verify` go on with it",
+});
+
+const reconcileParts = async (options: ReconcileOptions, deployment: Deployment): Promise<Reconciliation> => {
+  if (options.goOn === false) return notNow(deployment);
+  const outcome = await continueParts({ ...options, deployment });
+  switch (outcome.kind) {
+    case "built":
+      return { deployment: outcome.deployment, result: "adopted", reason: "every partition has its index" };
+    case "refused":
+      return { deployment, result: "handled_elsewhere", reason: outcome.reason };
+    case "interrupted":
+      throw failure("interrupted", {});
+    case "deferred":
+      return { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
+    case "failed":
+      return {
+        deployment: outcome.deployment,
+        result: outcome.leftover ? "postponed" : "removed",
+        reason: outcome.reason,
+      };
+  }
+};
+
+const reconcilePromotion = async (options: ReconcileOptions, deployment: Deployment): Promise<Reconciliation> => {
+  if (options.goOn === false) return notNow(deployment);
+  const outcome = await promote(options, deployment);
+  switch (outcome.kind) {
+    case "settled":
+      return { deployment: outcome.deployment, result: "promoted", reason: "its partitions' indexes are attached" };
+    case "postponed":
+      return { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
+    case "superseded":
+      return { deployment, result: "handled_elsewhere", reason: "another process took it up" };
+  }
 };
 
 const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment): Promise<Reconciliation> => {
@@ -69,7 +122,7 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
   });
   let outcome: DropOutcome;
   try {
-    outcome = await dropOurs({ ...options, deployment, reason: "an earlier process had begun to drop it" });
+    outcome = await takeBack({ ...options, deployment, reason: "an earlier process had begun to drop it" });
   } catch (error) {
     if (error instanceof IndexPilotError && error.code === "index_not_ours") return postponed(error.message);
     throw error;

@@ -15,6 +15,7 @@ export type DeploymentEventName =
   | "fail"
   | "postpone"
   | "look"
+  | "promote"
   | "settle"
   | "roll_back"
   | "drop";
@@ -31,6 +32,7 @@ const nothing = {
   fail: null,
   postpone: null,
   look: null,
+  promote: null,
   settle: null,
   roll_back: null,
   drop: null,
@@ -51,8 +53,10 @@ export const transitions: Readonly<
     yield: "approved",
     interrupt: "approved",
     fail: "failed",
+    roll_back: "rolling_back",
   },
-  verifying: { ...nothing, look: "verifying", settle: "settled", roll_back: "rolling_back" },
+  verifying: { ...nothing, look: "verifying", promote: "promoting", settle: "settled", roll_back: "rolling_back" },
+  promoting: { ...nothing, promote: "promoting", postpone: "promoting", settle: "settled", roll_back: "rolling_back" },
   settled: { ...nothing, roll_back: "rolling_back" },
   rolling_back: { ...nothing, postpone: "rolling_back", drop: "rolled_back" },
   rolled_back: nothing,
@@ -60,7 +64,7 @@ export const transitions: Readonly<
   declined: nothing,
 };
 
-interface Step {
+export interface Step {
   readonly actor: string;
   readonly detail?: Readonly<Record<string, unknown>>;
   readonly patch?: DeploymentPatch;

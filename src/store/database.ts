@@ -54,6 +54,7 @@ export interface Tables {
     build_ms: number | null;
     verdict: ColumnType<Verdict | null, string | null, string | null>;
     rationale: JSONColumnType<DeploymentRationale>;
+    part_of: string | null;
     created_at: Date;
     updated_at: Date;
   };

@@ -24,6 +24,8 @@ export interface DeploymentRepository {
   get(id: string): Promise<Deployment | null>;
   /** Oldest first. */
   list(filter?: { readonly states?: readonly DeploymentState[] }): Promise<readonly Deployment[]>;
+  /** The parts of a deployment on a partitioned table, one for each partition; oldest first. */
+  parts(id: string): Promise<readonly Deployment[]>;
   /** By the index's name, oldest first. Names repeat: over time, and between schemas. */
   findByIndexName(indexName: string): Promise<readonly Deployment[]>;
   /**
@@ -40,13 +42,13 @@ export interface DeploymentRepository {
   approvedBy(id: string): Promise<string | null>;
   /** Oldest first. */
   history(id?: string): Promise<readonly DeploymentEvent[]>;
-  /** When the builds on a table, or on any (null), were begun, since a point in time. */
+  /** When the builds on a table, or on any (null), were begun, since a point in time. That of a partitioned table is one. */
   buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
   /** Bytes of the indexes of ours that exist or are being built (measured, else predicted), on one table or on all. */
   ownedBytes(tableOid?: number): Promise<number>;
 }
 
-const owningStates = ["building", "verifying", "settled", "rolling_back"] as const;
+const owningStates = ["building", "verifying", "promoting", "settled", "rolling_back"] as const;
 
 const whole = (bytes: number | null): number | null => (bytes === null ? null : Math.round(bytes));
 
@@ -70,6 +72,7 @@ const fromRow = (row: Selectable<Tables["deployment"]>): Deployment => ({
   buildMs: row.build_ms,
   verdict: row.verdict,
   rationale: row.rationale,
+  ...(row.part_of === null ? {} : { partOf: row.part_of }),
   createdAt: row.created_at,
   updatedAt: row.updated_at,
 });
@@ -113,6 +116,7 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
             build_ms: deployment.buildMs,
             verdict: deployment.verdict === null ? null : JSON.stringify(deployment.verdict),
             rationale: JSON.stringify(deployment.rationale),
+            part_of: deployment.partOf ?? null,
             created_at: deployment.createdAt,
             updated_at: deployment.updatedAt,
           })
@@ -139,6 +143,9 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
       let query = ours();
       if (filter.states !== undefined) query = query.where("state", "in", [...filter.states]);
       return (await query.orderBy("created_at").orderBy("id").execute()).map(fromRow);
+    },
+    async parts(id) {
+      return (await ours().where("part_of", "=", id).orderBy("created_at").orderBy("id").execute()).map(fromRow);
     },
     async findByIndexName(indexName) {
       return (await ours().where("index_name", "=", indexName).orderBy("created_at").execute()).map(fromRow);
@@ -220,6 +227,7 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         .where("deployment.installation_id", "=", installationId);
       if (tableOid !== null) query = query.where("deployment.table_oid", "=", tableOid);
       const rows = await query
+        .where("deployment.part_of", "is", null)
         .where("deployment_event.from_state", "!=", "building")
         .where("deployment_event.to_state", "=", "building")
         .where("deployment_event.at", ">=", since)
@@ -232,7 +240,15 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         .selectFrom("deployment")
         .select((of) => of.fn.sum<string | null>(of.fn.coalesce("size_bytes", "predicted_bytes")).as("bytes"))
         .where("installation_id", "=", installationId)
-        .where("state", "in", [...owningStates]);
+        .where("state", "in", [...owningStates])
+        // A partitioned table's index is its parts.
+        .where((is) =>
+          is.not(
+            is.exists(
+              is.selectFrom("deployment as part").select("part.id").whereRef("part.part_of", "=", "deployment.id"),
+            ),
+          ),
+        );
       if (tableOid !== undefined) query = query.where("table_oid", "=", tableOid);
       const row = await query.executeTakeFirst();
       return Number(row?.bytes ?? 0);

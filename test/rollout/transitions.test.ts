@@ -53,7 +53,8 @@ describe("the transition table", () => {
           before("building", "approved") &&
           before("verifying", "building") &&
           before("settled", "verifying") &&
-          before("rolling_back", "verifying") &&
+          before("promoting", "verifying") &&
+          before("rolling_back", "building") &&
           before("rolled_back", "rolling_back")
         );
       }),

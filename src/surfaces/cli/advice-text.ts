@@ -1,6 +1,5 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
-import { type Advice, adviceDocument, reportOf } from "../../pilot/index.ts";
-import { renderCreateIndex } from "../../postgres/index.ts";
+import { type Advice, adviceDocument, buildStatementsOf, reportOf } from "../../pilot/index.ts";
 import { amount, shareText } from "./index-view.ts";
 
 const writesText = (writes: ReturnType<typeof reportOf>["writes"]): string => {
@@ -57,7 +56,7 @@ export const adviceMarkdown = (advice: Advice): string => {
   return lines.join("\n");
 };
 
-/** The advice as a migration: one statement per index, none of which may run in a transaction. Drops are left for a person to uncomment. */
+/** The advice as a migration: none of its statements may run in a transaction. Drops are left for a person to uncomment. */
 export const adviceSql = (advice: Advice): string => {
   const { create, drop } = adviceDocument(advice);
   const statements = advice.configuration.create.map((chosen, at) => {
@@ -66,7 +65,9 @@ export const adviceSql = (advice: Advice): string => {
       about === undefined
         ? ""
         : `-- about ${formatSize(about.sizeBytes)}, for ${about.queries.join(", ").replaceAll("\n", " ")}\n`;
-    return `${why}${renderCreateIndex(chosen.index.definition, null, { concurrently: true })};`;
+    return `${why}${buildStatementsOf(advice, chosen.index.definition)
+      .map((statement) => `${statement};`)
+      .join("\n")}`;
   });
   return [
     "-- Run outside a transaction block. A build that fails leaves an invalid index behind: drop it before you try again.",

@@ -124,6 +124,7 @@ export const history = async (flags: ConnectionFlags, context: CommandContext): 
 
 export interface RollbackFlags extends ConnectionFlags {
   readonly yes?: boolean;
+  readonly blocking?: boolean;
 }
 
 export const rollback = async (index: string, flags: RollbackFlags, context: CommandContext): Promise<ExitCode> => {
@@ -141,7 +142,11 @@ export const rollback = async (index: string, flags: RollbackFlags, context: Com
     }
     return ExitCode.ok;
   }
-  const outcome = await rollBack(pilot, { index, actor: actorOf(context) });
+  const outcome = await rollBack(pilot, {
+    index,
+    actor: actorOf(context),
+    blocking: flags.blocking === true,
+  });
   if (context.json) {
     terminal.out(
       JSON.stringify(

@@ -1,7 +1,6 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { type ChosenIndex, describeIndex } from "../../domain/index.ts";
-import { type Advice, confidenceOf, doubtsOf, reportOf, sizeRangeOf } from "../../pilot/index.ts";
-import { renderCreateIndex } from "../../postgres/index.ts";
+import { type Advice, buildStatementsOf, confidenceOf, doubtsOf, reportOf, sizeRangeOf } from "../../pilot/index.ts";
 import { hanging, type Terminal } from "./terminal.ts";
 
 /** `-82.1 %`. */
@@ -34,7 +33,15 @@ export const showIndex = (
   const line = (label: string, text: string): void => {
     terminal.out(hanging(`    ${colors.dim(label.padEnd(11))} `, text, terminal));
   };
-  terminal.out(hanging(`${title} `, renderCreateIndex(index.definition, null, { concurrently: true }), terminal));
+  const statements = buildStatementsOf(advice, index.definition);
+  terminal.out(hanging(`${title} `, statements.at(-1) ?? "", terminal));
+  if (statements.length > 1) {
+    const partitions = String(statements.length - 1);
+    line(
+      "",
+      `on each of its ${partitions} partitions, concurrently; attached to one another when the verdict is better`,
+    );
+  }
   const [before, after] = [chosen.costBefore, chosen.costAfter];
   line(
     "gain",

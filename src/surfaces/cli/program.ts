@@ -422,6 +422,7 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
   connection(command("rollback", "drop an index that IndexPilot built, concurrently: a dry run unless --yes"))
     .argument("<index>", "its name, schema-qualified where needed")
     .option("--yes", "really drop")
+    .option("--blocking", "also where reads and writes of a whole partitioned table stand still for a moment")
     .action((index: string, flags: RollbackFlags & OutputFlags) =>
       run<RollbackFlags & OutputFlags>((given, context) => rollback(index, given, context))(flags),
     );

@@ -4,7 +4,7 @@ export type Outcome = "better" | "worse" | "equivalent" | "undecided";
 export interface Interval {
   readonly low: number;
   readonly high: number;
-  /** Confidence level, e.g. 0.95, already corrected for repeated looks and for the number of statements. */
+  /** Confidence level, e.g. 0.95, and for all looks at once; corrected for the number of statements. */
   readonly level: number;
 }
 
@@ -35,7 +35,5 @@ export interface Verdict {
   /** Relative change of the untouched statements, which was taken out; null when there were none. */
   readonly drift: number | null;
   readonly controlStatements: number;
-  /** How many times the data has been looked at, this look included. */
-  readonly looks: number;
   readonly reason: string;
 }

@@ -4,7 +4,7 @@ import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import { advance, type RolloutContext, settleIndex, takeBack } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
-import { blocksForLook, isDecided, judge } from "../verification/index.ts";
+import { isDecided, judge } from "../verification/index.ts";
 import type { Emit } from "./events.ts";
 import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
@@ -46,12 +46,10 @@ interface Case {
   readonly before: readonly Block[];
   /** Names of indexes whose verdict rests on some of the same statements and the same blocks. */
   readonly together: readonly string[];
-  looks: number;
 }
 
 /**
- * Observes block after block and judges each deployment that is `verifying`, at the k-th look that the schedule allows, until all are decided or the
- * time is up. Better is kept; worse and equivalent are rolled back, the first because it harms, the second because an index that brings nothing
+ * Observes block after block and judges each deployment that is `verifying` after each, until all are decided or the time is up. Better is kept; worse and equivalent are rolled back, the first because it harms, the second because an index that brings nothing
  * still costs every write. Undecided stays `verifying`.
  */
 export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
@@ -75,12 +73,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   let after = await blocksSinceLastChange(store);
   const lookAtAll = async (atDeadline: boolean): Promise<void> => {
     for (const one of open) {
-      const sound = after.filter((block) => block.voidReason === null).length;
-      if (
-        sound < (atDeadline ? blocksForLook(1, input.minimumBlocks) : blocksForLook(one.looks + 1, input.minimumBlocks))
-      )
-        continue;
-      const settled = await look(input, one, after);
+      const settled = await look(input, one, after, atDeadline);
       if (settled === null) continue;
       done.push(settled);
       open = open.filter((other) => other !== one);
@@ -91,22 +84,18 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       }
     }
   };
-  const enough = Math.max(...open.map((one) => blocksForLook(one.looks + 1, input.minimumBlocks)));
   for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe })) {
     await saveBlock(store, block, snapshot);
     await sampleLoad(input.observe, store, input);
     after.push(block);
     emit({
       kind: "progress",
-      share: Math.min(1, after.length / enough),
+      share: Math.min(1, 1 - (deadline - clock.monotonicMs()) / input.waitMs),
       text: `observing: ${String(after.length)} blocks after the change, ${String(open.length)} verdicts open${block.voidReason === null ? "" : `; void: ${block.voidReason}`}`,
     });
-    await lookAtAll(false);
-    if (open.length === 0) break;
-    if (clock.monotonicMs() + input.blockMs > deadline) {
-      await lookAtAll(true);
-      break;
-    }
+    const isLast = clock.monotonicMs() + input.blockMs > deadline;
+    await lookAtAll(isLast);
+    if (isLast || open.length === 0) break;
   }
   for (const one of open) {
     done.push({
@@ -133,7 +122,7 @@ const openCase = async (
   const together = pending
     .filter((other) => other.id !== deployment.id && other.rationale.statementIds.some((id) => served.has(id)))
     .map((other) => other.indexName);
-  return { deployment, evidence, before, together, looks: deployment.verdict?.looks ?? 0 };
+  return { deployment, evidence, before, together };
 };
 
 /** Blocks wholly after the last time we built or dropped anything here. */
@@ -147,21 +136,26 @@ const blocksSinceLastChange = async (store: Store): Promise<Block[]> => {
   return blocks.filter((block) => block.startedAt.getTime() >= last.getTime());
 };
 
-const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Promise<Pursued | null> => {
+/** Looking costs nothing; what is still undecided is written down once, when the time is up. @returns null while it is open */
+const look = async (
+  input: PursuitInput,
+  one: Case,
+  after: readonly Block[],
+  atDeadline: boolean,
+): Promise<Pursued | null> => {
   const { rollout, clock } = input;
   const { store, actor } = rollout;
-  one.looks += 1;
   const measured = judge({
     before: one.before,
     after,
     affected: one.deployment.rationale.statementIds,
     writes: one.evidence.writeIds,
     control: one.evidence.controlIds,
-    look: one.looks,
     alpha: input.settings.alpha,
     margin: input.settings.margin,
     minimumBlocks: input.minimumBlocks,
   });
+  if (!isDecided(measured) && !atDeadline) return null;
   const verdict =
     one.together.length === 0
       ? measured
@@ -178,7 +172,6 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
     code: verdict.outcome,
     reason: verdict.reason,
     inputs: {
-      look: verdict.looks,
       blocksBefore: one.before.length,
       blocksAfter: after.length,
       affected: one.deployment.rationale.statementIds,
@@ -190,7 +183,7 @@ const look = async (input: PursuitInput, one: Case, after: readonly Block[]): Pr
     },
   });
   const step = {
-    detail: { outcome: verdict.outcome, change: verdict.change, look: verdict.looks },
+    detail: { outcome: verdict.outcome, change: verdict.change },
     patch: { verdict },
   };
   const elsewhere: Pursued = {

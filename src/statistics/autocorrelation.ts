@@ -35,20 +35,30 @@ const pooledLagOne = (series: readonly (readonly number[])[]): number => {
   return total === 0 ? 0 : weighted / total;
 };
 
-/** What φ is taken to be before anything is seen, and how many blocks that belief is worth. See {@link lagOneAutocorrelation}. */
-const prior = { phi: 0.5, blocks: 16 };
+/** What φ is taken to be before anything is seen, and how many blocks that belief is worth. */
+export interface AutocorrelationPrior {
+  readonly phi: number;
+  readonly blocks: number;
+}
+
+/**
+ * Of levels before and after a change, which wander with the time of day and with other load. Weight and value were chosen among a dozen by simulation:
+ * false winners stay at the promised rate for φ ≤ 0.8 from eight blocks on, looking after every block, at the smallest loss of power (`bench/verdicts.ts`).
+ */
+export const wanderingLevels: AutocorrelationPrior = { phi: 0.6, blocks: 20 };
+
+/** Of the difference between two arms that run side by side: what wanders is mostly shared. */
+export const wanderingDifference: AutocorrelationPrior = { phi: 0.2, blocks: 10 };
 
 /**
  * An estimate of φ, taking the series as AR(1) with one φ and own means; never below 0.
  *
  * The larger of two estimates, of the values and of their normal scores (one outlier drives the first to zero), each freed
  * of its downward bias −(1 + 4φ)/n per series (Marriott & Pope 1954, Biometrika 41; Kendall 1954, ibid.), then drawn towards
- * {@link prior}. The plain estimate is too small in short series just when it matters (Zwiers & von Storch 1995, J. Climate
- * 8, 336–351), and noise of single calls on top of a wandering level hides the level's φ. Weight and value of the prior were
- * chosen among a dozen rules by simulation: false winners stay at the promised rate for φ ≤ 0.8 from eight blocks on, at the
- * smallest loss of power (`bench/verdicts.ts`).
+ * the prior. The plain estimate is too small in short series just when it matters (Zwiers & von Storch 1995, J. Climate
+ * 8, 336–351), and noise of single calls on top of a wandering level hides the level's φ.
  */
-export const lagOneAutocorrelation = (series: readonly (readonly number[])[]): number => {
+export const lagOneAutocorrelation = (series: readonly (readonly number[])[], prior: AutocorrelationPrior): number => {
   const n = sum(series.map((values) => values.length));
   const k = series.length;
   // The correction of the bias is meaningless for fewer.

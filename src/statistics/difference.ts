@@ -1,18 +1,9 @@
-import { effectiveSize, lagOneAutocorrelation } from "./autocorrelation.ts";
-import { studentQuantile, studentTwoSided } from "./student.ts";
+import { anyEffect, largeEffect } from "./anytime.ts";
+import { effectiveSize, lagOneAutocorrelation, wanderingLevels, wanderingDifference } from "./autocorrelation.ts";
+import { type Estimate, estimateOf } from "./estimate.ts";
 
-/** An estimate with its standard error and the degrees of freedom of Student's t that go with it. */
-export interface Estimate {
-  readonly value: number;
-  readonly standardError: number;
-  readonly degreesOfFreedom: number;
-  /** Two-sided p-value of "the true value is zero". */
-  readonly pValue: number;
-  interval(level: number): { readonly low: number; readonly high: number };
-}
-
-/** Below this many degrees of freedom t's quantiles are meaninglessly large: there is no evidence yet. */
-const minimumDegreesOfFreedom = 0.2;
+const meanSquare = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value * value, 0) / values.length;
 
 /**
  * The uncertainty of `value`, a difference of two independent parts, from the influence of each block on its part
@@ -26,33 +17,39 @@ const minimumDegreesOfFreedom = 0.2;
  * Null when the series are too short or too autocorrelated to say anything.
  */
 export const difference = (value: number, first: readonly number[], second: readonly number[]): Estimate | null => {
-  const phi = lagOneAutocorrelation([first, second]);
+  const phi = lagOneAutocorrelation([first, second], wanderingLevels);
   const raw = [first, second].map((influence) => ({
     effective: effectiveSize(influence.length, phi),
-    square: influence.reduce((total, one) => total + one * one, 0) / influence.length,
+    square: meanSquare(influence),
   }));
-  const pooled =
-    raw.reduce((total, part) => total + part.square * part.effective, 0) /
-    raw.reduce((total, part) => total + part.effective, 0);
-  const parts = raw.map(({ effective, square }) => ({
-    degrees: effective - 1,
-    variance: Math.max(square, pooled) / (effective - 1),
+  const effective = raw.reduce((total, part) => total + part.effective, 0);
+  const pooled = raw.reduce((total, part) => total + part.square * part.effective, 0) / effective;
+  const parts = raw.map((part) => ({
+    degrees: part.effective - 1,
+    variance: Math.max(part.square, pooled) / (part.effective - 1),
   }));
   if (parts.some(({ degrees }) => !(degrees > 0))) return null;
   const variance = parts.reduce((total, part) => total + part.variance, 0);
   const denominator = parts.reduce((total, part) => total + part.variance ** 2 / part.degrees, 0);
   const degreesOfFreedom =
     denominator > 0 ? variance ** 2 / denominator : parts.reduce((total, part) => total + part.degrees, 0);
-  if (!(degreesOfFreedom >= minimumDegreesOfFreedom)) return null;
-  const standardError = Math.sqrt(variance);
-  return {
-    value,
-    standardError,
-    degreesOfFreedom,
-    pValue: standardError > 0 ? studentTwoSided(value / standardError, degreesOfFreedom) : value === 0 ? 1 : 0,
-    interval: (level) => {
-      const half = standardError > 0 ? studentQuantile((1 + level) / 2, degreesOfFreedom) * standardError : 0;
-      return { low: value - half, high: value + half };
-    },
-  };
+  const information = 1 / raw.reduce((total, part) => total + 1 / part.effective, 0);
+  return estimateOf(value, Math.sqrt(variance), degreesOfFreedom, information, largeEffect);
+};
+
+/**
+ * The uncertainty of `value`, a difference of two arms that ran side by side, from the difference of their influences block by block: what both share
+ * cancels. Otherwise as {@link difference}.
+ * @param leastStandardError where theory says that it cannot be less
+ */
+export const pairedDifference = (
+  value: number,
+  influence: readonly number[],
+  leastStandardError = 0,
+): Estimate | null => {
+  const effective = effectiveSize(influence.length, lagOneAutocorrelation([influence], wanderingDifference));
+  const degrees = effective - 1;
+  if (!(degrees > 0)) return null;
+  const standardError = Math.max(leastStandardError, Math.sqrt(meanSquare(influence) / degrees));
+  return estimateOf(value, standardError, degrees, effective, anyEffect);
 };

@@ -1,5 +1,5 @@
 import type { Block, StatementCounters } from "../domain/index.ts";
-import { ratioInfluence, difference, type Estimate } from "../statistics/index.ts";
+import { type Bounds, difference, type Estimate, ratioInfluence } from "../statistics/index.ts";
 
 const counters = (block: Block, id: string): StatementCounters | undefined => block.statements.get(id);
 
@@ -111,12 +111,12 @@ export const contrast = (
 /** What is allowed for where the control is too noisy to tell: a whole server that became twice as fast or slow. */
 const DRIFT_BOUND = 2;
 
+const around = ({ low, high }: Bounds, by: number): Bounds => ({ low: low - by, high: high + by });
+
 const widened = (estimate: Estimate, by: number): Estimate => ({
   ...estimate,
-  interval: (level) => {
-    const { low, high } = estimate.interval(level);
-    return { low: low - by, high: high + by };
-  },
+  interval: (level) => around(estimate.interval(level), by),
+  anytimeInterval: (level) => around(estimate.anytimeInterval(level), by),
 });
 
 interface Drift {

@@ -11,9 +11,7 @@ export interface Evidence {
   readonly writes: readonly string[];
   /** Statements that neither read nor write the table, and that nothing else was done for between the two periods: what changes in them is drift. */
   readonly control: readonly string[];
-  /** How many times this experiment has been judged, this time included (1, 2, …). Every judgement counts, also undecided ones. */
-  readonly look: number;
-  /** Chance of naming any winner although nothing changed, over all looks. Default 0.05. */
+  /** Chance of ever naming a winner although nothing changed, however often the growing evidence is judged. Default 0.05. */
   readonly alpha?: number;
   /** Changes within ± this are as good as none. Default 0.05, that is 5 %. */
   readonly margin?: number;

@@ -8,4 +8,4 @@
  */
 export type { Evidence } from "./evidence.ts";
 export { judge } from "./judge.ts";
-export { blocksForLook, isDecided } from "./looks.ts";
+export { isDecided } from "./outcome.ts";

@@ -1,5 +1,5 @@
 import type { Block, Interval, Outcome, StatementCounters, StatementVerdict, Verdict } from "../domain/index.ts";
-import { holmLevels, levelAtLook } from "../statistics/index.ts";
+import { holmLevels } from "../statistics/index.ts";
 import { blocksWith, callsIn, contrast, mixOf, perCall, usableIn, type Contrast } from "./contrast.ts";
 import type { Evidence } from "./evidence.ts";
 import { intervalOf, outcomeOf } from "./outcome.ts";
@@ -13,14 +13,12 @@ interface Settled extends Evidence {
   readonly soundAfter: readonly Block[];
   readonly margin: number;
   readonly minimumBlocks: number;
-  /** What this look may spend. */
-  readonly level: number;
+  readonly alpha: number;
   readonly voids: string | null;
 }
 
 const settle = (evidence: Evidence): Settled => {
-  const { look, alpha = 0.05, margin = 0.05, minimumBlocks = fewestBlocks } = evidence;
-  if (!Number.isInteger(look) || look < 1) throw new Error(`looks are counted from 1, not ${look}`);
+  const { alpha = 0.05, margin = 0.05, minimumBlocks = fewestBlocks } = evidence;
   const voids = [voidBlocks(evidence.before, "before"), voidBlocks(evidence.after, "after")];
   return {
     ...evidence,
@@ -28,7 +26,7 @@ const settle = (evidence: Evidence): Settled => {
     soundAfter: evidence.after.filter((block) => block.voidReason === null),
     margin,
     minimumBlocks: Math.max(fewestBlocks, minimumBlocks),
-    level: levelAtLook(alpha, look),
+    alpha,
     voids: voids.some((one) => one !== null) ? sentence(voids) : null,
   };
 };
@@ -37,14 +35,14 @@ const settle = (evidence: Evidence): Settled => {
  * The verdict over one index: is the time of the statements it touches, each at its calls before the change, now less?
  *
  * Fixed-mix mean time per call, in logarithms, minus that of the control (difference in differences); the variance from blocks
- * of time with their autocorrelation; Student's t; alpha spent over looks; Holm over statements for their own verdicts.
+ * of time with their autocorrelation; a sequential t-test, so that the growing evidence may be judged at any time; Holm over statements for their own verdicts.
  */
 export const judge = (evidence: Evidence): Verdict => {
   const settled = settle(evidence);
   const ids = [...new Set([...settled.affected, ...settled.writes])];
   const statements = judgeStatements(settled, ids);
   const { result, missing } = overall(settled, ids);
-  const interval = intervalOf(result?.estimate ?? null, settled.level);
+  const interval = intervalOf(result?.estimate ?? null, settled.alpha);
   const outcome = missing === null ? outcomeOf(interval, settled.margin) : "undecided";
   const change = result?.estimate === null || result === null ? null : Math.expm1(result.estimate.value);
   const drift = result?.drift ?? null;
@@ -57,7 +55,6 @@ export const judge = (evidence: Evidence): Verdict => {
     statements,
     drift: drift === null ? null : Math.expm1(drift),
     controlStatements: result?.controlStatements ?? 0,
-    looks: settled.look,
     reason: sentence([
       missing ?? describeOverall(outcome, change, interval, settled),
       shown ? dissent(outcome, statements) : null,
@@ -105,12 +102,12 @@ interface Draft {
 const judgeStatements = (settled: Settled, ids: readonly string[]): readonly StatementVerdict[] => {
   const drafts = ids.map((id) => draft(settled, id));
   const levels = holmLevels(
-    drafts.map(({ result }) => result?.estimate?.pValue ?? 1),
-    settled.level,
+    drafts.map(({ result }) => result?.estimate?.anytimePValue ?? 1),
+    settled.alpha,
   );
   return drafts.map(({ id, result, missing }, i) => {
     const { soundBefore, soundAfter } = settled;
-    const interval = intervalOf(result?.estimate ?? null, levels[i] ?? settled.level);
+    const interval = intervalOf(result?.estimate ?? null, levels[i] ?? settled.alpha);
     const outcome = outcomeOf(interval, settled.margin);
     const meanMsBefore = perCall(soundBefore, id, totalMs);
     const meanMsAfter = perCall(soundAfter, id, totalMs);

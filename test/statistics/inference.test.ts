@@ -5,7 +5,6 @@ import {
   effectiveSize,
   holmLevels,
   lagOneAutocorrelation,
-  levelAtLook,
   normalQuantile,
   ratioInfluence,
   difference,
@@ -20,16 +19,6 @@ const autoregressive = (random: () => number, n: number, phi: number): number[] 
   }
   return values;
 };
-
-describe("looking repeatedly", () => {
-  it("spends alpha in shares that never sum to more than alpha", () => {
-    let spent = 0;
-    for (let look = 1; look <= 10_000; look += 1) spent += levelAtLook(0.05, look);
-    expect(spent).toBeLessThan(0.05);
-    expect(spent).toBeGreaterThan(0.0499);
-    expect(levelAtLook(0.05, 1)).toBeCloseTo(0.025, 12);
-  });
-});
 
 describe("Holm's procedure", () => {
   it("tests the smallest p-value at alpha/m and stops raising the level at the first that fails", () => {
@@ -53,6 +42,8 @@ describe("Holm's procedure", () => {
 });
 
 describe("autocorrelated blocks", () => {
+  const prior = { phi: 0.5, blocks: 16 };
+
   it("are worth as many independent ones as their covariances say", () => {
     for (const [n, phi] of [
       [5, 0.3],
@@ -68,22 +59,28 @@ describe("autocorrelated blocks", () => {
 
   it.each([0, 0.5, 0.8])("show their φ = %d in two long series", (phi) => {
     const random = seededRandom(7);
-    const estimate = lagOneAutocorrelation([autoregressive(random, 3000, phi), autoregressive(random, 3000, phi)]);
+    const estimate = lagOneAutocorrelation(
+      [autoregressive(random, 3000, phi), autoregressive(random, 3000, phi)],
+      prior,
+    );
     expect(Math.abs(estimate - phi)).toBeLessThan(0.05);
   });
 
   it("do not hide behind a single outlier", () => {
     const series = autoregressive(seededRandom(8), 200, 0.8);
     series[100] = 1000;
-    expect(lagOneAutocorrelation([series])).toBeGreaterThan(0.6);
+    expect(lagOneAutocorrelation([series], prior)).toBeGreaterThan(0.6);
   });
 
   it("say nothing when there are hardly any", () => {
     expect(
-      lagOneAutocorrelation([
-        [1, 2, 3],
-        [3, 1, 2],
-      ]),
+      lagOneAutocorrelation(
+        [
+          [1, 2, 3],
+          [3, 1, 2],
+        ],
+        prior,
+      ),
     ).toBeGreaterThan(0.9);
     expect(difference(1, [0.1, -0.1], [0.1, -0.1])).toBeNull();
   });
@@ -113,7 +110,7 @@ describe("a ratio of means", () => {
 });
 
 describe("the interval of a difference", () => {
-  // At φ = 0.8 a dozen blocks are worth two independent ones; what is missing there, alpha spending more than makes up for.
+  // At φ = 0.8 a dozen blocks are worth two independent ones; what is missing there, the sequential test more than makes up for.
   it.each([
     [0, 0.95],
     [0.5, 0.945],

@@ -18,7 +18,6 @@ it.each([
     affected: ["read"],
     writes: [],
     control: [],
-    look: 1,
   }).statements;
   expect(statement?.reason.replace("10.0 ms before, ", "")).toMatch(expected);
 });

@@ -1,0 +1,50 @@
+import { anytimeQuantile, type EffectPrior, logEValue } from "./anytime.ts";
+import { studentQuantile, studentTwoSided } from "./student.ts";
+
+export interface Bounds {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** An estimate with its standard error and the degrees of freedom of Student's t that go with it. */
+export interface Estimate {
+  readonly value: number;
+  readonly standardError: number;
+  readonly degreesOfFreedom: number;
+  /** Two-sided p-value of "the true value is zero", for a single look laid down beforehand. */
+  readonly pValue: number;
+  /** For a single look laid down beforehand. */
+  interval(level: number): Bounds;
+  /** 1 / e-value, at most 1: a p-value that may be looked at all the time. See `logEValue`. */
+  readonly anytimePValue: number;
+  /** One of a sequence of intervals that all hold at once with probability `level`, whenever they are looked at. */
+  anytimeInterval(level: number): Bounds;
+}
+
+/** Below this many degrees of freedom t's quantiles are meaninglessly large: there is no evidence yet. */
+const minimumDegreesOfFreedom = 0.2;
+
+/** @param information how many independent blocks the estimate is worth; see `logEValue`. @returns null where there is no evidence yet */
+export const estimateOf = (
+  value: number,
+  standardError: number,
+  degreesOfFreedom: number,
+  information: number,
+  prior: EffectPrior,
+): Estimate | null => {
+  if (!(degreesOfFreedom >= minimumDegreesOfFreedom)) return null;
+  const t = standardError > 0 ? value / standardError : value === 0 ? 0 : Number.POSITIVE_INFINITY;
+  const around = (quantile: () => number): Bounds => {
+    const half = standardError > 0 ? quantile() * standardError : 0;
+    return { low: value - half, high: value + half };
+  };
+  return {
+    value,
+    standardError,
+    degreesOfFreedom,
+    pValue: Number.isFinite(t) ? studentTwoSided(t, degreesOfFreedom) : 0,
+    interval: (level) => around(() => studentQuantile((1 + level) / 2, degreesOfFreedom)),
+    anytimePValue: Math.min(1, Math.exp(-logEValue(t, degreesOfFreedom, information, prior))),
+    anytimeInterval: (level) => around(() => anytimeQuantile(1 - level, degreesOfFreedom, information, prior)),
+  };
+};

@@ -10,6 +10,7 @@ export * from "./catalog.ts";
 export * from "./configuration.ts";
 export * from "./decision.ts";
 export * from "./deployment.ts";
+export * from "./experiment.ts";
 export * from "./identity.ts";
 export * from "./index-definition.ts";
 export * from "./index-health.ts";

@@ -8,7 +8,7 @@ export { effectiveSize, lagOneAutocorrelation } from "./autocorrelation.ts";
 export { difference, pairedDifference } from "./difference.ts";
 export type { Bounds, Estimate } from "./estimate.ts";
 export { holmLevels } from "./holm.ts";
-export { addHistogram, bucketOf, type LatencyHistogram } from "./latency-histogram.ts";
+export type { LatencyHistogram } from "./latency-histogram.ts";
 export { normalQuantile } from "./normal.ts";
 export { sequentialQuantile } from "./quantile.ts";
 export { rateDifference } from "./rate-difference.ts";

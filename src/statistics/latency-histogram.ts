@@ -12,7 +12,3 @@ export const bucketOf = (ms: number): number => Math.ceil(Math.log(Math.max(ms, 
 
 /** The largest value of a bucket, ms. */
 export const bucketEnd = (bucket: number): number => growth ** bucket;
-
-export const addHistogram = (into: Map<number, number>, from: LatencyHistogram): void => {
-  for (const [bucket, count] of from) into.set(bucket, (into.get(bucket) ?? 0) + count);
-};

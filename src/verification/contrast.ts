@@ -32,16 +32,20 @@ export type Mix = ReadonlyMap<string, number>;
 export const mixOf = (before: readonly Block[], ids: readonly string[]): Mix =>
   new Map(ids.map((id) => [id, callsIn(before, id)]));
 
-/** Σ weight × mean time per call (ms), and each block's influence on its logarithm; null when a statement has no measurable time. */
-const fixedMixTime = (
+/** Σ weight × mean per call of time (ms) or another counter, and each block's influence on its logarithm; null when a statement has nothing of it. */
+export const fixedMix = (
   blocks: readonly Block[],
   mix: Mix,
+  value: (of: StatementCounters) => number = (of) => of.totalMs,
 ): { readonly time: number; readonly influence: readonly number[] } | null => {
   let time = 0;
   const influence = Array.from<number>({ length: blocks.length }).fill(0);
   for (const [id, weight] of mix) {
     const ratio = ratioInfluence(
-      blocks.map((block) => ({ y: counters(block, id)?.totalMs ?? 0, x: counters(block, id)?.calls ?? 0 })),
+      blocks.map((block) => {
+        const of = counters(block, id);
+        return of === undefined ? { y: 0, x: 0 } : { y: value(of), x: of.calls };
+      }),
     );
     if (ratio === null) return null;
     const share = weight * ratio.ratio;
@@ -75,8 +79,8 @@ export const contrast = (
   controlIds: readonly string[],
   minimumBlocks: number,
 ): Contrast | null => {
-  const first = fixedMixTime(before, mix);
-  const second = fixedMixTime(after, mix);
+  const first = fixedMix(before, mix);
+  const second = fixedMix(after, mix);
   if (first === null || second === null) return null;
   const change = Math.log(second.time / first.time);
   const calls = [...mix.values()].reduce((total, weight) => total + weight, 0);
@@ -130,7 +134,7 @@ interface Drift {
 /** What the control did. Each statement counts the same: by time, one slow report would be the whole control. */
 const driftOf = (before: readonly Block[], after: readonly Block[], ids: readonly string[]): Drift | null => {
   const parts = ids.flatMap((id) => {
-    const [one, two] = [fixedMixTime(before, mixOf(before, [id])), fixedMixTime(after, mixOf(before, [id]))];
+    const [one, two] = [fixedMix(before, mixOf(before, [id])), fixedMix(after, mixOf(before, [id]))];
     return one === null || two === null ? [] : [{ one, two }];
   });
   if (parts.length === 0) return null;

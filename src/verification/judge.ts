@@ -19,7 +19,7 @@ interface Settled extends Evidence {
 
 const settle = (evidence: Evidence): Settled => {
   const { alpha = 0.05, margin = 0.05, minimumBlocks = fewestBlocks } = evidence;
-  const voids = [voidBlocks(evidence.before, "before"), voidBlocks(evidence.after, "after")];
+  const voids = [voidBlocks(evidence.before, "before the change"), voidBlocks(evidence.after, "after the change")];
   return {
     ...evidence,
     soundBefore: evidence.before.filter((block) => block.voidReason === null),

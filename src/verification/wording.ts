@@ -24,7 +24,7 @@ export const voidBlocks = (blocks: readonly Block[], when: string): string | nul
   if (counts.size === 0) return null;
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const reasons = [...counts].map(([reason, count]) => `${count} × ${reason}`).join(", ");
-  return `${total} void block${total === 1 ? "" : "s"} ${when} the change (${reasons})`;
+  return `${total} void block${total === 1 ? "" : "s"} ${when} (${reasons})`;
 };
 
 export const sentence = (parts: readonly (string | null)[]): string => parts.filter((part) => part !== null).join("; ");

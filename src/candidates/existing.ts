@@ -42,18 +42,34 @@ const offers = (index: ExistingIndex, definition: IndexDefinition, wholeServes: 
   return definition.include.every((column) => offered.has(column));
 };
 
+/** Tables that an extension has taken over are its own to change. */
+export const isManaged = ({ managedBy }: Table): boolean => managedBy !== undefined && managedBy !== null;
+
+/** Whether the index serves nothing but speed, so that it may go where another one does what it does. */
+export const mayBeDropped = (index: ExistingIndex): boolean =>
+  index.valid &&
+  !index.unique &&
+  !index.primary &&
+  index.constraint === null &&
+  !index.exclusion &&
+  !index.replicaIdentity &&
+  !index.clustered &&
+  !index.extensionOwned &&
+  index.parentOid === null;
+
 /**
- * The existing B-tree with the very same keys that the definition would only add INCLUDE columns to, or null. Both beside each other would make
- * every write pay twice for one order; widening the existing one is a replacement.
+ * The existing B-tree with the very same keys that the definition would only add INCLUDE columns to, and that has to stay; or null. Both beside each other would
+ * make every write pay twice for one order. One that may go is replaced by the wider one.
  */
-export const indexWithSameKeys = (table: Table, definition: IndexDefinition): ExistingIndex | null => {
+export const fixedIndexWithSameKeys = (table: Table, definition: IndexDefinition): ExistingIndex | null => {
   const { method, keys, include, where } = definition;
   if (method !== "btree" || where !== undefined || include.length === 0 || !keys.every(isPlain)) return null;
   const same = (index: ExistingIndex): boolean => {
     const old = plainKeysOf(index);
     return isPlainBtree(index) && old !== null && old.length === keys.length && isPrefixOf(keys, old);
   };
-  return table.indexes.find(same) ?? null;
+  const isFixed = (index: ExistingIndex): boolean => isManaged(table) || !mayBeDropped(index);
+  return table.indexes.find((index) => same(index) && isFixed(index)) ?? null;
 };
 
 const isPlain = (key: IndexKey): boolean => key.expression === undefined && key.opclass === undefined;

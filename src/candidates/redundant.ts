@@ -8,7 +8,7 @@ import {
   type Table,
   tableId,
 } from "../domain/index.ts";
-import { isPlainBtree, plainKeysOf } from "./existing.ts";
+import { isManaged, isPlainBtree, mayBeDropped, plainKeysOf } from "./existing.ts";
 import { isPrefixOf } from "./key-order.ts";
 
 /**
@@ -95,20 +95,6 @@ const redundantIndexesOf = (table: Table): ProposedDrop[] => {
 
 /** What the server writes after the name: equal texts are equal indexes, whatever their method, expressions and predicate. */
 const written = ({ definition }: ExistingIndex): string => definition.replace(/^.*? USING /is, "");
-
-/** Tables that an extension has taken over are its own to change. */
-const isManaged = ({ managedBy }: Table): boolean => managedBy !== undefined && managedBy !== null;
-
-const mayBeDropped = (index: ExistingIndex): boolean =>
-  index.valid &&
-  !index.unique &&
-  !index.primary &&
-  index.constraint === null &&
-  !index.exclusion &&
-  !index.replicaIdentity &&
-  !index.clustered &&
-  !index.extensionOwned &&
-  index.parentOid === null;
 
 const covers = (covering: ExistingIndex, index: ExistingIndex): boolean => {
   if (!isPlainBtree(covering) || !isPlainBtree(index)) return covering.valid && written(covering) === written(index);

@@ -13,7 +13,7 @@ import {
   type TableAccess,
 } from "../domain/index.ts";
 import { distinctValues, draftKeys, draftPairs, type KeyDraft, tenantFirst } from "./access-rules.ts";
-import { indexThatCovers, indexWithSameKeys } from "./existing.ts";
+import { indexThatCovers, fixedIndexWithSameKeys } from "./existing.ts";
 import { type NamedAccess, nameKeys } from "./key-names.ts";
 import { sharedOrders, sharedPayloads } from "./merge.ts";
 import { blockRangeDraft, methodContext, type MethodContext, methodDrafts } from "./other-methods.ts";
@@ -323,9 +323,9 @@ export class TableCandidates {
       this.#decline(definition, "exists", `index ${existing.name} already offers this`, statementId);
       return;
     }
-    const narrower = indexWithSameKeys(this.#table, definition);
-    if (narrower !== null) {
-      const reason = `${narrower.name} has the same keys; adding columns to it would be a replacement, which is not supported yet`;
+    const fixed = fixedIndexWithSameKeys(this.#table, definition);
+    if (fixed !== null) {
+      const reason = `${fixed.name} has the same keys and has to stay, so that a wider one could not take its place`;
       this.#decline(definition, "same_keys", reason, statementId);
       return;
     }

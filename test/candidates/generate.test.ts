@@ -206,13 +206,21 @@ describe("what is never proposed", () => {
     expect(candidates).toEqual(isDeclined ? [] : ["(customer)"]);
   });
 
-  it("a covering index beside the same keys without payload, for it would be a replacement", () => {
+  it.each([
+    [
+      "has to stay",
+      { unique: true, constraint: "u" },
+      [],
+      ["exists (customer)", "same_keys (customer) include (total)"],
+    ],
+    ["may be replaced", {}, ["(customer) include (total)"], ["exists (customer)"]],
+  ])("a covering index beside the same keys without payload, where that one %s", (_, changes, offered, refused) => {
     const { candidates, declined } = asked(
       [access("orders", { equality: ["customer"], referenced: ["customer", "total"] })],
-      { indexes: [existing("there", ["customer"])] },
+      { indexes: [existing("there", ["customer"], changes)] },
     );
-    expect(candidates).toEqual([]);
-    expect(declined).toContain("same_keys (customer) include (total)");
+    expect(candidates).toEqual(offered);
+    expect(declined.toSorted()).toEqual(refused);
   });
 
   it("a key without length limit, for a later long value would make the write fail", () => {

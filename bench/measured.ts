@@ -173,7 +173,7 @@ const main = async (): Promise<void> => {
     const source = liveTarget(observer, workloadOfTraffic(context, observer, { observeMs: null, seed }));
     const subject = await readSubject(source, context.emit, signal);
     const { ours, theirs } = await withAdvice(
-      { ...context, source, budgetBytes, whatIf: "shadow", maxColumns: defaults.maxColumns },
+      { ...context, source, budgetBytes, whatIf: "shadow", maxColumns: defaults.maxColumns, limits: defaults },
       async (advice, planner) => ({
         ours: advice.configuration.create.map((one) => one.index.definition),
         theirs: (await chooseOneAtATime(planner, subject, budgetBytes)).map((one) => one.definition),

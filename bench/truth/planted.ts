@@ -59,7 +59,13 @@ export const withPlanted = async <T>(
       settings: defaults,
     };
     const observe = await openSession(context.observe, "observe");
-    const common = { ...quiet, budgetBytes: 10_000_000_000, whatIf: "shadow" as const, maxColumns: 3 };
+    const common = {
+      ...quiet,
+      budgetBytes: 10_000_000_000,
+      whatIf: "shadow" as const,
+      maxColumns: 3,
+      limits: defaults,
+    };
     const ask = (workload: Parameters<typeof liveTarget>[1]): Promise<Advice> =>
       advise({ ...common, source: liveTarget(observe, workload) });
     const byTraffic = all.every((one) => one.asFiles === true)

@@ -246,6 +246,12 @@ export const knobs = {
     max: 1e15,
     why: "Storage for the indexes of ours on one table. Unknown: only the whole budget counts.",
   }),
+  schemaBudgetBytes: optionalSize({
+    path: "safeguards.schema_budget",
+    min: 1,
+    max: 1e15,
+    why: "The same in one schema: what one tenant's data may cost, where each tenant has a schema of its own.",
+  }),
   diskCapacityBytes: optionalSize({
     path: "safeguards.disk_capacity",
     min: 1,

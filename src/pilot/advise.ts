@@ -1,11 +1,13 @@
+import type { Settings } from "../config/index.ts";
 import { generateCandidates, redundantIndexes, replacedIndexes } from "../candidates/index.ts";
-import type {
-  Calibration,
-  Candidate,
-  Catalog,
-  DeclinedCandidate,
-  HypotheticalIndex,
-  WhatIfPlanner,
+import {
+  type Calibration,
+  type Candidate,
+  type Catalog,
+  type DeclinedCandidate,
+  type HypotheticalIndex,
+  type WhatIfPlanner,
+  tableId,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Clock } from "../runtime/index.ts";
@@ -32,6 +34,8 @@ export interface AdviseOptions {
   readonly budgetBytes: number;
   readonly whatIf: "shadow" | "hypopg";
   readonly maxColumns: number;
+  /** What a table and a schema may get, as the safeguards will see it. */
+  readonly limits: Pick<Settings, "indexesPerTable" | "tableBudgetBytes" | "schemaBudgetBytes">;
   /** `btree`: plain B-trees only. Default `all`. */
   readonly kinds?: "btree" | "all";
   /** What the set is to be best at; default `time`. */
@@ -91,6 +95,7 @@ export const withAdvice = async <T>(
     const costs = createCostModel({ planner, statements, accesses, hypothetical });
     const upkeep = await openUpkeep(planner, { catalog, workload, accesses }, input.measureWrites ?? false);
     const { searchMs, clock } = input;
+    const present = new Map(planned.tables.map((table) => [tableId(table), table.indexes.length]));
     const startedMs = clock.monotonicMs();
     const effort = (): Partial<SelectionInput> =>
       searchMs === undefined
@@ -106,6 +111,9 @@ export const withAdvice = async <T>(
         candidates: allowed,
         costs,
         budgetBytes: input.budgetBytes,
+        maxBytesPerTable: input.limits.tableBudgetBytes ?? Number.POSITIVE_INFINITY,
+        maxBytesPerSchema: input.limits.schemaBudgetBytes ?? Number.POSITIVE_INFINITY,
+        maxIndexesOn: (table) => Math.max(0, input.limits.indexesPerTable - (present.get(tableId(table)) ?? 0)),
         ...(input.goal === undefined ? {} : { goal: input.goal }),
         ...effort(),
         // Statements from files bring no times, so that nobody knows which share of the time is theirs.

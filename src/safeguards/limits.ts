@@ -19,6 +19,7 @@ const names = [
   "replicationLagMs",
   "replicationLagBytes",
   "tableBudgetBytes",
+  "schemaBudgetBytes",
   "diskCapacityBytes",
   "writeOverhead",
   "writeOverheadReturn",

@@ -35,6 +35,7 @@ export interface PermitRequest {
   /** Bytes of the indexes of ours, without this one. */
   readonly ownedBytes: number;
   readonly ownedBytesOnTable: number;
+  readonly ownedBytesInSchema: number;
   /** Expected size of this one; null when nothing is known about it. Not looked at for drops. */
   readonly addedBytes: number | null;
   /** Of this one; null where nothing was estimated. */
@@ -188,6 +189,17 @@ const rules = {
           reason:
             `${String(ownedBytesOnTable)} bytes of ours on this table and ${String(addedBytes)} for this one` +
             ` exceed the table's budget of ${String(tableBudgetBytes)}`,
+          retryAt: null,
+        }
+      : null,
+  schema_budget: ({ act, ownedBytesInSchema, addedBytes, limits: { schemaBudgetBytes } }) =>
+    act.act === "create index" &&
+    schemaBudgetBytes !== null &&
+    ownedBytesInSchema + (addedBytes ?? 0) > schemaBudgetBytes
+      ? {
+          reason:
+            `${String(ownedBytesInSchema)} bytes of ours in schema ${act.table.schema} and ${String(addedBytes)} for this one` +
+            ` exceed the schema's budget of ${String(schemaBudgetBytes)}`,
           retryAt: null,
         }
       : null,

@@ -81,7 +81,11 @@ const judge = (
   const free = capacityBytes - objective.sizeOf(chosen);
   const size = `${megabytes(estimatedBytes)} MB`;
   if (!room.fits(new Set(), number)) {
-    return { code: "budget", reason: `it takes ${size}, more than the whole budget of ${megabytes(capacityBytes)} MB` };
+    const reason =
+      estimatedBytes > capacityBytes
+        ? `it takes ${size}, more than the whole budget of ${megabytes(capacityBytes)} MB`
+        : "its table or schema has as many indexes, or as many bytes of them, as are allowed";
+    return { code: "budget", reason };
   }
   const total = objective.value(chosen).upper;
   const upkeep = objective.upkeepOf(number);
@@ -105,7 +109,7 @@ const judge = (
   if (share < input.limits.minimumShare) return savesTooLittle(share, input.limits.minimumShare);
   if (effect.gain < input.limits.minimumOwnGain) return gainsTooLittle(effect, input.limits);
   if (!room.fits(chosen, number)) {
-    const room = estimatedBytes > free ? `${megabytes(free)} MB are free` : "its table has its share already";
+    const room = estimatedBytes > free ? `${megabytes(free)} MB are free` : "its table or schema has its share already";
     return {
       code: "budget",
       reason: `it would save another ${percent(saving / total)} of the cost but takes ${size}, and ${room}`,

@@ -1,4 +1,4 @@
-import { type HypotheticalIndex, tableId } from "../domain/index.ts";
+import { type HypotheticalIndex, tableId, type TableName } from "../domain/index.ts";
 import type { Chosen } from "./objective.ts";
 
 /** What a set of new indexes may take. */
@@ -6,7 +6,9 @@ export interface Limits {
   /** Bytes in all. */
   readonly bytes: number;
   readonly bytesPerTable: number;
-  readonly indexesPerTable: number;
+  readonly bytesPerSchema: number;
+  /** So many new indexes may come to this table. */
+  readonly indexesOn: (table: TableName) => number;
 }
 
 /** One limit over a group of candidates: Σ use ≤ most. */
@@ -20,20 +22,24 @@ export class Room {
   readonly limits: readonly Limit[];
   readonly #of: readonly (readonly Limit[])[];
 
-  constructor(candidates: readonly HypotheticalIndex[], { bytes, bytesPerTable, indexesPerTable }: Limits) {
-    const sizes = candidates.map(({ estimatedBytes }, number): [number, number] => [number, estimatedBytes]);
-    const tables = new Map<string, [number, number][]>();
-    for (const [number, { definition, estimatedBytes }] of candidates.entries()) {
-      const id = tableId(definition.table);
-      const group = tables.get(id) ?? [];
-      group.push([number, estimatedBytes]);
-      tables.set(id, group);
-    }
+  constructor(candidates: readonly HypotheticalIndex[], { bytes, bytesPerTable, bytesPerSchema, indexesOn }: Limits) {
+    const bytesOf = (numbers: readonly number[]): Map<number, number> =>
+      new Map(numbers.map((number) => [number, candidates[number]?.estimatedBytes ?? 0]));
+    const groups = (of: (table: TableName) => string): [TableName, number[]][] => {
+      const found = new Map<string, [TableName, number[]]>();
+      for (const [number, { definition }] of candidates.entries()) {
+        const group = found.get(of(definition.table)) ?? [definition.table, []];
+        group[1].push(number);
+        found.set(of(definition.table), group);
+      }
+      return [...found.values()];
+    };
     this.limits = [
-      { use: new Map(sizes), most: bytes },
-      ...[...tables.values()].flatMap((group) => [
-        { use: new Map(group), most: bytesPerTable },
-        { use: new Map(group.map(([number]) => [number, 1])), most: indexesPerTable },
+      { use: bytesOf([...candidates.keys()]), most: bytes },
+      ...groups(({ schema }) => schema).map(([, numbers]) => ({ use: bytesOf(numbers), most: bytesPerSchema })),
+      ...groups(tableId).flatMap(([table, numbers]) => [
+        { use: bytesOf(numbers), most: bytesPerTable },
+        { use: new Map(numbers.map((number) => [number, 1])), most: indexesOn(table) },
       ]),
     ].filter(({ most }) => Number.isFinite(most));
     this.#of = candidates.map((_, number) => this.limits.filter(({ use }) => use.has(number)));

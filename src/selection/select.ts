@@ -6,6 +6,7 @@ import type {
   IndexDefinition,
   ProposedDrop,
   StatementCost,
+  TableName,
 } from "../domain/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import { type SearchContext, type SelectionAlgorithm, selectionAlgorithms } from "./algorithm.ts";
@@ -33,9 +34,11 @@ export interface SelectionInput {
   readonly costs: CostSource;
   /** Bytes created minus bytes dropped may not exceed it. */
   readonly budgetBytes: number;
-  /** Bytes and number of the new indexes of any one table. No limit by default. */
+  /** Bytes of the new indexes of any one table, and of any one schema. No limit by default. */
   readonly maxBytesPerTable?: number;
-  readonly maxIndexesPerTable?: number;
+  readonly maxBytesPerSchema?: number;
+  /** How many new indexes may come to a table. No limit by default. */
+  readonly maxIndexesOn?: (table: TableName) => number;
   /** Existing indexes that could go; each goes only if no statement is harmed. */
   readonly drops?: readonly ProposedDrop[];
   /** Existing indexes that these new ones could replace; each goes only if no statement is harmed. Their bytes are freed after the search: it has no use of them. */
@@ -148,7 +151,8 @@ export const selectOnce = async (
   const room = new Room(candidates, {
     bytes: capacityBytes,
     bytesPerTable: input.maxBytesPerTable ?? Number.POSITIVE_INFINITY,
-    indexesPerTable: input.maxIndexesPerTable ?? Number.POSITIVE_INFINITY,
+    bytesPerSchema: input.maxBytesPerSchema ?? Number.POSITIVE_INFINITY,
+    indexesOn: input.maxIndexesOn ?? (() => Number.POSITIVE_INFINITY),
   });
   const fitting = new Set([...candidates.keys()].filter((number) => room.fits(new Set(), number)));
   await survey(objective, fitting, surveyRounds, exhausted);

@@ -116,6 +116,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
           budgetBytes: 1e9,
           whatIf: "shadow",
           maxColumns: 3,
+          limits: defaults,
           workloadOf: (since) => workloadOfTraffic(context, session, { observeMs: null, seed, since }),
           actor: "demo",
           baselineMs: BASELINE_MS,

@@ -45,7 +45,7 @@ export interface DeploymentRepository {
   /** When the builds on a table, or on any (null), were begun, since a point in time. That of a partitioned table is one. */
   buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
   /** Bytes of the indexes of ours that exist or are being built (measured, else predicted), on one table or on all. */
-  ownedBytes(tableOid?: number): Promise<number>;
+  ownedBytes(within?: { readonly tableOid: number } | { readonly schema: string }): Promise<number>;
 }
 
 const owningStates = ["building", "verifying", "promoting", "settled", "rolling_back"] as const;
@@ -235,7 +235,7 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         .execute();
       return rows.map((row) => row.at);
     },
-    async ownedBytes(tableOid) {
+    async ownedBytes(within) {
       let query = db
         .selectFrom("deployment")
         .select((of) => of.fn.sum<string | null>(of.fn.coalesce("size_bytes", "predicted_bytes")).as("bytes"))
@@ -249,7 +249,12 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
             ),
           ),
         );
-      if (tableOid !== undefined) query = query.where("table_oid", "=", tableOid);
+      if (within !== undefined) {
+        query =
+          "schema" in within
+            ? query.where("table_schema", "=", within.schema)
+            : query.where("table_oid", "=", within.tableOid);
+      }
       const row = await query.executeTakeFirst();
       return Number(row?.bytes ?? 0);
     },

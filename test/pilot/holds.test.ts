@@ -178,7 +178,7 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
     expect(await shop.attempt(settings, deployment)).toMatchObject({ kind: "built" });
   });
 
-  test("keep a table's indexes within its budget, and all within the disk", async () => {
+  test("keep the indexes of a table and of a schema within their budgets, and all within the disk", async () => {
     const shop = await openWired(target());
     const first = await shop.attempt();
     const size = first.kind === "built" ? (first.deployment.sizeBytes ?? 0) : 0;
@@ -188,6 +188,7 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
       code: "table_budget",
       retryAt: null,
     });
+    expect(await shop.attempt({ schemaBudgetBytes: needed - 1 }, second)).toMatchObject({ code: "schema_budget" });
     // Another table has its own.
     const elsewhere = await shop.approved(on("customers", "name"));
     expect(await shop.attempt({ tableBudgetBytes: needed - 1 }, elsewhere)).toMatchObject({ kind: "built" });

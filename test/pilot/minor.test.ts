@@ -63,7 +63,7 @@ describe("a workload of which the last per cent is not planned", () => {
     const context = { observe: target, build: target, settings: defaults, clock: systemClock, signal };
     const quiet = { ...context, emit: () => undefined };
     const source = liveTarget(session, workloadOfTraffic(quiet, session, { observeMs: null, seed: 1 }));
-    const input = { ...quiet, source, budgetBytes: 1e9, whatIf: "shadow" as const, maxColumns: 2 };
+    const input = { ...quiet, source, budgetBytes: 1e9, whatIf: "shadow" as const, maxColumns: 2, limits: defaults };
     const { advice, relations } = await withAdvice(input, async (found, planner) => {
       const shadow = await openSession((planner as ShadowPlanner).connection(), "build");
       const rows = await shadow.query<{ name: string }>(

@@ -15,7 +15,12 @@ import {
 const now = new Date("2026-01-02T12:00:00Z");
 const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
 
-const limits = { ...defaultLimits, tableBudgetBytes: 2_000_000_000, diskCapacityBytes: 1_000_000_000_000 };
+const limits = {
+  ...defaultLimits,
+  tableBudgetBytes: 2_000_000_000,
+  schemaBudgetBytes: 3_000_000_000,
+  diskCapacityBytes: 1_000_000_000_000,
+};
 const good: PermitRequest = {
   act: { act: "create index", table: { schema: "public", name: "orders" }, deploymentId: "d1" },
   stop: null,
@@ -38,6 +43,7 @@ const good: PermitRequest = {
   circuits: { table: closedCircuit, server: closedCircuit },
   load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
   ownedBytesOnTable: 1_000_000_000,
+  ownedBytesInSchema: 2_000_000_000,
   prediction: { buildMs: 60_000, writeOverhead: 0.2, savedPerPaid: 1 },
   databaseBytes: 998_000_000_000,
   replication: { standbys: 1, lagMs: 30_000, lagBytes: 256e6 },
@@ -60,6 +66,7 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   size_unknown: { addedBytes: null },
   storage_budget: { ownedBytes: 9_000_000_001 },
   table_budget: { ownedBytesOnTable: 1_000_000_001 },
+  schema_budget: { ownedBytesInSchema: 2_000_000_001 },
   disk_space: { databaseBytes: 998_000_000_001 },
   write_overhead: { prediction: { buildMs: 60_000, writeOverhead: 0.2001, savedPerPaid: 9.9 } },
   circuit_open: {

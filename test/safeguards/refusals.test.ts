@@ -40,6 +40,7 @@ const safeguards =
       circuits: { table: closedCircuit, server: closedCircuit },
       load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
       ownedBytesOnTable: 0,
+      ownedBytesInSchema: 0,
       prediction: null,
       databaseBytes: null,
       replication: { standbys: 0, lagMs: null, lagBytes: null },

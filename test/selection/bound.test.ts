@@ -139,13 +139,13 @@ describe("the bound", () => {
   });
 });
 
-describe("limits per table", () => {
+describe("limits per table and schema", () => {
   it("hold, and the bound takes them into account", async () => {
     await fc.assert(
-      fc.asyncProperty(problems, fc.integer({ min: 0, max: 4 }), async (problem, maxIndexesPerTable) => {
-        const { create, totals } = await solve(problem, { maxIndexesPerTable });
-        expect(create.length).toBeLessThanOrEqual(maxIndexesPerTable);
-        const best = optimum(problem, (chosen) => chosen.length <= maxIndexesPerTable);
+      fc.asyncProperty(problems, fc.integer({ min: 0, max: 4 }), async (problem, most) => {
+        const { create, totals } = await solve(problem, { maxIndexesOn: () => most });
+        expect(create.length).toBeLessThanOrEqual(most);
+        const best = optimum(problem, (chosen) => chosen.length <= most);
         expect(totals.bound).toBeLessThanOrEqual(best * (1 + 1e-6));
         expect(totals.costAfter).toBeGreaterThanOrEqual(best);
       }),
@@ -153,11 +153,11 @@ describe("limits per table", () => {
     );
   });
 
-  it("hold in bytes", async () => {
+  it.each(["maxBytesPerTable", "maxBytesPerSchema"])("hold in bytes: %s", async (limit) => {
     await fc.assert(
-      fc.asyncProperty(problems, fc.integer({ min: 0, max: 15 }), async (problem, maxBytesPerTable) => {
-        const { totals } = await solve(problem, { maxBytesPerTable });
-        expect(totals.sizeBytes).toBeLessThanOrEqual(maxBytesPerTable);
+      fc.asyncProperty(problems, fc.integer({ min: 0, max: 15 }), async (problem, most) => {
+        const { totals } = await solve(problem, { [limit]: most });
+        expect(totals.sizeBytes).toBeLessThanOrEqual(most);
       }),
       { numRuns: 50 },
     );

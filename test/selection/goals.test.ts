@@ -118,7 +118,7 @@ describe("the goal", () => {
   });
 
   it.each<Goal>(["worst-query", "storage"])("%s holds the limits of a table", async (goal) => {
-    const result = await select(goal, [frequent, rare], room, { budgetBytes: 1_000, maxIndexesPerTable: 1 });
+    const result = await select(goal, [frequent, rare], room, { budgetBytes: 1_000, maxIndexesOn: () => 1 });
     expect(result.create).toHaveLength(1);
   });
 });

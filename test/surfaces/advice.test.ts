@@ -57,6 +57,7 @@ describe.each([14, 15, 18])("advice for a person, PostgreSQL %i", (major) => {
       budgetBytes: 1e9,
       whatIf: "shadow",
       maxColumns: 3,
+      limits: defaults,
       measureWrites,
     });
 

@@ -108,6 +108,7 @@ export const advise = async (flags: AdviseFlags, context: CommandContext): Promi
       budgetBytes: flags.budget,
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
+      limits: context.config.settings,
       measureWrites: flags.measureWrites === true,
       kinds: flags.kinds,
       goal: flags.objective,

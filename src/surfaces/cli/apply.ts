@@ -65,6 +65,7 @@ export const apply = async (
       ...actOptions(flags, context),
       whatIf: flags.whatIf,
       maxColumns: flags.maxColumns,
+      limits: context.config.settings,
       measureWrites: flags.measureWrites === true,
       workloadOf: (since) =>
         workloadOfTraffic(pilot, session, { observeMs: flags.observe ?? null, seed: flags.seed, since }),

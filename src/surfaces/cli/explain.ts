@@ -73,6 +73,7 @@ export const explain = async (
       whatIf: flags.whatIf,
       budgetBytes: context.config.settings.budgetBytes,
       maxColumns: context.config.settings.maxColumns,
+      limits: context.config.settings,
     }),
   );
   if (context.json) context.terminal.out(JSON.stringify(explanationDocument(explanation), null, 2));

@@ -9,13 +9,40 @@ export type DeploymentState =
   | "verifying"
   | "promoting"
   | "settled"
+  | "retiring"
+  | "done"
   | "rolling_back"
   | "rolled_back"
   | "failed"
   | "declined";
 
-/** What a deployment is for. `create` builds an index of ours, `drop` removes one of ours. */
-export type DeploymentKind = "create" | "drop";
+/**
+ * What a deployment is for. `create` builds an index of ours, `drop` removes one of ours, `replace` builds one beside another and lets it take that one's
+ * name, `reindex` builds one anew as it is.
+ */
+export type DeploymentKind = "create" | "drop" | "replace" | "reindex";
+
+/** An index in the server's own words: what the history keeps, and what can be built again from it. */
+export interface RecordedIndex {
+  /** `pg_get_indexdef`. */
+  readonly definition: string;
+  /** `pg_get_constraintdef` of the constraint it belongs to, which has the index's name. */
+  readonly constraint: string | null;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
+}
+
+/** The index that a deployment replaces or rebuilds, as it was when that was decided. */
+export interface ReplacedIndex extends RecordedIndex {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly comment: string | null;
+  readonly constraintComment: string | null;
+  /** The deployment of ours it stands for; null: it is not ours, and what takes its place is not either. */
+  readonly deploymentId: string | null;
+}
 
 export interface Deployment {
   /** UUID. The index's comment is `indexpilot:<id>`. */
@@ -26,8 +53,12 @@ export interface Deployment {
   readonly tableOid: number;
   /** `CREATE INDEX …` without CONCURRENTLY, with the final name, as `pg_get_indexdef` would write it where known. */
   readonly definition: string;
-  /** What the index shall be; the catalogue is compared with it before anything is called built. */
-  readonly intended: IndexDefinition;
+  /** What the index shall be, where it was advised; the catalogue is compared with it before anything is called built. */
+  readonly intended: IndexDefinition | null;
+  /** The same, where it comes from the history of indexes. A reindex has neither: what is there is what is wanted. */
+  readonly recorded: RecordedIndex | null;
+  /** Null for `create` and `drop`. */
+  readonly replaces: ReplacedIndex | null;
   /** Unique name the build uses; the index is renamed once it is verified. */
   readonly temporaryName: string;
   readonly indexName: string;

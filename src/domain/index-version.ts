@@ -1,18 +1,13 @@
+import type { RecordedIndex } from "./deployment.ts";
 import type { TableName } from "./index-definition.ts";
 
 /** An index as the catalogue has it, as far as its history is concerned. */
-export interface IndexFact {
+export interface IndexFact extends RecordedIndex {
   readonly oid: number;
   readonly tableOid: number;
   readonly table: TableName;
   readonly schema: string;
   readonly name: string;
-  /** `pg_get_indexdef`. */
-  readonly definition: string;
-  /** `pg_get_constraintdef` of the constraint it belongs to. */
-  readonly constraint: string | null;
-  /** Null: the database's own. */
-  readonly tablespace: string | null;
   /** By the pages that the last build, VACUUM or ANALYZE counted. */
   readonly sizeBytes: number;
   readonly valid: boolean;
@@ -21,16 +16,12 @@ export interface IndexFact {
 /** `found`: it was there when we first looked. */
 export type IndexChange = "found" | "created" | "changed" | "dropped";
 
-/** One version of one index. Numbers count from 1 within the series. */
-export interface IndexVersion {
+/** One version of one index: as it was from then on; of a dropped one, as it had been. Numbers count from 1 within the series. */
+export interface IndexVersion extends RecordedIndex {
   readonly number: number;
   /** When the change was noticed, not when it was made. */
   readonly at: Date;
   readonly change: IndexChange;
-  /** As it was from then on; of a dropped one, as it had been. */
-  readonly definition: string;
-  readonly constraint: string | null;
-  readonly tablespace: string | null;
   readonly sizeBytes: number;
   /** `indexpilot`, or `others`: the catalogue does not tell who. */
   readonly actor: "indexpilot" | "others";

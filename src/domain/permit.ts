@@ -2,7 +2,7 @@ import type { TableName } from "./index-definition.ts";
 
 /** What a permit allows: one act on one table. */
 export interface PermittedAct {
-  readonly act: "create index" | "drop index";
+  readonly act: "create index" | "replace index" | "reindex" | "drop index";
   readonly table: TableName;
   readonly deploymentId: string;
 }

@@ -1,7 +1,13 @@
 import type { Block, Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
-import { buildIndex, type BuildOutcome, type BuildProgress, type Reconciliation } from "../rollout/index.ts";
+import {
+  buildActOf,
+  buildIndex,
+  type BuildOutcome,
+  type BuildProgress,
+  type Reconciliation,
+} from "../rollout/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { plannedTable } from "./change-plan.ts";
@@ -92,7 +98,7 @@ export const buildApproved = async (
   const possible: Deployment[] = [];
   for (const deployment of approved) {
     const objection = await rollout.foresee({
-      act: "create index",
+      act: buildActOf(deployment),
       table: deployment.table,
       deploymentId: deployment.id,
     });

@@ -170,9 +170,12 @@ export const plannedTable = (plan: ChangePlan, { definition }: PlannedIndex): Ch
  */
 export const remainderOf = (plan: ChangePlan, catalog: Catalog, standing: readonly Deployment[]): ChangePlan => {
   const wanted = new Set(plan.create.map(({ definition }) => definitionId(definition)));
-  const done = standing.filter(({ intended }) => wanted.has(definitionId(intended)));
+  const done = standing.flatMap(({ intended, indexOid }) => {
+    const id = intended === null ? null : definitionId(intended);
+    return id !== null && wanted.has(id) ? [{ id, indexOid }] : [];
+  });
   const oids = new Set(done.map(({ indexOid }) => indexOid));
-  const ids = new Set(done.map(({ intended }) => definitionId(intended)));
+  const ids = new Set(done.map(({ id }) => id));
   requireUnmoved(plan, {
     ...catalog,
     tables: catalog.tables.map((table) => ({ ...table, indexes: table.indexes.filter(({ oid }) => !oids.has(oid)) })),

@@ -15,7 +15,9 @@ export const withoutRecentlyRolledBack = async (
   const cooling = new Map(
     (await store.deployments.list({ states: ["rolled_back"] }))
       .filter((deployment) => deployment.updatedAt.getTime() >= since)
-      .map((deployment) => [definitionId(deployment.intended), deployment]),
+      .flatMap((deployment) =>
+        deployment.intended === null ? [] : [[definitionId(deployment.intended), deployment] as const],
+      ),
   );
   const wanted: PlannedIndex[] = [];
   for (const planned of create) {

@@ -2,6 +2,7 @@ import { modeOf, type Settings } from "../config/index.ts";
 import type { CircuitBreaker, Deployment, Objection, PermitSource, PermittedAct } from "../domain/index.ts";
 import {
   checkCircuitBreaker,
+  isBuild,
   limitsOf,
   permitDecision,
   type PermitRequest,
@@ -54,7 +55,7 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
     const answer = requestPermit(request);
     if (answer.kind === "refused") {
       await store.decisions.record(permitDecision(request, answer));
-    } else if (act.act === "create index") {
+    } else if (isBuild(act)) {
       const begun = (breaker: CircuitBreaker): CircuitBreaker => {
         const trial = checkCircuitBreaker(breaker, now, limits);
         return trial.kind === "allowed" ? trial.next : breaker;
@@ -91,6 +92,7 @@ const readRequest = (
       ownedBytesOnTable: await store.deployments.ownedBytes({ tableOid: deployment.tableOid }),
       ownedBytesInSchema: await store.deployments.ownedBytes({ schema: deployment.table.schema }),
       addedBytes: deployment.predictedBytes,
+      freedBytes: deployment.replaces?.sizeBytes ?? 0,
       prediction: deployment.rationale.prediction ?? null,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),

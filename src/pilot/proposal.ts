@@ -29,16 +29,18 @@ export const proposePlan = async (
 ): Promise<readonly Deployment[]> => {
   const { store, clock, actor } = deciding;
   const waiting = new Map(
-    (await store.deployments.list({ states: ["proposed", "approved"] }))
-      .filter(({ kind, partOf }) => kind === "create" && partOf === undefined)
-      .map((deployment) => [definitionId(deployment.intended), deployment]),
+    (await store.deployments.list({ states: ["proposed", "approved"] })).flatMap((deployment) =>
+      deployment.kind === "create" && deployment.partOf === undefined && deployment.intended !== null
+        ? [[definitionId(deployment.intended), deployment] as const]
+        : [],
+    ),
   );
   const proposals: Deployment[] = [];
   // On a partitioned table the catalogue shows such an index only when it is settled.
   const underWay = new Set(
     (await store.deployments.list({ states: ["building", "verifying", "promoting"] }))
       .filter(({ indexOid }) => indexOid === null)
-      .map(({ intended }) => definitionId(intended)),
+      .flatMap(({ intended }) => (intended === null ? [] : [definitionId(intended)])),
   );
   for (const planned of wanted) {
     if (underWay.has(definitionId(planned.definition))) continue;

@@ -47,6 +47,12 @@ export const renderDropIndex = (index: TableName): string => `drop index concurr
 /** Renders the dropping of a partitioned index's parent, for which there is no CONCURRENTLY: ACCESS EXCLUSIVE on the table and on every partition. */
 export const renderDropParentIndex = (index: TableName): string => `drop index ${quoteName(index)}`;
 
+/**
+ * Renders `reindex index concurrently`: a copy is built beside it, takes its name, comment and constraint, and the old one is dropped. Locks as a concurrent
+ * build does. Needs ownership. Not allowed in a transaction, nor for exclusion constraints.
+ */
+export const renderReindex = (index: TableName): string => `reindex index concurrently ${quoteName(index)}`;
+
 /** Renders the renaming of an index: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership and CREATE on the schema. */
 export const renderRenameIndex = (index: TableName, name: string): string =>
   `alter index ${quoteName(index)} rename to ${quoteIdentifier(name)}`;
@@ -54,6 +60,10 @@ export const renderRenameIndex = (index: TableName, name: string): string =>
 /** Renders an index's comment: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership. */
 export const renderIndexComment = (index: TableName, comment: string): string =>
   `comment on index ${quoteName(index)} is ${quoteLiteral(comment)}`;
+
+/** Renders a constraint's comment: SHARE UPDATE EXCLUSIVE on the table. Needs ownership. */
+export const renderConstraintComment = (table: TableName, name: string, comment: string): string =>
+  `comment on constraint ${quoteIdentifier(name)} on ${quoteName(table)} is ${quoteLiteral(comment)}`;
 
 /**
  * Renders a lock of the mode that every build, vacuum and `alter table` on the table conflicts with, reads and writes do not. With `nowait` it

@@ -10,6 +10,7 @@ export * from "./connection.ts";
 export * from "./ddl.ts";
 export * from "./identifier.ts";
 export * from "./identity.ts";
+export * from "./index-text.ts";
 export * from "./own-scans.ts";
 export * from "./session.ts";
 export * from "./sqlstate.ts";

@@ -1,4 +1,5 @@
-import { type Session, sqlStateOf } from "../postgres/index.ts";
+import { type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
+import { lockBudgetOf, type RolloutContext } from "./context.ts";
 
 /** How a short transaction ended; with a SQLSTATE nothing of it was done. */
 export type Brief = { readonly kind: "done" } | { readonly kind: "undone"; readonly sqlState: string | null };
@@ -31,5 +32,26 @@ export const briefly = async (
     await session.query("rollback").catch(() => undefined);
     if (sqlState === null) throw error;
     return { kind: "undone", sqlState };
+  }
+};
+
+const ATTEMPTS = 20;
+const PAUSE_MS = 500;
+
+/**
+ * What needs the table, or all its partitions, to itself for a moment: tried again and again, each time with half the lock budget for the wait, so that nobody
+ * who queues behind it waits longer than all of it.
+ */
+export const brieflyAgain = async (
+  context: RolloutContext,
+  statements: readonly string[],
+): Promise<{ readonly ended: Brief; readonly isLocked: boolean }> => {
+  for (let attempt = 1; ; attempt += 1) {
+    const ended = await briefly(context.build, statements, lockBudgetOf(context) / 2);
+    const isLocked =
+      ended.kind === "undone" &&
+      (ended.sqlState === SqlState.lockNotAvailable || ended.sqlState === SqlState.queryCanceled);
+    if (!isLocked || attempt === ATTEMPTS || context.signal?.aborted === true) return { ended, isLocked };
+    await context.clock.sleep(PAUSE_MS);
   }
 };

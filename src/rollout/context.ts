@@ -40,6 +40,20 @@ export const haltsOf = (
   act: PermittedAct["act"],
 ): (() => Promise<Objection | null>) | undefined => (halts === undefined ? undefined : () => halts(act));
 
+/** What building a deployment's index is called before the safeguards. */
+export const buildActOf = ({ kind }: Deployment): PermittedAct["act"] => {
+  switch (kind) {
+    case "create":
+      return "create index";
+    case "replace":
+      return "replace index";
+    case "reindex":
+      return "reindex";
+    case "drop":
+      throw new Error("a drop builds nothing");
+  }
+};
+
 export const lockBudgetOf = (context: RolloutContext): number => context.lockBudgetMs ?? defaults.lockBudgetMs;
 /** As long as somebody who pressed Ctrl-C may be expected to wait. */
 export const leftoverPatienceOf = (context: RolloutContext): number => context.leftoverPatienceMs ?? 10_000;

@@ -51,6 +51,10 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
     const reason = `the deployment is ${deployment.state}: there is no finished index to drop`;
     return { kind: "refused", code: "nothing_built", reason, retryAt: null };
   }
+  if (deployment.recorded !== null && deployment.recorded.constraint !== null) {
+    const reason = "it belongs to a constraint, and constraints are not IndexPilot's to drop";
+    return { kind: "refused", code: "constraint", reason, retryAt: null };
+  }
   const index = await readIndex(build, deployment);
   // By OID ours is gone. An index of its name on its table is another one, even if REINDEX CONCURRENTLY made it of ours.
   const namesake = index ?? (await readNamesake(build, deployment));

@@ -1,74 +1,38 @@
 import type { Deployment } from "../domain/index.ts";
-import { renderIndexComment, renderRenameIndex, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { RolloutContext } from "./context.ts";
-import { ownershipComment, readableName } from "./names.ts";
-import { type CatalogIndex, expectedDefinition, nameTaken, readIndex, sameDefinition } from "./statements.ts";
+import { readableName } from "./names.ts";
+import { place } from "./place.ts";
+import { type CatalogIndex, nameTaken, readIndex } from "./statements.ts";
 import { advance } from "./transitions.ts";
 
 export type Finished =
+  /** It has its name. The deployment is `verifying`, or `retiring` where it replaced another index. */
   | { readonly kind: "finished"; readonly deployment: Deployment }
-  /** Somebody holds a lock on the index; it is valid, and the next start finishes it. */
+  /** Somebody holds a lock in the way; it is valid, and the next start finishes it. */
   | { readonly kind: "postponed"; readonly deployment: Deployment }
   /** Another process took the deployment over; `deployment` is what it made of it. */
   | { readonly kind: "superseded"; readonly deployment: Deployment | null }
-  | { readonly kind: "vanished"; readonly deployment: Deployment };
+  | { readonly kind: "vanished"; readonly deployment: Deployment }
+  /** It cannot have its name: what it was to replace has changed (`sqlState` null), or the server refuses the constraint. */
+  | { readonly kind: "rejected"; readonly deployment: Deployment; readonly sqlState: string | null };
 
-/** A rename waits this long at most, each time; others that queue behind it wait no longer either. */
-const RENAME_LOCK_TIMEOUT = "200ms";
-const RENAME_ATTEMPTS = 40;
-const RENAME_PAUSE_MS = 250;
+const ATTEMPTS = 40;
+const PAUSE_MS = 250;
+/** So long those who need the table have it to themselves between two attempts to lock it. */
+const LONGEST_PAUSE_MS = 2_000;
 
-/** Whether the catalogue's index is what was intended, apart from its name. */
-export const isAsIntended = async (
-  { build }: Pick<RolloutContext, "build">,
-  deployment: Deployment,
-  index: CatalogIndex,
-): Promise<boolean> =>
-  sameDefinition(index.definition, await expectedDefinition(build, deployment.intended, index.name));
-
-const freeName = async ({ build }: RolloutContext, deployment: Deployment, index: CatalogIndex): Promise<string> => {
+const nameFor = async ({ build }: RolloutContext, deployment: Deployment, index: CatalogIndex): Promise<string> => {
+  // What comes from the history, or replaces another index, has its name.
+  if (deployment.intended === null || deployment.replaces !== null) return deployment.indexName;
   for (let attempt = 0; ; attempt += 1) {
     const name = readableName(deployment.intended, attempt);
     if (name === index.name || !(await nameTaken(build, { schema: index.schema, name }))) return name;
   }
 };
 
-type Renamed = "renamed" | "name_taken" | "locked" | "vanished";
-
-const renameOutcomes: ReadonlyMap<string, Renamed> = new Map([
-  [SqlState.duplicateTable, "name_taken"],
-  [SqlState.lockNotAvailable, "locked"],
-  [SqlState.deadlockDetected, "locked"],
-  [SqlState.undefinedTable, "vanished"],
-  [SqlState.undefinedObject, "vanished"],
-]);
-
-/** Locks: SHARE UPDATE EXCLUSIVE on the index alone, for the length of two catalogue updates. Needs ownership, and CREATE on the schema. */
-const rename = async (
-  { build }: RolloutContext,
-  index: CatalogIndex,
-  name: string,
-  comment: string,
-): Promise<Renamed> => {
-  const renamed = { schema: index.schema, name };
-  try {
-    await build.query("begin read write");
-    await build.query(`set local lock_timeout = '${RENAME_LOCK_TIMEOUT}'`);
-    if (index.name !== name) await build.query(renderRenameIndex(index, name));
-    await build.query(renderIndexComment(renamed, comment));
-    await build.query("commit");
-    return "renamed";
-  } catch (error) {
-    await build.query("rollback").catch(() => undefined);
-    const outcome = renameOutcomes.get(sqlStateOf(error) ?? "");
-    if (outcome === undefined) throw error;
-    return outcome;
-  }
-};
-
 /**
- * Makes a valid index known: records its OID, size and final name, renames it, comments it, and moves the deployment to `verifying`.
- * The final name is committed before the rename, so that after a crash either name is recognised. Idempotent.
+ * Makes a valid index known: records its OID, size and final name, gives it its name and comment, and moves the deployment on.
+ * The final name is committed before the DDL, so that after a crash either name is recognised. Idempotent.
  */
 export const finish = async (
   context: RolloutContext,
@@ -80,8 +44,8 @@ export const finish = async (
   const { build, clock, actor, store } = context;
   let deployment = building;
   let index = found;
-  for (let attempt = 0; attempt < RENAME_ATTEMPTS; attempt += 1) {
-    const indexName = await freeName(context, deployment, index);
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const indexName = await nameFor(context, deployment, index);
     const checked = await advance(context, deployment, "check", {
       actor,
       detail: { indexOid: index.oid, sizeBytes: index.sizeBytes, indexName },
@@ -89,20 +53,32 @@ export const finish = async (
     });
     if (checked === null) return { kind: "superseded", deployment: await store.deployments.get(deployment.id) };
     deployment = checked;
-    const result = await rename(context, index, indexName, ownershipComment(deployment.id));
-    if (result === "vanished") return { kind: "vanished", deployment };
-    if (result === "renamed") {
-      const named = await readIndex(build, deployment);
-      if (named === null) return { kind: "vanished", deployment };
-      const done = await advance(context, deployment, event, {
-        actor,
-        detail: { indexName, indexOid: index.oid, sizeBytes: index.sizeBytes, buildMs },
-        patch: { definition: named.definition, backend: null },
-      });
-      if (done === null) return { kind: "superseded", deployment: await store.deployments.get(deployment.id) };
-      return { kind: "finished", deployment: done };
+    const placed = await place(context, deployment, index, indexName);
+    switch (placed.kind) {
+      case "vanished":
+        return { kind: "vanished", deployment };
+      case "changed":
+        return { kind: "rejected", deployment, sqlState: null };
+      case "rejected":
+        return { kind: "rejected", deployment, sqlState: placed.sqlState };
+      case "placed": {
+        const named = await readIndex(build, deployment);
+        if (named === null) return { kind: "vanished", deployment };
+        const done = await advance(context, deployment, deployment.replaces === null ? event : "swap", {
+          actor,
+          detail: { indexName, indexOid: index.oid, sizeBytes: index.sizeBytes, buildMs },
+          patch: { definition: named.definition, backend: null },
+        });
+        if (done === null) return { kind: "superseded", deployment: await store.deployments.get(deployment.id) };
+        return { kind: "finished", deployment: done };
+      }
+      case "locked":
+        await clock.sleep(Math.min(LONGEST_PAUSE_MS, PAUSE_MS * (1 + attempt / 4)));
+        break;
+      case "name_taken":
+        // A recorded index has no other name to try.
+        if (deployment.intended === null) return { kind: "rejected", deployment, sqlState: null };
     }
-    if (result === "locked") await clock.sleep(RENAME_PAUSE_MS);
     const again = await readIndex(build, deployment);
     if (again === null) return { kind: "vanished", deployment };
     index = again;

@@ -10,14 +10,26 @@
  * Left to others: what to build and whether it may (`selection/`, `safeguards/`), and whether it helped (`verification/`).
  */
 export type { RolloutContext } from "./context.ts";
-export { type BuildOutcome, createIndex } from "./create.ts";
+export type { BuildOutcome } from "./build.ts";
+export { buildIndex } from "./build-index.ts";
+export { buildActOf } from "./context.ts";
+export { createIndex } from "./create.ts";
 export { type DropOutcome, dropOurs } from "./drop.ts";
-export { buildIndex } from "./partitioned.ts";
 export { settleIndex } from "./promote.ts";
 export { takeBack } from "./take-back.ts";
 export { findOurs } from "./ownership.ts";
-export { proposeIndex } from "./propose.ts";
-export { cancelRecorded, isBuilding, reconcile, type Reconciliation } from "./reconcile.ts";
+export { cancelRecorded, isBuilding } from "./outlived.ts";
+export { proposeIndex, proposeRecorded, proposeReindex, proposeReplacement } from "./propose.ts";
+export { reconcile, type Reconciliation } from "./reconcile.ts";
+export { reindex } from "./reindex.ts";
+export { replaceIndex } from "./replace.ts";
+export {
+  findStanding,
+  type Impossible,
+  objectionToReindex,
+  objectionToReplace,
+  type StandingIndex,
+} from "./standing.ts";
 export type { BuildProgress } from "./statements.ts";
 export { getIndexVersions, trackIndexVersions } from "./versions.ts";
 export { advance, type DeploymentEventName, transitions } from "./transitions.ts";

@@ -24,5 +24,8 @@ export const readableName = (definition: IndexDefinition, attempt = 0): string =
 /** The name an index has while it is being built: nobody else's, and it says whose. */
 export const temporaryName = (deploymentId: string): string => `ip_${deploymentId.slice(0, 8)}_build`;
 
+/** The name of an index that was replaced, until it is dropped. */
+export const retiredName = (deploymentId: string): string => `ip_${deploymentId.slice(0, 8)}_old`;
+
 /** The comment on a finished index. It follows copies of a table, so alone it proves nothing. */
 export const ownershipComment = (deploymentId: string): string => `indexpilot:${deploymentId}`;

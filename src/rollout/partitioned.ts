@@ -1,20 +1,23 @@
 import { randomUUID } from "node:crypto";
 import type { Deployment } from "../domain/index.ts";
 import { askConsent, type RolloutContext } from "./context.ts";
-import { type BuildOutcome, createIndex, type CreateOptions } from "./create.ts";
+import type { Session } from "../postgres/index.ts";
+import type { BuildOptions, BuildOutcome } from "./build.ts";
+import { createIndex } from "./create.ts";
 import { takeBack } from "./take-back.ts";
 import { findTwin, isPartitioned, type Leaf, readLeaves, readUsable } from "./partitions.ts";
 import { proposeIndex } from "./propose.ts";
 import { readTableName } from "./statements.ts";
 import { advance } from "./transitions.ts";
+import { advised } from "./wanted.ts";
 
 /** A part that gave way is tried again so often, and waited for so long each time, before the rest is left to the next start. */
 const PART_TRIES = 5;
 const PART_PATIENCE_MS = 120_000;
 
-/** Builds an approved deployment's index: at once, or on a partitioned table partition by partition. @throws as {@link createIndex} does */
-export const buildIndex = async (options: CreateOptions): Promise<BuildOutcome> =>
-  (await isPartitioned(options.build, options.deployment.tableOid)) ? beginParts(options) : createIndex(options);
+/** Whether an index is built partition by partition. What comes from the history of a partitioned table is its parent alone. */
+export const isInParts = async (session: Session, { kind, intended, tableOid }: Deployment): Promise<boolean> =>
+  kind === "create" && intended !== null && (await isPartitioned(session, tableOid));
 
 const refused = (code: string, reason: string): BuildOutcome => ({ kind: "refused", code, reason, retryAt: null });
 
@@ -23,7 +26,7 @@ const refused = (code: string, reason: string): BuildOutcome => ({ kind: "refuse
  * on the table itself, which attaches them, comes with the verdict ({@link promote}): an attached index cannot be dropped again without locking the table
  * and every partition, and from then on PostgreSQL makes one for each new partition, too.
  */
-const beginParts = async (options: CreateOptions): Promise<BuildOutcome> => {
+export const beginParts = async (options: BuildOptions): Promise<BuildOutcome> => {
   const { build, actor, signal, deployment } = options;
   if (deployment.state !== "approved") return refused("state_changed", `the deployment is ${deployment.state}`);
   if (signal?.aborted === true) return { kind: "interrupted", deployment, leftover: false };
@@ -32,7 +35,7 @@ const beginParts = async (options: CreateOptions): Promise<BuildOutcome> => {
     return refused("table_changed", "the table was dropped, renamed or made anew since this was decided");
   }
   const leaves = await readLeaves(build, deployment.tableOid);
-  const twin = await findTwin(build, deployment.intended, leaves, new Set());
+  const twin = await findTwin(build, advised(deployment), leaves, new Set());
   if (twin !== null) {
     return refused(
       "partition_indexed",
@@ -50,7 +53,7 @@ const beginParts = async (options: CreateOptions): Promise<BuildOutcome> => {
 };
 
 /** Builds what is missing of a deployment on a partitioned table that was begun; idempotent. */
-export const continueParts = async (options: CreateOptions): Promise<BuildOutcome> => {
+export const continueParts = async (options: BuildOptions): Promise<BuildOutcome> => {
   const { actor, deployment } = options;
   const completed = await completeParts(options);
   if (completed.kind === "complete") {
@@ -98,7 +101,7 @@ type Completed =
     };
 
 /** Builds the parts that are missing, also of partitions that came meanwhile, until every partition has its own. */
-export const completeParts = async (options: CreateOptions): Promise<Completed> => {
+export const completeParts = async (options: BuildOptions): Promise<Completed> => {
   const { build, deployment } = options;
   for (;;) {
     const leaves = await readLeaves(build, deployment.tableOid);
@@ -142,7 +145,7 @@ const standingParts = async (
   return standing;
 };
 
-const buildPart = async (options: CreateOptions, leaf: Leaf, share: number): Promise<BuildOutcome> => {
+const buildPart = async (options: BuildOptions, leaf: Leaf, share: number): Promise<BuildOutcome> => {
   const { store, clock, signal, deployment: whole } = options;
   const unfinished = (await store.deployments.parts(whole.id)).find(
     ({ state, tableOid }) => state === "approved" && tableOid === leaf.oid,
@@ -162,7 +165,7 @@ const buildPart = async (options: CreateOptions, leaf: Leaf, share: number): Pro
 
 /** A part is approved with its whole. */
 const insertPart = async (
-  { store, clock, actor, deployment: whole }: CreateOptions,
+  { store, clock, actor, deployment: whole }: BuildOptions,
   leaf: Leaf,
   share: number,
 ): Promise<Deployment> => {
@@ -170,7 +173,7 @@ const insertPart = async (
   const part: Deployment = {
     ...proposeIndex({
       id: randomUUID(),
-      definition: { ...whole.intended, table: { schema: leaf.schema, name: leaf.name } },
+      definition: { ...advised(whole), table: { schema: leaf.schema, name: leaf.name } },
       tableOid: leaf.oid,
       predictedBytes: whole.predictedBytes === null ? null : whole.predictedBytes * share,
       rationale: {

@@ -1,7 +1,7 @@
 import type { Deployment, IndexDefinition, TableName } from "../domain/index.ts";
-import type { Session } from "../postgres/index.ts";
+import { sameDefinition, type Session } from "../postgres/index.ts";
 import { ownershipComment } from "./names.ts";
-import { expectedDefinition, sameDefinition } from "./statements.ts";
+import { expectedDefinition } from "./statements.ts";
 
 // What the rollout reads of partitioned tables. From the catalogue alone, which locks none of the partitions; every role may.
 

@@ -9,6 +9,7 @@ import { describeSqlState } from "./reasons.ts";
 import { nameTaken } from "./statements.ts";
 import { takeBack } from "./take-back.ts";
 import { advance, type Step } from "./transitions.ts";
+import { advised } from "./wanted.ts";
 
 export type SettleOutcome =
   | { readonly kind: "settled"; readonly deployment: Deployment }
@@ -79,7 +80,7 @@ export const promote = async (context: RolloutContext, promoting: Deployment): P
       await takeBack({ ...context, deployment: stray, reason: "its table is no partition any more" });
     }
     const oids = new Set(completed.parts.flatMap(({ indexOid }) => (indexOid === null ? [] : [indexOid])));
-    const twin = await findTwin(build, deployment.intended, await readLeaves(build, deployment.tableOid), oids);
+    const twin = await findTwin(build, advised(deployment), await readLeaves(build, deployment.tableOid), oids);
     if (twin !== null) {
       return postponed(`partition ${twin.table} has the same index as ${twin.name}, which is not ours to attach`, null);
     }
@@ -97,7 +98,7 @@ export const promote = async (context: RolloutContext, promoting: Deployment): P
     const brief = await briefly(
       build,
       [
-        renderCreateIndex(deployment.intended, name, { concurrently: false }),
+        renderCreateIndex(advised(deployment), name, { concurrently: false }),
         renderIndexComment({ schema, name }, ownershipComment(deployment.id)),
       ],
       lockBudgetOf(context) / 2,
@@ -114,9 +115,9 @@ export const promote = async (context: RolloutContext, promoting: Deployment): P
   return postponed(`its parts cannot be attached yet: ${reason}`, later());
 };
 
-const freeName = async ({ build }: RolloutContext, { intended, table }: Deployment): Promise<string> => {
+const freeName = async ({ build }: RolloutContext, deployment: Deployment): Promise<string> => {
   for (let attempt = 0; ; attempt += 1) {
-    const name = readableName(intended, attempt);
-    if (!(await nameTaken(build, { schema: table.schema, name }))) return name;
+    const name = readableName(advised(deployment), attempt);
+    if (!(await nameTaken(build, { schema: deployment.table.schema, name }))) return name;
   }
 };

@@ -1,17 +1,21 @@
 import type { Deployment } from "../domain/index.ts";
 import { failure, IndexPilotError } from "../errors.ts";
-import { renderProveIdle, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
-import { askConsent, leftoverPatienceOf, lockBudgetOf, type RolloutContext } from "./context.ts";
+import { renderProveIdle, SqlState, sqlStateOf } from "../postgres/index.ts";
+import { whyRejected } from "./build.ts";
+import { askConsent, type Consent, leftoverPatienceOf } from "./context.ts";
 import type { DropOutcome } from "./drop.ts";
-import { finish, isAsIntended } from "./finish.ts";
-import { continueParts } from "./partitioned.ts";
-import { isPartitioned } from "./partitions.ts";
+import { finish } from "./finish.ts";
+import { waitForBackend, type WaitOptions } from "./outlived.ts";
+import { continueParts, isInParts } from "./partitioned.ts";
 import { promote } from "./promote.ts";
-import { removeIndex } from "./remove.ts";
-import { type Backend, cancelBackend, readBackendActivity, readIndex, readTableName } from "./statements.ts";
+import { describeSqlState } from "./reasons.ts";
+import { finishReindex, inspect, noticeCopy, removeCopy } from "./reindex.ts";
+import { type Removal, removeIndex } from "./remove.ts";
+import { retire, whyLeft } from "./replace.ts";
+import { readIndex, readTableName } from "./statements.ts";
 import { takeBack } from "./take-back.ts";
 import { advance } from "./transitions.ts";
-import { nextLookMs, watcherOver } from "./watched.ts";
+import { isAsIntended } from "./wanted.ts";
 
 /** What was made of a deployment that an earlier process had left in the middle. */
 export interface Reconciliation {
@@ -36,38 +40,30 @@ export interface Reconciliation {
   readonly reason: string;
 }
 
-interface ReconcileOptions extends RolloutContext {
-  /** How long to wait for a build that goes on, milliseconds. */
-  readonly waitMs?: number;
+interface ReconcileOptions extends WaitOptions {
   /** Whether builds on partitioned tables go on with the partitions that are still missing, and verdicts that were reached are carried out; default true. */
   readonly goOn?: boolean;
-  /** Told once per build that is waited for. */
-  readonly onWaiting?: (deployment: Deployment) => void;
 }
-
-/** A concurrent build of a large table takes minutes; one that takes longer is adopted at the next start. */
-const DEFAULT_WAIT_MS = 600_000;
-/** An idle backend belongs to a process between two statements, or to one that died and whose connection the server has not missed yet. */
-const IDLE_MS = 5_000;
 
 /**
  * Takes up what earlier processes left in the middle: call it at every start, before anything new is begun. Looks only at deployments of the
- * store that are `building`, `promoting` or `rolling_back`; indexes of others, invalid or being built, are never touched.
+ * store that are `building`, `promoting`, `retiring` or `rolling_back`; indexes of others, invalid or being built, are never touched.
  * @throws IndexPilotError `interrupted` (the signal), `connection_lost`
  */
 export const reconcile = async (options: ReconcileOptions): Promise<readonly Reconciliation[]> => {
   const results: Reconciliation[] = [];
   const { store, signal } = options;
-  const left = await store.deployments.list({ states: ["building", "promoting", "rolling_back"] });
+  const left = await store.deployments.list({ states: ["building", "promoting", "retiring", "rolling_back"] });
   // What is built of parts goes on when each of them is settled.
   for (const { id } of left.toSorted((a, b) => Number(a.partOf === undefined) - Number(b.partOf === undefined))) {
     if (signal?.aborted === true) throw failure("interrupted", {});
     const deployment = await store.deployments.get(id);
     if (deployment?.state === "rolling_back") results.push(await reconcileDrop(options, deployment));
     else if (deployment?.state === "promoting") results.push(await reconcilePromotion(options, deployment));
+    else if (deployment?.state === "retiring") results.push(await reconcileRetirement(options, deployment));
     else if (deployment?.state === "building") {
-      const whole = await isPartitioned(options.build, deployment.tableOid);
-      results.push(await (whole ? reconcileParts(options, deployment) : reconcileBuild(options, deployment)));
+      const inParts = await isInParts(options.build, deployment);
+      results.push(await (inParts ? reconcileParts(options, deployment) : reconcileBuild(options, deployment)));
     }
   }
   return results;
@@ -134,55 +130,11 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
     : { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
 };
 
-/** Whether the recorded backend of a deployment still builds. */
-export const isBuilding = async (session: Session, { backend }: Deployment): Promise<boolean> =>
-  backend !== null && (await readBackendActivity(session, backend)) === "active";
-
-/** Cancels a build that outlived its process; the next start removes what it leaves. Needs the role that began it. */
-export const cancelRecorded = async (session: Session, deployment: Deployment): Promise<void> => {
-  if (deployment.backend !== null && (await isBuilding(session, deployment))) {
-    await cancelBackend(session, deployment.backend.pid);
-  }
-};
-
-type Waited = "ended" | "still_running" | "handled_elsewhere";
-
-/** Waits for the backend of a build to end, looking after those it makes wait as its own process would. */
-const waitForBackend = async (options: ReconcileOptions, deployment: Deployment, backend: Backend): Promise<Waited> => {
-  const { build, clock, store, signal } = options;
-  // Our own session cannot be busy with it.
-  if (backend.pid === build.pid) return "ended";
-  const watcher = watcherOver(options.watch);
-  const started = clock.monotonicMs();
-  let lastActive: number | null = null;
-  try {
-    for (;;) {
-      const activity = await readBackendActivity(build, backend);
-      if (activity === "gone") return "ended";
-      if (lastActive === null) options.onWaiting?.(deployment);
-      const now = clock.monotonicMs();
-      if (activity === "active" || lastActive === null) lastActive = now;
-      if ((await store.deployments.get(deployment.id))?.state !== "building") return "handled_elsewhere";
-      if (now - lastActive > IDLE_MS) return "ended";
-      if (now - started > (options.waitMs ?? DEFAULT_WAIT_MS)) return "still_running";
-      const watched = activity === "active" ? await watcher.look(backend.pid) : null;
-      const victim = watched?.victim ?? null;
-      const inTheWay = victim !== null && victim.waitedMs >= lockBudgetOf(options);
-      const halted = activity === "active" && ((await options.halts?.("create index")) ?? null) !== null;
-      if (inTheWay || halted) await watcher.cancel(backend.pid);
-      if (signal?.aborted === true) throw failure("interrupted", {});
-      await clock.sleep(nextLookMs(watched, lockBudgetOf(options)), signal).catch(() => undefined);
-    }
-  } finally {
-    await watcher.close();
-  }
-};
-
 /**
  * Proves that nobody builds an index on the table: every build holds SHARE UPDATE EXCLUSIVE to its end, and we get it without waiting.
  * Held for one round trip; reads and writes go on. Needs the table's owner role.
  */
-const isIdle = async ({ build }: ReconcileOptions, deployment: Deployment): Promise<boolean> => {
+const isIdle = async ({ build }: WaitOptions, deployment: Deployment): Promise<boolean> => {
   const table = await readTableName(build, deployment.tableOid);
   if (table === null) return true;
   await build.query("begin");
@@ -197,20 +149,24 @@ const isIdle = async ({ build }: ReconcileOptions, deployment: Deployment): Prom
   }
 };
 
-const reconcileBuild = async (options: ReconcileOptions, deployment: Deployment): Promise<Reconciliation> => {
-  const { build, actor, store } = options;
-  const waited = deployment.backend === null ? "ended" : await waitForBackend(options, deployment, deployment.backend);
+type Answer = (event: "fail" | "postpone", result: Reconciliation["result"], reason: string) => Promise<Reconciliation>;
+
+const reconcileBuild = async (options: WaitOptions, found: Deployment): Promise<Reconciliation> => {
+  const { actor, store } = options;
+  let deployment = found;
+  const waited =
+    found.backend === null
+      ? "ended"
+      : await waitForBackend(options, found, found.backend, async (watched) => {
+          deployment = await noticeCopy(options, deployment, watched);
+        });
   const elsewhere = async (): Promise<Reconciliation> => ({
     deployment: (await store.deployments.get(deployment.id)) ?? deployment,
     result: "handled_elsewhere",
     reason: "another process took it up",
   });
   if (waited === "handled_elsewhere") return elsewhere();
-  const step = async (
-    event: "fail" | "postpone",
-    result: Reconciliation["result"],
-    reason: string,
-  ): Promise<Reconciliation> => {
+  const step: Answer = async (event, result, reason) => {
     const next = await advance(options, deployment, event, {
       actor,
       detail: { result, reason },
@@ -219,42 +175,116 @@ const reconcileBuild = async (options: ReconcileOptions, deployment: Deployment)
     return next === null ? elsewhere() : { deployment: next, result, reason };
   };
   if (waited === "still_running") return step("postpone", "still_running", "its backend is still building the index");
+  return deployment.kind === "reindex"
+    ? reconcileReindex(options, deployment, step)
+    : reconcileIndex(options, deployment, step, elsewhere);
+};
 
+const reconcileIndex = async (
+  options: WaitOptions,
+  deployment: Deployment,
+  step: Answer,
+  elsewhere: () => Promise<Reconciliation>,
+): Promise<Reconciliation> => {
+  const { build } = options;
+  const stands = deployment.replaces === null ? "" : `; ${deployment.replaces.name} is as it was`;
   const index = await readIndex(build, deployment);
   if (index === null)
-    return step("fail", "missing", "the process that built it ended, and nothing of the index exists");
-  if (index.usable && (await isAsIntended(options, deployment, index))) {
+    return step("fail", "missing", `the process that built it ended, and nothing of the index exists${stands}`);
+  let because = `the process that built it ended, and the invalid leftover was dropped${stands}`;
+  if (index.usable && (await isAsIntended(build, deployment, index))) {
+    if (deployment.replaces !== null) {
+      const answer = await askConsent(options, "drop index", deployment);
+      if (answer.kind === "refused") return step("postpone", "postponed", answer.reason);
+    }
     const finished = await finish(options, deployment, index, "adopt", null);
     switch (finished.kind) {
       case "finished":
+        return finished.deployment.state === "retiring"
+          ? reconcileRetirement(options, finished.deployment)
+          : {
+              deployment: finished.deployment,
+              result: "adopted",
+              reason: "the build had ended by itself, valid and as intended",
+            };
+      case "postponed":
         return {
           deployment: finished.deployment,
-          result: "adopted",
-          reason: "the build had ended by itself, valid and as intended",
+          result: "postponed",
+          reason: "somebody holds a lock in the way of its name",
         };
-      case "postponed":
-        return { deployment: finished.deployment, result: "postponed", reason: "somebody holds a lock on the index" };
       case "vanished":
-        return step("fail", "missing", "somebody dropped the index");
+        return step("fail", "missing", `somebody dropped the index${stands}`);
       case "superseded":
         return elsewhere();
+      case "rejected":
+        because = finished.sqlState === null ? whyRejected(deployment) : describeSqlState(finished.sqlState);
     }
   }
+  const kept = await dropLeftover(options, deployment, (consent) =>
+    removeIndex(options, consent, deployment, {
+      prove: (one) =>
+        one.oid === index.oid && (one.name === deployment.temporaryName || one.oid === deployment.indexOid),
+      patienceMs: leftoverPatienceOf(options),
+      signal: options.signal,
+    }),
+  );
+  return kept === null ? step("fail", "removed", because) : step("postpone", "postponed", kept);
+};
+
+/** Drops what a dead process left, once nobody builds on the table and the safeguards agree. @returns why it is still there; null when it is gone */
+const dropLeftover = async (
+  options: WaitOptions,
+  deployment: Deployment,
+  remove: (consent: Consent) => Promise<Removal>,
+): Promise<string | null> => {
   if (!(await isIdle(options, deployment))) {
-    return step("postpone", "postponed", "an index is being built on the table, or it is being vacuumed or altered");
+    return "an index is being built on the table, or it is being vacuumed or altered";
   }
   const answer = await askConsent(options, "drop index", deployment);
-  if (answer.kind === "refused") return step("postpone", "postponed", answer.reason);
-  const removal = await removeIndex(options, answer.consent, deployment, {
-    prove: (found) =>
-      found.oid === index.oid && (found.name === deployment.temporaryName || found.oid === deployment.indexOid),
-    patienceMs: leftoverPatienceOf(options),
-    signal: options.signal,
-  });
-  if (removal.kind === "left") {
-    const { ended } = removal;
-    if (ended.kind === "failed" && ended.sqlState === null) throw ended.error;
-    return step("postpone", "postponed", "the leftover cannot be dropped yet: open transactions use its table");
+  if (answer.kind === "refused") return answer.reason;
+  const removal = await remove(answer.consent);
+  if (removal.kind === "gone") return null;
+  const { ended } = removal;
+  if (ended.kind === "failed" && ended.sqlState === null) throw ended.error;
+  return "the leftover cannot be dropped yet: open transactions use its table";
+};
+
+const reconcileReindex = async (
+  options: WaitOptions,
+  deployment: Deployment,
+  step: Answer,
+): Promise<Reconciliation> => {
+  const found = await inspect(options.build, deployment);
+  if (found.leftover !== null) {
+    const kept = await dropLeftover(options, deployment, (consent) => removeCopy(options, consent, deployment, found));
+    if (kept !== null) return step("postpone", "postponed", kept);
   }
-  return step("fail", "removed", "the process that built it ended, and the invalid leftover was dropped");
+  if (found.rebuilt !== null) {
+    const finished = await finishReindex(options, deployment, found.rebuilt, null);
+    return { deployment: finished, result: "adopted", reason: "the index had been rebuilt" };
+  }
+  return found.leftover === null
+    ? step("fail", "missing", "the process that rebuilt it ended, and the index is as it was")
+    : step("fail", "removed", "the process that rebuilt it ended, and its invalid copy was dropped");
+};
+
+/** Goes on with a replacement whose names were changed. */
+const reconcileRetirement = async (options: WaitOptions, deployment: Deployment): Promise<Reconciliation> => {
+  const answer = await askConsent(options, "drop index", deployment);
+  if (answer.kind === "refused") {
+    const detail = { reason: answer.reason };
+    const postponed = await advance(options, deployment, "postpone", { actor: options.actor, detail });
+    return { deployment: postponed ?? deployment, result: "postponed", reason: answer.reason };
+  }
+  const retired = await retire(options, answer.consent, deployment);
+  if (retired.kind === "retired") {
+    return {
+      deployment: retired.deployment,
+      result: "adopted",
+      reason: "it stands in the place of the old index, which is dropped",
+    };
+  }
+  if (retired.ended.kind === "cancelled" && retired.ended.because === "signal") throw failure("interrupted", {});
+  return { deployment: retired.deployment, result: "postponed", reason: whyLeft(retired.ended) };
 };

@@ -1,7 +1,8 @@
 import type { Deployment, Objection } from "../domain/index.ts";
-import { renderDropIndex } from "../postgres/index.ts";
+import { renderDropIndex, renderDropParentIndex } from "../postgres/index.ts";
+import { brieflyAgain } from "./briefly.ts";
 import { type Consent, lockBudgetOf, type RolloutContext } from "./context.ts";
-import { type CatalogIndex, readIndex } from "./statements.ts";
+import { type CatalogIndex, readIndex, readIndexByOid } from "./statements.ts";
 import { type Ended, runWatched } from "./watched.ts";
 
 /** How the removal of an index ended. */
@@ -14,7 +15,7 @@ export type Removal =
 const PAUSE_MS = 500;
 
 /**
- * Drops the index of a deployment, concurrently and watched. `prove` decides from the catalogue, anew before each attempt, whether what is
+ * Drops the index of a deployment, or the one with the OID given, concurrently and watched. `prove` decides from the catalogue, anew before each attempt, whether what is
  * there is ours. Ends when it is gone, when patience runs out, or with an error. Idempotent.
  * Locks: SHARE UPDATE EXCLUSIVE on the table while waiting for the transactions that use it. Needs ownership of the table.
  * @throws Error when the index turns out not to be ours
@@ -25,6 +26,7 @@ export const removeIndex = async (
   deployment: Deployment,
   options: {
     readonly prove: (index: CatalogIndex) => boolean;
+    readonly oid?: number;
     readonly patienceMs?: number;
     readonly signal?: AbortSignal | undefined;
     readonly halts?: (() => Promise<Objection | null>) | undefined;
@@ -34,24 +36,37 @@ export const removeIndex = async (
   const { build, clock } = context;
   const started = clock.monotonicMs();
   for (;;) {
-    const index = await readIndex(build, deployment);
+    const index = await (options.oid === undefined
+      ? readIndex(build, deployment)
+      : readIndexByOid(build, deployment, options.oid));
     if (index === null) return { kind: "gone" };
     if (!options.prove(index)) throw new Error(`index ${index.name} (OID ${String(index.oid)}) is not ours to drop`);
     const left = options.patienceMs === undefined ? undefined : options.patienceMs - (clock.monotonicMs() - started);
-    const ended = await runWatched({
-      sql: renderDropIndex(index),
-      build,
-      watch: context.watch,
-      clock,
-      lockBudgetMs: lockBudgetOf(context),
-      signal: options.signal,
-      halts: options.halts,
-      ...(left === undefined ? {} : { patienceMs: left }),
-    });
+    const ended = index.isParent
+      ? await dropParent(context, index)
+      : await runWatched({
+          sql: renderDropIndex(index),
+          build,
+          watch: context.watch,
+          clock,
+          lockBudgetMs: lockBudgetOf(context),
+          signal: options.signal,
+          halts: options.halts,
+          ...(left === undefined ? {} : { patienceMs: left }),
+        });
     if (ended.kind === "done") continue;
     const mayGoOn =
       left !== undefined && left > PAUSE_MS && ended.kind === "cancelled" && ended.because === "lock_budget";
     if (!mayGoOn) return { kind: "left", ended };
     await clock.sleep(PAUSE_MS);
   }
+};
+
+/** A partitioned index's parent cannot be dropped concurrently. */
+const dropParent = async (context: RolloutContext, index: CatalogIndex): Promise<Ended> => {
+  const { ended, isLocked } = await brieflyAgain(context, [renderDropParentIndex(index)]);
+  if (ended.kind === "done") return ended;
+  return isLocked
+    ? { kind: "cancelled", because: "patience" }
+    : { kind: "failed", sqlState: ended.sqlState, error: null };
 };

@@ -8,8 +8,12 @@ export interface CatalogIndex {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** Valid, ready for writes and live: what a finished index is. */
+  /** Valid, ready for writes and live: what a finished index is. A partitioned index's parent need not be valid: it has no rows. */
   readonly usable: boolean;
+  /** A partitioned index's parent. */
+  readonly isParent: boolean;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
   readonly definition: string;
   /** Main fork. */
   readonly sizeBytes: number;
@@ -18,7 +22,8 @@ export interface CatalogIndex {
 
 const indexSql = `
   select i.indexrelid as oid, n.nspname as schema, c.relname as name,
-         i.indisvalid and i.indisready and i.indislive as usable,
+         (i.indisvalid or c.relkind = 'I') and i.indisready and i.indislive as usable, c.relkind = 'I' as "isParent",
+         (select spcname from pg_catalog.pg_tablespace where oid = c.reltablespace) as tablespace,
          pg_catalog.pg_get_indexdef(i.indexrelid) as definition,
          coalesce(pg_catalog.pg_relation_size(i.indexrelid), 0) as size,
          pg_catalog.obj_description(i.indexrelid, 'pg_class') as comment
@@ -43,6 +48,14 @@ export const readIndex = async (session: Session, deployment: Deployment): Promi
   return fromRows(rows);
 };
 
+/** The index of a deployment's table with this OID. */
+export const readIndexByOid = async (
+  session: Session,
+  { tableOid }: Pick<Deployment, "tableOid">,
+  oid: number,
+): Promise<CatalogIndex | null> =>
+  fromRows(await session.query<IndexRow>(`${indexSql} and i.indexrelid = $2`, [tableOid, oid]));
+
 /** Whatever index of the deployment's table has its final name now. */
 export const readNamesake = async (session: Session, deployment: Deployment): Promise<CatalogIndex | null> =>
   fromRows(
@@ -58,7 +71,7 @@ const fromRows = ([row]: readonly IndexRow[]): CatalogIndex | null => {
 /**
  * What `pg_get_indexdef` writes for a definition under a name. Quoted by the server, as it quotes its own answer: which words need quotes
  * differs between versions. Equal texts mean equal table, method, keys, order, operator classes, payload and predicate, and nothing besides
- * (uniqueness, collation, storage parameters would all show). Compare with {@link sameDefinition}.
+ * (uniqueness, collation, storage parameters would all show). Compare with `sameDefinition`.
  */
 export const expectedDefinition = async (
   session: Session,
@@ -94,12 +107,6 @@ export const expectedDefinition = async (
 
 // A call stands as it is, every other expression in parentheses (`looks_like_function`, ruleutils.c).
 const asKey = (expression: string): string => (/^["\w.]+\(.*\)$/s.test(expression) ? expression : `(${expression})`);
-
-/** Whether two definitions are the same, wherever the session's search path makes the server name schemas of types and operator classes. */
-export const sameDefinition = (one: string, other: string): boolean => withoutSchemas(one) === withoutSchemas(other);
-
-const withoutSchemas = (definition: string): string =>
-  definition.replaceAll(/::("[^"]+"|\w+)\./g, "::").replaceAll(/ ("[^"]+"|\w+)\.(\w+_ops)\b/g, " $2");
 
 /** A table's present name, or null when it is gone. */
 export const readTableName = async (session: Session, oid: number): Promise<TableName | null> => {
@@ -165,6 +172,8 @@ export interface BuildProgress {
 /** One look at a DDL statement in flight. */
 export interface Watched {
   readonly progress: Omit<BuildProgress, "elapsedMs"> | null;
+  /** Indexes that REINDEX CONCURRENTLY holds: the one it rebuilds, and the copy that it builds beside it. */
+  readonly heldIndexes: readonly number[];
   /** Who has waited longest for it. */
   readonly victim: { readonly pid: number; readonly waitedMs: number } | null;
 }
@@ -173,6 +182,9 @@ export interface Watched {
 const watchSql = `
   select p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total, p.lockers_done, p.lockers_total,
          nullif(p.current_locker_pid, 0) as locker,
+         array(select l.relation::int8 from pg_catalog.pg_locks l join pg_catalog.pg_index i on i.indexrelid = l.relation
+                where l.pid = $1 and l.granted and l.locktype = 'relation' and l.mode = 'ShareUpdateExclusiveLock'
+                  and l.database = (select oid from pg_catalog.pg_database where datname = current_database())) as held,
          v.pid as victim, v.waited_ms
     from (select) as always
     left join pg_catalog.pg_stat_progress_create_index p on p.pid = $1
@@ -192,6 +204,7 @@ interface WatchRow {
   readonly lockers_done: string | null;
   readonly lockers_total: string | null;
   readonly locker: string | null;
+  readonly held: readonly string[];
   readonly victim: number | null;
   readonly waited_ms: number | null;
 }
@@ -213,6 +226,7 @@ export const readWatched = async (session: Session, pid: number): Promise<Watche
             lockersTotal: Number(row.lockers_total),
             waitsForPid: row.locker === null ? null : Number(row.locker),
           },
+    heldIndexes: row.held.map(Number),
     victim: row.victim === null ? null : { pid: row.victim, waitedMs: row.waited_ms ?? 0 },
   };
 };

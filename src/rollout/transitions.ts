@@ -14,11 +14,17 @@ export type DeploymentEventName =
   | "interrupt"
   | "fail"
   | "postpone"
+  | "notice"
+  | "swap"
+  | "retire"
+  | "hand_back"
+  | "reindex"
   | "look"
   | "promote"
   | "settle"
   | "roll_back"
-  | "drop";
+  | "drop"
+  | "supersede";
 
 const nothing = {
   approve: null,
@@ -31,11 +37,17 @@ const nothing = {
   interrupt: null,
   fail: null,
   postpone: null,
+  notice: null,
+  swap: null,
+  retire: null,
+  hand_back: null,
+  reindex: null,
   look: null,
   promote: null,
   settle: null,
   roll_back: null,
   drop: null,
+  supersede: null,
 } as const satisfies Record<DeploymentEventName, null>;
 
 /** Every state with every event; null: it cannot happen. */
@@ -50,14 +62,27 @@ export const transitions: Readonly<
     postpone: "building",
     build: "verifying",
     adopt: "verifying",
+    notice: "building",
+    swap: "retiring",
+    reindex: "done",
     yield: "approved",
     interrupt: "approved",
     fail: "failed",
     roll_back: "rolling_back",
   },
-  verifying: { ...nothing, look: "verifying", promote: "promoting", settle: "settled", roll_back: "rolling_back" },
+  verifying: {
+    ...nothing,
+    look: "verifying",
+    promote: "promoting",
+    settle: "settled",
+    roll_back: "rolling_back",
+    reindex: "verifying",
+    supersede: "done",
+  },
   promoting: { ...nothing, promote: "promoting", postpone: "promoting", settle: "settled", roll_back: "rolling_back" },
-  settled: { ...nothing, roll_back: "rolling_back" },
+  settled: { ...nothing, roll_back: "rolling_back", reindex: "settled", supersede: "done" },
+  retiring: { ...nothing, postpone: "retiring", retire: "verifying", hand_back: "done" },
+  done: nothing,
   rolling_back: { ...nothing, postpone: "rolling_back", drop: "rolled_back" },
   rolled_back: nothing,
   failed: nothing,

@@ -1,8 +1,7 @@
 import type { Deployment, IndexChange, IndexFact, IndexSeries, IndexVersion } from "../domain/index.ts";
-import { type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
+import { sameDefinition, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
 import type { Store, VersionEntry } from "../store/index.ts";
-import { sameDefinition } from "./statements.ts";
 
 // pg_get_indexdef locks each table for reading (ACCESS SHARE), as a query on it would. Every role may.
 const factsSql = `
@@ -13,7 +12,8 @@ const factsSql = `
          pg_catalog.pg_get_constraintdef(k.oid) as constraint,
          s.spcname as tablespace,
          greatest(c.relpages, 0)::float8 * current_setting('block_size')::int as "sizeBytes",
-         i.indisvalid and i.indisready and i.indislive as valid
+         -- The parent of a partitioned index has no rows: it is an index before all partitions have theirs.
+         (i.indisvalid or c.relkind = 'I') and i.indisready and i.indislive as valid
     from pg_catalog.pg_index i
     join pg_catalog.pg_class c on c.oid = i.indexrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -43,8 +43,42 @@ const readFacts = async (session: Session): Promise<readonly IndexFact[] | null>
   }
 };
 
-/** Which deployment explains a change, if it was ours: by the index's OID. */
-type Ours = (oid: number) => Deployment | undefined;
+/** What the deployments explain. */
+interface Ours {
+  /** The one that made or dropped the index of this OID. */
+  readonly of: (oid: number) => Deployment | undefined;
+  /** Whether the index is one of those that a running deployment moves about: it is looked at when that has ended. */
+  readonly isMoving: (fact: IndexFact) => boolean;
+}
+
+const explain = (deployments: readonly Deployment[]): Ours => {
+  const made = deployments.filter(({ kind }) => kind !== "reindex");
+  const byOid = new Map(made.flatMap((one) => (one.indexOid === null ? [] : [[one.indexOid, one] as const])));
+  const running = made.filter(({ state }) => state === "building" || state === "retiring");
+  return {
+    of: (oid) => byOid.get(oid),
+    isMoving: ({ oid, tableOid, name }) =>
+      running.some(
+        (one) =>
+          one.indexOid === oid ||
+          one.replaces?.oid === oid ||
+          (one.tableOid === tableOid && one.temporaryName === name),
+      ),
+  };
+};
+
+const isExplained = ({ kind, state }: Deployment, change: IndexChange): boolean => {
+  switch (change) {
+    case "found":
+      return false;
+    case "created":
+      return kind === "create";
+    case "changed":
+      return kind === "replace";
+    case "dropped":
+      return state === "rolled_back";
+  }
+};
 
 /**
  * What a look at the catalogue adds to the history. An index is matched by its OID, and where that is new by its name on its table (it was rebuilt, or
@@ -62,7 +96,8 @@ const versionEntries = (
   );
   const keyOf = (one: { readonly tableOid: number; readonly schema: string; readonly name: string }): string =>
     JSON.stringify([one.tableOid, one.schema, one.name]);
-  const present = new Set(facts.map(({ oid }) => oid));
+  // While REINDEX CONCURRENTLY drops the old index, that one is invalid, and the new one has its name.
+  const present = new Set(facts.filter(({ valid }) => valid).map(({ oid }) => oid));
   const free = new Map(
     known
       .filter(({ indexOid }) => indexOid === null || !present.has(indexOid))
@@ -77,9 +112,10 @@ const versionEntries = (
     change: IndexChange,
     oid: number | null,
   ): IndexVersion => {
-    const deployment = oid === null ? undefined : ours(oid);
-    const mine =
-      deployment !== undefined && (change === "dropped" ? deployment.state === "rolled_back" : change === "created");
+    const deployment = oid === null ? undefined : ours.of(oid);
+    // What others change of an index that we made has the same OID.
+    const isSame = change === "changed" && series?.indexOid === oid;
+    const mine = deployment !== undefined && !isSame && isExplained(deployment, change);
     const { definition, constraint, tablespace, sizeBytes } = of;
     return {
       number: (series?.latest.number ?? 0) + 1,
@@ -103,9 +139,9 @@ const versionEntries = (
   for (const fact of facts) {
     const series = byOid.get(fact.oid) ?? free.get(keyOf(fact));
     if (series !== undefined) seen.add(series.id);
-    if (!fact.valid) continue;
+    if (!fact.valid || ours.isMoving(fact)) continue;
     if (series === undefined) {
-      const change = isFirstLook && ours(fact.oid) === undefined ? "found" : "created";
+      const change = isFirstLook && ours.of(fact.oid) === undefined ? "found" : "created";
       entries.push({ seriesId: null, fact, version: version(fact, undefined, change, fact.oid) });
       continue;
     }
@@ -142,9 +178,8 @@ export const trackIndexVersions = async (
 ): Promise<{ readonly added: number } | null> => {
   const facts = await readFacts(session);
   if (facts === null) return null;
-  const deployments = await store.deployments.list();
-  const byOid = new Map(deployments.flatMap((one) => (one.indexOid === null ? [] : [[one.indexOid, one] as const])));
-  const entries = versionEntries(await store.versions.series(), facts, (oid) => byOid.get(oid), clock.now());
+  const ours = explain(await store.deployments.list());
+  const entries = versionEntries(await store.versions.series(), facts, ours, clock.now());
   if (entries.length > 0) await store.versions.add(entries);
   return { added: entries.filter(({ version }) => version !== null).length };
 };

@@ -82,7 +82,7 @@ export interface WatchedStatement {
   readonly halts?: (() => Promise<Objection | null>) | undefined;
   /** How long it may take in all, milliseconds. */
   readonly patienceMs?: number;
-  readonly onLook?: (watched: Watched) => void;
+  readonly onLook?: (watched: Watched) => void | Promise<void>;
 }
 
 /**
@@ -112,7 +112,7 @@ export const runWatched = async (order: WatchedStatement): Promise<Ended> => {
       let watched: Watched | null = null;
       if (stop === null) {
         watched = await watcher.look(build.pid);
-        if (watched !== null) onLook?.(watched);
+        if (watched !== null) await onLook?.(watched);
         stop = reasonToStop(order, watched, (await order.halts?.()) ?? null, clock.monotonicMs() - started);
       }
       if (stop !== null && !finished.signal.aborted) await watcher.cancel(build.pid);

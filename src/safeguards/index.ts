@@ -26,4 +26,5 @@ export {
   type RefusalCode,
   refusalCodes,
   requestPermit,
+  isBuild,
 } from "./permits.ts";

@@ -38,6 +38,8 @@ export interface PermitRequest {
   readonly ownedBytesInSchema: number;
   /** Expected size of this one; null when nothing is known about it. Not looked at for drops. */
   readonly addedBytes: number | null;
+  /** Bytes that end with it: of the index that it replaces or rebuilds. */
+  readonly freedBytes: number;
   /** Of this one; null where nothing was estimated. */
   readonly prediction: CostPrediction | null;
   /** Of all databases of the server; null where nobody said how large the disk is. */
@@ -127,6 +129,19 @@ const tooLate = (
   };
 };
 
+/** Whether an act builds an index, with all that costs; the others give something back. */
+export const isBuild = ({ act }: Pick<PermittedAct, "act">): boolean => act !== "drop index";
+
+/** Whether it goes beyond a budget. What replaces or rebuilds an index without growing never does. */
+const exceeds = (
+  { addedBytes, freedBytes }: Pick<PermitRequest, "addedBytes" | "freedBytes">,
+  ownedBytes: number,
+  budgetBytes: number,
+): boolean => {
+  const growth = (addedBytes ?? 0) - freedBytes;
+  return (freedBytes === 0 || growth > 0) && ownedBytes + growth > budgetBytes;
+};
+
 const stopObjection = (stop: StopSwitch): Omit<Objection, "code"> => ({
   reason: `${stop.stoppedBy} stopped everything at ${stop.stoppedAt.toISOString()}${stop.reason === "" ? "" : `: ${stop.reason}`}`,
   retryAt: null,
@@ -151,7 +166,7 @@ const rules = {
       ? { reason: "the server is a replica or read-only; DDL needs the primary", retryAt: null }
       : null,
   unsafe_version: ({ act, condition }) =>
-    act.act === "create index" && condition.versionNum >= 140_000 && condition.versionNum < 140_004
+    isBuild(act) && condition.versionNum >= 140_000 && condition.versionNum < 140_004
       ? {
           reason: `PostgreSQL 14.${String(condition.versionNum % 10_000)} can build corrupt indexes with CONCURRENTLY; 14.4 mends it`,
           retryAt: null,
@@ -160,7 +175,7 @@ const rules = {
   table_missing: ({ condition }) =>
     condition.indexesOnTable === null ? { reason: "the table does not exist any more", retryAt: null } : null,
   managed_table: ({ act, condition: { managedBy = null } }) =>
-    act.act === "create index" && managedBy !== null
+    isBuild(act) && managedBy !== null
       ? { reason: `${managedBy} manages this table: only its own commands may change it`, retryAt: null }
       : null,
   indexes_per_table: ({ act, condition, limits }) =>
@@ -171,11 +186,11 @@ const rules = {
         }
       : null,
   size_unknown: ({ act, addedBytes }) =>
-    act.act === "create index" && addedBytes === null
+    isBuild(act) && addedBytes === null
       ? { reason: "its size was not estimated, so the storage budget cannot be checked", retryAt: null }
       : null,
-  storage_budget: ({ act, ownedBytes, addedBytes, limits }) =>
-    act.act === "create index" && ownedBytes + (addedBytes ?? 0) > limits.budgetBytes
+  storage_budget: ({ act, ownedBytes, addedBytes, freedBytes, limits }) =>
+    isBuild(act) && exceeds({ addedBytes, freedBytes }, ownedBytes, limits.budgetBytes)
       ? {
           reason:
             `${String(ownedBytes)} bytes of ours and ${String(addedBytes)} for this one` +
@@ -183,8 +198,10 @@ const rules = {
           retryAt: null,
         }
       : null,
-  table_budget: ({ act, ownedBytesOnTable, addedBytes, limits: { tableBudgetBytes } }) =>
-    act.act === "create index" && tableBudgetBytes !== null && ownedBytesOnTable + (addedBytes ?? 0) > tableBudgetBytes
+  table_budget: ({ act, ownedBytesOnTable, addedBytes, freedBytes, limits: { tableBudgetBytes } }) =>
+    isBuild(act) &&
+    tableBudgetBytes !== null &&
+    exceeds({ addedBytes, freedBytes }, ownedBytesOnTable, tableBudgetBytes)
       ? {
           reason:
             `${String(ownedBytesOnTable)} bytes of ours on this table and ${String(addedBytes)} for this one` +
@@ -204,7 +221,7 @@ const rules = {
         }
       : null,
   disk_space: ({ act, databaseBytes, addedBytes, limits: { diskCapacityBytes } }) =>
-    act.act === "create index" &&
+    isBuild(act) &&
     diskCapacityBytes !== null &&
     databaseBytes !== null &&
     // A build sorts on disk before it writes.
@@ -227,7 +244,7 @@ const rules = {
     };
   },
   circuit_open: ({ act, circuits, limits, now }) => {
-    if (act.act !== "create index") return null;
+    if (!isBuild(act)) return null;
     for (const which of ["server", "table"] as const) {
       const answer = checkCircuitBreaker(circuits[which], now, limits);
       if (answer.kind === "refused") return { reason: `on this ${which}, ${answer.reason}`, retryAt: answer.retryAt };
@@ -235,7 +252,7 @@ const rules = {
     return null;
   },
   build_rate: ({ act, buildsBegun, allBuildsBegun, limits, now }) => {
-    if (act.act !== "create index") return null;
+    if (!isBuild(act)) return null;
     return (
       tooMany("this table", buildsBegun, limits.buildsPerTablePerHour, now) ??
       tooMany("this database", allBuildsBegun, limits.buildsPerHour, now)
@@ -251,10 +268,9 @@ const rules = {
       : { reason: "another IndexPilot is changing indexes of this database", retryAt: later(now, SOON_MS) };
   },
   maintenance_window: ({ act, prediction, limits, now }) =>
-    act.act === "create index" ? outsideWindows(limits.maintenanceWindows, prediction?.buildMs ?? 0, now) : null,
-  load: ({ act, load, limits, now }) => (act.act === "create index" ? tooBusy(load, limits, now) : null),
-  replication_lag: ({ act, replication, limits, now }) =>
-    act.act === "create index" ? tooLate(replication, limits, now) : null,
+    isBuild(act) ? outsideWindows(limits.maintenanceWindows, prediction?.buildMs ?? 0, now) : null,
+  load: ({ act, load, limits, now }) => (isBuild(act) ? tooBusy(load, limits, now) : null),
+  replication_lag: ({ act, replication, limits, now }) => (isBuild(act) ? tooLate(replication, limits, now) : null),
   old_transaction: ({ condition: { oldestTransaction }, limits, now }) =>
     oldestTransaction !== null && oldestTransaction.ageMs > limits.oldestTransactionMs
       ? {
@@ -293,7 +309,7 @@ export const haltRunning = (running: {
 }): Objection | null => {
   const { act, stop, surroundings, limits, now } = running;
   if (stop !== null) return { code: "stopped", ...stopObjection(stop) };
-  if (act !== "create index") return null;
+  if (!isBuild({ act })) return null;
   const closed = outsideWindows(limits.maintenanceWindows, 0, now);
   if (closed !== null) return { code: "maintenance_window", ...closed };
   if (surroundings === null) return null;

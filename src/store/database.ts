@@ -15,6 +15,8 @@ import type {
   DeploymentState,
   IndexChange,
   IndexDefinition,
+  RecordedIndex,
+  ReplacedIndex,
   Verb,
   Verdict,
 } from "../domain/index.ts";
@@ -22,6 +24,7 @@ import type {
 // The driver returns bigint as text; every number we store stays below 2^53.
 type BigInteger = ColumnType<string, number, number>;
 type NullableBigInteger = ColumnType<string | null, number | null, number | null>;
+type NullableJson<T> = ColumnType<T | null, string | null, string | null>;
 
 /** The schema's tables as the query builder sees them. `migrations/` is what makes them. */
 export interface Tables {
@@ -43,7 +46,9 @@ export interface Tables {
     table_name: string;
     table_oid: number;
     definition: string;
-    intended: JSONColumnType<IndexDefinition>;
+    intended: NullableJson<IndexDefinition>;
+    recorded: NullableJson<RecordedIndex>;
+    replaces: NullableJson<ReplacedIndex>;
     temporary_name: string;
     index_name: string;
     index_oid: number | null;
@@ -52,7 +57,7 @@ export interface Tables {
     size_bytes: NullableBigInteger;
     predicted_bytes: NullableBigInteger;
     build_ms: number | null;
-    verdict: ColumnType<Verdict | null, string | null, string | null>;
+    verdict: NullableJson<Verdict>;
     rationale: JSONColumnType<DeploymentRationale>;
     part_of: string | null;
     created_at: Date;

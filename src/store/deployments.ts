@@ -48,7 +48,9 @@ export interface DeploymentRepository {
   ownedBytes(within?: { readonly tableOid: number } | { readonly schema: string }): Promise<number>;
 }
 
-const owningStates = ["building", "verifying", "promoting", "settled", "rolling_back"] as const;
+const owningStates = ["building", "verifying", "promoting", "settled", "retiring", "rolling_back"] as const;
+
+const nullableJson = (value: object | null): string | null => (value === null ? null : JSON.stringify(value));
 
 const whole = (bytes: number | null): number | null => (bytes === null ? null : Math.round(bytes));
 
@@ -60,6 +62,8 @@ const fromRow = (row: Selectable<Tables["deployment"]>): Deployment => ({
   tableOid: row.table_oid,
   definition: row.definition,
   intended: row.intended,
+  recorded: row.recorded,
+  replaces: row.replaces,
   temporaryName: row.temporary_name,
   indexName: row.index_name,
   indexOid: row.index_oid,
@@ -86,7 +90,7 @@ const patchColumns = (patch: DeploymentPatch): Updateable<Tables["deployment"]> 
     : { backend_pid: patch.backend?.pid ?? null, backend_started_at: patch.backend?.startedAt ?? null }),
   ...(patch.sizeBytes === undefined ? {} : { size_bytes: patch.sizeBytes }),
   ...(patch.buildMs === undefined ? {} : { build_ms: patch.buildMs }),
-  ...(patch.verdict === undefined ? {} : { verdict: patch.verdict === null ? null : JSON.stringify(patch.verdict) }),
+  ...(patch.verdict === undefined ? {} : { verdict: nullableJson(patch.verdict) }),
 });
 
 export const deploymentRepository = (db: Database, installationId: number): DeploymentRepository => {
@@ -105,7 +109,9 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
             table_name: deployment.table.name,
             table_oid: deployment.tableOid,
             definition: deployment.definition,
-            intended: JSON.stringify(deployment.intended),
+            intended: nullableJson(deployment.intended),
+            recorded: nullableJson(deployment.recorded),
+            replaces: nullableJson(deployment.replaces),
             temporary_name: deployment.temporaryName,
             index_name: deployment.indexName,
             index_oid: deployment.indexOid,
@@ -114,7 +120,7 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
             size_bytes: deployment.sizeBytes,
             predicted_bytes: whole(deployment.predictedBytes),
             build_ms: deployment.buildMs,
-            verdict: deployment.verdict === null ? null : JSON.stringify(deployment.verdict),
+            verdict: nullableJson(deployment.verdict),
             rationale: JSON.stringify(deployment.rationale),
             part_of: deployment.partOf ?? null,
             created_at: deployment.createdAt,

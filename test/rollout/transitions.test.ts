@@ -9,7 +9,7 @@ import { someDeployment } from "./fixtures/values.ts";
 
 const states = Object.keys(transitions) as DeploymentState[];
 const events = Object.keys(transitions.proposed) as DeploymentEventName[];
-const terminal = new Set<DeploymentState>(["rolled_back", "failed", "declined"]);
+const terminal = new Set<DeploymentState>(["rolled_back", "done", "failed", "declined"]);
 
 /** Every walk through the table, as far as it goes. */
 const walk = fc.array(fc.nat(100), { maxLength: 30 }).map((choices) => {
@@ -54,6 +54,8 @@ describe("the transition table", () => {
           before("verifying", "building") &&
           before("settled", "verifying") &&
           before("promoting", "verifying") &&
+          before("retiring", "building") &&
+          before("done", "building") &&
           before("rolling_back", "building") &&
           before("rolled_back", "rolling_back")
         );

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { nextLookMs } from "../../src/rollout/watched.ts";
 
-const waiting = (waitedMs: number) => ({ progress: null, victim: { pid: 1, waitedMs } });
+const waiting = (waitedMs: number) => ({ progress: null, heldIndexes: [], victim: { pid: 1, waitedMs } });
 
 describe("the watcher looks again", () => {
   test.each([
-    ["after a tenth of a second while nobody waits", { progress: null, victim: null }, 100],
+    ["after a tenth of a second while nobody waits", { progress: null, heldIndexes: [], victim: null }, 100],
     ["after a tenth of a second when it could not see anything", null, 100],
     ["after a tenth of a second at somebody who began to wait", waiting(20), 100],
     ["when the budget of the one who waits is used up", waiting(170), 30],

@@ -38,6 +38,7 @@ const good: PermitRequest = {
   },
   ownedBytes: 9_000_000_000,
   addedBytes: 1_000_000_000,
+  freedBytes: 0,
   buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
   allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
   circuits: { table: closedCircuit, server: closedCircuit },

@@ -35,6 +35,7 @@ const safeguards =
       condition: await readServerCondition(build, deployment.tableOid),
       ownedBytes: await store.deployments.ownedBytes(),
       addedBytes: deployment.predictedBytes,
+      freedBytes: 0,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, new Date(now.getTime() - 3_600_000)),
       allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
       circuits: { table: closedCircuit, server: closedCircuit },

@@ -5,6 +5,7 @@ import { adaptiveThresholds } from "./0003_adaptive_thresholds.ts";
 import { counterReading } from "./0004_counter_reading.ts";
 import { stopSwitch } from "./0005_stop_switch.ts";
 import { indexVersions } from "./0006_index_versions.ts";
+import { replaceAndReindex } from "./0007_replace_and_reindex.ts";
 import { partitions } from "./0008_partitions.ts";
 import type { Migration } from "./migration.ts";
 
@@ -17,5 +18,6 @@ export const migrations: readonly Migration[] = [
   counterReading,
   stopSwitch,
   indexVersions,
+  replaceAndReindex,
   partitions,
 ];

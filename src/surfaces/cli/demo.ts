@@ -106,7 +106,7 @@ const showIndexes = ({ apply }: DemoReport, terminal: Terminal): void => {
       deployment.predictedBytes === null ? "" : formatSize(deployment.predictedBytes),
       deployment.buildMs === null ? outcome.kind : formatDuration(deployment.buildMs),
       pursued === undefined ? "" : `${shortVerdict(pursued.verdict)}, ${pursued.result}`,
-      describeIndex(deployment.intended),
+      deployment.intended === null ? deployment.definition : describeIndex(deployment.intended),
     ];
   });
   terminal.out(

@@ -7,8 +7,11 @@
  */
 export { defaults, type Settings } from "./defaults.ts";
 export { readConfigFile } from "./file.ts";
+export { maskPassword } from "./knob.ts";
 export { knobs } from "./knobs.ts";
 export { type Mode, modeOf } from "./mode.ts";
+export type { NamedTarget } from "./named-target.ts";
+export { resolveReference } from "./reference.ts";
 export { type Effective, type Resolved, resolveSettings } from "./settings.ts";
 export * from "./units.ts";
 export type { MaintenanceWindow } from "./window.ts";

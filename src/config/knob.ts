@@ -121,6 +121,30 @@ export const optionalSize = (options: Omit<Bounded, "default">): Knob<number | n
   };
 };
 
+/** A TCP port, or none. */
+export const optionalPort = (options: Omit<Common<number | null>, "default">): Knob<number | null> => {
+  const port = count({ ...options, default: 1, min: 1, max: 65_535 });
+  return { ...port, default: null, show: (value) => (value === null ? "none" : String(value)) };
+};
+
+/** Where a secret is found: `env:NAME`, `file:/path`, or, where `plain` lets it, itself. Never shown whole. */
+export const reference = (
+  options: Omit<Common<string | null>, "default"> & { readonly accepts: string; readonly plain?: RegExp },
+): Knob<string | null> => {
+  const { plain, ...common } = options;
+  const isPlain = (text: string): boolean => plain?.test(text) === true;
+  const value = z
+    .string("must be a text")
+    .refine((text) => /^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/.test(text) || isPlain(text), `takes ${options.accepts}`);
+  return {
+    ...common,
+    default: null,
+    written: value,
+    value: z.string().min(1),
+    show: (text) => (text === null ? "none" : /^(env|file):/.test(text) ? text : "***"),
+  };
+};
+
 /** A list of records of one shape. */
 export const list = <T>(
   options: Omit<Common<readonly T[]>, "default"> & {

@@ -1,6 +1,7 @@
-import { choice, count, duration, list, share, size, optionalSize, url } from "./knob.ts";
+import { choice, count, duration, list, optionalPort, reference, share, size, optionalSize, url } from "./knob.ts";
 import { maintenanceWindow, showWindow } from "./window.ts";
 import { modeOverride, modes, showOverride } from "./mode.ts";
+import { namedTarget, showTarget } from "./named-target.ts";
 
 const second = 1000;
 const minute = 60 * second;
@@ -33,6 +34,87 @@ export const knobs = {
     accepts: "- { schema: archive, mode: observe } or - { schema: public, table: orders, mode: advise }",
     showOne: showOverride,
     why: "Another mode for a schema or a table; a table's outranks its schema's, and that the database's.",
+  }),
+  targets: list({
+    path: "targets",
+    of: namedTarget,
+    accepts: "- { name: shop, url: postgres://…, build_url: postgres://…, mode: autopilot, modes: […] }",
+    showOne: showTarget,
+    why: "Several databases in one file: `run` steers them all, other commands take --target NAME. What one does not say holds for all.",
+  }),
+  automaticApproval: choice({
+    path: "approval.automatic",
+    of: ["never", "high"],
+    default: "never",
+    why: "In mode approve: high lets what the analysis is sure of be built without asking; what it doubts still waits for a person.",
+  }),
+
+  observeEveryMs: duration({
+    path: "schedule.observe",
+    default: 5 * minute,
+    min: second,
+    max: day,
+    why: "One block of observation so often: the load of a day in 288 samples, and little to store.",
+  }),
+  adviseEveryMs: duration({
+    path: "schedule.advise",
+    default: 6 * hour,
+    min: second,
+    max: 30 * day,
+    why: "Workloads change with the time of day: four analyses see each part of it.",
+  }),
+  rollOutEveryMs: duration({
+    path: "schedule.roll_out",
+    default: 15 * second,
+    min: 100,
+    max: day,
+    why: "How soon what somebody has approved is looked at; a look is one query.",
+  }),
+  verifyEveryMs: duration({
+    path: "schedule.verify",
+    default: minute,
+    min: 100,
+    max: day,
+    why: "How long evidence is gathered for open verdicts in one go, before the other duties have their turn.",
+  }),
+  expireEveryMs: duration({
+    path: "schedule.expire",
+    default: day,
+    min: minute,
+    max: 30 * day,
+    why: "How often what is past its time is removed from schema indexpilot; every table says how long it keeps its rows.",
+  }),
+  healthPort: optionalPort({
+    path: "daemon.health_port",
+    flag: "--health-port",
+    why: "Port of /livez, /readyz, /status and /metrics of `indexpilot run`. None: not served.",
+  }),
+  stopGraceMs: duration({
+    path: "daemon.stop_grace",
+    default: 15 * second,
+    min: 100,
+    max: day,
+    why: "How long a build that runs may go on after SIGTERM before it is cancelled: half of what Kubernetes grants before it kills.",
+  }),
+  webhookUrl: reference({
+    path: "notices.webhook_url",
+    environment: "INDEXPILOT_WEBHOOK_URL",
+    accepts: "env:NAME, file:/path or https://…",
+    plain: /^https?:\/\//,
+    why: "Where every decision and every step is posted, signed and again until it is taken. Such addresses often are secrets: better named than written.",
+  }),
+  webhookSecret: reference({
+    path: "notices.webhook_secret",
+    environment: "INDEXPILOT_WEBHOOK_SECRET",
+    accepts: "env:NAME or file:/path",
+    why: "What the notices are signed with (HMAC-SHA-256, standardwebhooks.com); never written into the file itself.",
+  }),
+  webhookTimeoutMs: duration({
+    path: "notices.timeout",
+    default: 10 * second,
+    min: 100,
+    max: 5 * minute,
+    why: "How long a receiver may take to answer; it is asked again later.",
   }),
 
   budgetBytes: size({

@@ -62,6 +62,11 @@ export const resolveSettings = ({ flags, environment, file }: Sources): Resolved
     return of(knob.default, "default");
   });
   const settings = Object.fromEntries(effective.map(({ name, value }) => [name, value])) as unknown as Settings;
+  const names = settings.targets.map(({ name }) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) {
+    throw failure("usage", { problem: `targets names ${twice} twice`, hint: "give each target a name of its own" });
+  }
   requireOrder(settings, "loadFloor", "loadCeiling");
   requireOrder(settings, "breakerOpenMs", "breakerLongestOpenMs");
   return { settings, effective };

@@ -15,6 +15,7 @@ export * from "./identity.ts";
 export * from "./index-definition.ts";
 export * from "./index-health.ts";
 export * from "./index-version.ts";
+export type { Notice } from "./notice.ts";
 export type { HaltSource, Objection, Permit, PermitAnswer, PermitSource, PermittedAct } from "./permit.ts";
 export { permitAllows } from "./permit.ts";
 export * from "./safeguard.ts";

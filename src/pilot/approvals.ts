@@ -5,7 +5,10 @@ import { type PilotContext, readStore, withWritableStore } from "./target.ts";
 
 /** What waits for a person, oldest first. Reads only. */
 export const readWaiting = async (context: PilotContext): Promise<readonly Deployment[]> =>
-  (await readStore(context, (store) => store.deployments.list({ states: ["proposed"] }))) ?? [];
+  ((await readStore(context, (store) => store.deployments.list({ states: ["proposed"] }))) ?? []).filter(isWhole);
+
+/** Parts of one, on partitions, follow it. */
+const isWhole = ({ partOf }: Deployment): boolean => partOf === undefined;
 
 export interface Ruling {
   readonly verdict: "approve" | "decline";
@@ -49,7 +52,7 @@ export const rule = (
   withWritableStore(context, async (store) => {
     const open =
       verdict === "approve" || subjects === "all" ? (["proposed"] as const) : (["proposed", "approved"] as const);
-    const waiting = await store.deployments.list({ states: open });
+    const waiting = (await store.deployments.list({ states: open })).filter(isWhole);
     const chosen = subjects === "all" ? waiting : [...new Set(subjects.map((subject) => only(subject, waiting)))];
     const ruled: Deployment[] = [];
     for (const deployment of chosen) {

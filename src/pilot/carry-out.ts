@@ -17,7 +17,7 @@ import { requireBuildPrivileges } from "./privileges.ts";
 import { approveProposal, proposePlan, withEvidence } from "./proposal.ts";
 import type { Rollout } from "./rollout-context.ts";
 import { markChange } from "./since-change.ts";
-import { ownRoles, type PilotContext } from "./target.ts";
+import { breakable, ownRoles, type PilotContext } from "./target.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
 export interface CarryOutOptions {
@@ -105,9 +105,9 @@ export const buildApproved = async (
     if (objection === null) possible.push(deployment);
     else builds.push({ deployment, outcome: { kind: "refused", ...objection } });
   }
-  const before = possible.length === 0 ? [] : await observeBaseline(session, store, context, options);
+  const before = possible.length === 0 ? [] : await observeBaseline(session, store, breakable(context), options);
   for (const [at, one] of possible.entries()) {
-    context.signal.throwIfAborted();
+    breakable(context).signal.throwIfAborted();
     const deployment = await withEvidence(store, one, before);
     if (deployment === null) continue;
     context.emit({

@@ -27,8 +27,19 @@ export { resume, stop, type Stopped } from "./stop.ts";
 export { takeSnapshot } from "./snapshot.ts";
 export { countersAtLastChange } from "./since-change.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
-export { type PilotContext, withSession } from "./target.ts";
+export { breakable, type PilotContext, storeOver, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
+export {
+  AUTOPILOT,
+  mayAdvise,
+  observeBlock,
+  type Pending,
+  propose,
+  type Proposed,
+  readPending,
+  type RolledOut,
+  rollOut,
+} from "./standing.ts";
 export { readSeries, readVersions } from "./versions.ts";
 export { verify } from "./verify.ts";
 export {

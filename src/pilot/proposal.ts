@@ -35,13 +35,14 @@ export const proposePlan = async (
         : [],
     ),
   );
-  const proposals: Deployment[] = [];
-  // On a partitioned table the catalogue shows such an index only when it is settled.
+  // A leftover is taken up first; what comes of it decides whether it is wanted again. And on a partitioned table the catalogue shows an index only
+  // when it is settled.
   const underWay = new Set(
-    (await store.deployments.list({ states: ["building", "verifying", "promoting"] }))
-      .filter(({ indexOid }) => indexOid === null)
+    (await store.deployments.list({ states: ["building", "rolling_back", "verifying", "promoting"] }))
+      .filter(({ state, indexOid }) => state === "building" || state === "rolling_back" || indexOid === null)
       .flatMap(({ intended }) => (intended === null ? [] : [definitionId(intended)])),
   );
+  const proposals: Deployment[] = [];
   for (const planned of wanted) {
     if (underWay.has(definitionId(planned.definition))) continue;
     const { predictedBytes, definition } = planned;

@@ -16,9 +16,16 @@ export interface PilotContext {
   /** What the knobs say. */
   readonly settings: Settings;
   readonly clock: Clock;
+  /** End what you do. */
   readonly signal: AbortSignal;
+  /** Begin nothing more; a build that has begun may go on. */
+  readonly drain?: AbortSignal;
   readonly emit: Emit;
 }
+
+/** The same context for what may be broken off at any moment without loss. */
+export const breakable = (context: PilotContext): PilotContext =>
+  context.drain === undefined ? context : { ...context, signal: AbortSignal.any([context.signal, context.drain]) };
 
 /**
  * Roles whose statements are ours and not the application's: the observing role, where it is not also the one that owns the tables. With a
@@ -90,14 +97,17 @@ const requireSameDatabase = async ({ observe, build }: PilotContext, server: Ser
   });
 };
 
-/** The store over the build role, made where it is missing, and nothing else. @throws IndexPilotError as `openSession` and `openStore` do */
+/** The store over the build role's session, made where it is missing. @throws IndexPilotError as `openStore` does */
+export const storeOver = async (session: Session, { clock }: Pick<PilotContext, "clock">): Promise<Store> => {
+  const server = await readServerIdentity(session);
+  const store = await openStore(session, { create: true, server, now: clock.now() });
+  if (store === null) throw new Error("a store that may be created is never missing");
+  return store;
+};
+
+/** Runs with the store over the build role, and nothing else. @throws IndexPilotError as `openSession` and `openStore` do */
 export const withWritableStore = <T>(context: PilotContext, work: (store: Store) => Promise<T>): Promise<T> =>
-  withSession(openSession(context.build, "store"), async (session) => {
-    const server = await readServerIdentity(session);
-    const store = await openStore(session, { create: true, server, now: context.clock.now() });
-    if (store === null) throw new Error("a store that may be created is never missing");
-    return work(store);
-  });
+  withSession(openSession(context.build, "store"), async (session) => work(await storeOver(session, context)));
 
 /**
  * Opens the store for reading with the observing role; null where IndexPilot has not changed anything yet.

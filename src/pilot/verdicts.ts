@@ -20,6 +20,8 @@ export interface PursuitInput {
   readonly emit: Emit;
   readonly blockMs: number;
   readonly waitMs: number;
+  /** Write down what is still undecided when the time is up. Default true. */
+  readonly noteUndecided?: boolean;
   /** Blocks before the first look, at least 5. */
   readonly minimumBlocks: number;
   readonly settings: Settings;
@@ -94,7 +96,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       text: `observing: ${String(after.length)} blocks after the change, ${String(open.length)} verdicts open${block.voidReason === null ? "" : `; void: ${block.voidReason}`}`,
     });
     const isLast = clock.monotonicMs() + input.blockMs > deadline;
-    await lookAtAll(isLast);
+    await lookAtAll(isLast && input.noteUndecided !== false);
     if (isLast || open.length === 0) break;
   }
   for (const one of open) {

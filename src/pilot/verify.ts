@@ -3,7 +3,7 @@ import type { Reconciliation } from "../rollout/index.ts";
 import { failure } from "../errors.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { type Actor, openRollout, type Rollout } from "./rollout-context.ts";
-import { type ActingSessions, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { type ActingSessions, breakable, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
@@ -26,13 +26,18 @@ export const withRollout = async <T>(
 /** Takes up leftovers, then observes until pending deployments have their verdict or the time is up. */
 export const verify = (
   context: PilotContext,
-  options: { readonly actor: Actor; readonly blockMs: number; readonly waitMs: number },
+  options: {
+    readonly actor: Actor;
+    readonly blockMs: number;
+    readonly waitMs: number;
+    readonly noteUndecided?: boolean;
+  },
 ): Promise<{ readonly reconciled: readonly Reconciliation[]; readonly verdicts: readonly Pursued[] }> =>
   withRollout(context, options.actor, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context.emit);
     const { verdicts } = await withSession(openSession(context.observe, "observe"), (observe) =>
       pursueVerdicts({
-        ...context,
+        ...breakable(context),
         ...options,
         minimumBlocks: context.settings.minimumBlocks,
         observe,

@@ -1,6 +1,9 @@
 /** A source of numbers in [0, 1). */
 export type Random = () => number;
 
+/** For what must differ from process to process: jitter. */
+export const systemRandom: Random = Math.random;
+
 /**
  * A small seeded generator (mulberry32, Tommy Ettinger, public domain): the same seed gives the same sequence on every machine.
  * Good enough for sampling parameters and synthetic data; not for secrets.

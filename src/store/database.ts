@@ -173,6 +173,23 @@ export interface Tables {
     reason: string;
     deployment_id: string | null;
   };
+  duty: {
+    installation_id: number;
+    name: string;
+    due_at: Date;
+    ended_at: Date | null;
+    outcome: string | null;
+    failures: number;
+  };
+  notice: {
+    installation_id: number;
+    key: string;
+    at: Date;
+    attempts: number;
+    due_at: Date;
+    delivered_at: Date | null;
+    last_error: string | null;
+  };
   stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
 }

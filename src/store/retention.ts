@@ -12,6 +12,8 @@ const retentionDays = {
   scan_ledger: 400,
   /** After its last change; a breaker that old guards nothing any more. */
   circuit_breaker: 400,
+  /** A day more than an outage of the receiver is waited for. */
+  notice: 8,
 } as const;
 
 export interface Retention {
@@ -69,12 +71,19 @@ export const retention = (db: Database, installationId: number): Retention => ({
       .where("updated_at", "<", before("circuit_breaker"))
       .returning("scope")
       .execute();
+    const notices = await db
+      .deleteFrom("notice")
+      .where("installation_id", "=", installationId)
+      .where("at", "<", before("notice"))
+      .returning("key")
+      .execute();
     return {
       block: blocks.length,
       statement: statements.length,
       decision: decisions.length,
       scan_ledger: ledger.length,
       circuit_breaker: circuits.length,
+      notice: notices.length,
     };
   },
 });

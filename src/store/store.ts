@@ -5,6 +5,7 @@ import { type CircuitRepository, circuitRepository } from "./circuits.ts";
 import { databaseOver } from "./database.ts";
 import { type DecisionRepository, decisionRepository } from "./decisions.ts";
 import { type DeploymentRepository, deploymentRepository } from "./deployments.ts";
+import { type DutyRepository, dutyRepository } from "./duties.ts";
 import {
   copied,
   describeInstallation,
@@ -16,6 +17,7 @@ import {
   readInstallations,
 } from "./installation.ts";
 import { migrate, underLock } from "./migrate.ts";
+import { type NoticeRepository, noticeRepository } from "./notices.ts";
 import { type ObservationRepository, observationRepository } from "./observations.ts";
 import { type ReadingRepository, readingRepository } from "./readings.ts";
 import { type Retention, retention } from "./retention.ts";
@@ -46,6 +48,8 @@ export interface Store {
   readonly thresholds: ThresholdRepository;
   readonly stop: StopRepository;
   readonly versions: VersionRepository;
+  readonly duties: DutyRepository;
+  readonly notices: NoticeRepository;
   readonly retention: Retention;
 }
 
@@ -100,6 +104,8 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     thresholds: thresholdRepository(db, lease.id),
     stop: stopRepository(db, lease.id),
     versions: versionRepository(db, lease.id),
+    duties: dutyRepository(db, lease.id),
+    notices: noticeRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

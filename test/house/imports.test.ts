@@ -24,7 +24,7 @@ const layers: readonly (readonly string[])[] = [
     "driver",
   ],
   ["pilot"],
-  ["simulator"],
+  ["simulator", "daemon"],
   ["surfaces"],
 ];
 /** Values build on one another, the demo's server needs a session, and a shadow is an embedded server seen through one. */

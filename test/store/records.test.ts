@@ -249,6 +249,7 @@ test("what is past its time is removed, the rest is kept", async () => {
     decision: 0,
     scan_ledger: 1,
     circuit_breaker: 0,
+    notice: 0,
   });
   const left = await store.observations.readBlocks();
   expect([left.blocks.length, left.statements.map((each) => each.id)]).toEqual([1, ["s20"]]);
@@ -258,6 +259,7 @@ test("what is past its time is removed, the rest is kept", async () => {
     decision: 0,
     scan_ledger: 0,
     circuit_breaker: 0,
+    notice: 0,
   });
 });
 

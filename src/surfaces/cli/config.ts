@@ -1,9 +1,14 @@
+import { maskPassword } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import type { CommandContext } from "./context.ts";
 
 export interface ConfigFlags {
   readonly explain?: boolean;
 }
+
+/** URLs may hold passwords, also inside a list. */
+const withoutPasswords = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_, inner: unknown) => (typeof inner === "string" ? maskPassword(inner) : inner)));
 
 /** Reaching this means that the settings are sound: whatever is wrong with them has ended the command before. */
 export const config = (
@@ -14,8 +19,7 @@ export const config = (
   if (json) {
     const document = shown.map(({ path, value, shown: text, source, accepts, why }) => ({
       key: path,
-      // A URL may hold a password.
-      value: typeof value === "string" ? text : value,
+      value: typeof value === "string" ? text : withoutPasswords(value),
       shown: text,
       source,
       accepts,

@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
-import type { Resolved } from "../../config/index.ts";
+import type { NamedTarget, Resolved, Settings } from "../../config/index.ts";
+import { failure } from "../../errors.ts";
 import type { Emit, PilotContext } from "../../pilot/index.ts";
 import { resolveConnection } from "../../postgres/index.ts";
 import { systemClock } from "../../runtime/index.ts";
@@ -10,6 +11,7 @@ export interface ConnectionFlags {
   readonly url?: string;
   readonly buildUrl?: string;
   readonly replicaUrl?: readonly string[];
+  readonly target?: string;
 }
 
 export interface OutputFlags {
@@ -53,9 +55,46 @@ export const makeContext = (flags: OutputFlags, signal: AbortSignal, config: Res
   };
 };
 
+/** The targets of the file that are meant: the one that was named, else all; null: the one of the URLs. */
+export const targetNames = (flags: ConnectionFlags, { config }: CommandContext): readonly (string | null)[] => {
+  const { targets, url } = config.settings;
+  if (flags.target !== undefined) return [flags.target];
+  return flags.url !== undefined || url !== null || targets.length === 0 ? [null] : targets.map(({ name }) => name);
+};
+
+/** @throws IndexPilotError `usage` where there is none of this name, or several and none was named */
+const namedTarget = (flags: ConnectionFlags, context: CommandContext): NamedTarget | null => {
+  const { targets } = context.config.settings;
+  const [name, other] = targetNames(flags, context);
+  if (name === null || name === undefined) return null;
+  const known = targets.map((one) => one.name).join(", ");
+  if (other !== undefined) {
+    throw failure("usage", {
+      problem: `the settings name several targets: ${known}`,
+      hint: "say which with --target NAME",
+    });
+  }
+  const found = targets.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  throw failure("usage", {
+    problem: `the settings name no target ${name}`,
+    hint: known === "" ? "list it under targets" : `there are ${known}`,
+  });
+};
+
 /** Both roles' targets, completed from libpq's environment, and what the pilot needs besides. */
 export const pilotContext = (flags: ConnectionFlags, context: CommandContext): PilotContext => {
-  const { settings } = context.config;
+  const named = namedTarget(flags, context);
+  const settings: Settings =
+    named === null
+      ? context.config.settings
+      : {
+          ...context.config.settings,
+          url: named.url,
+          buildUrl: named.build_url ?? null,
+          mode: named.mode ?? context.config.settings.mode,
+          modeOverrides: named.modes ?? context.config.settings.modeOverrides,
+        };
   const buildUrl = flags.buildUrl ?? settings.buildUrl;
   const observe = resolveConnection(flags.url ?? settings.url ?? undefined, context.environment);
   return {

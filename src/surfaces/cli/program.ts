@@ -21,6 +21,7 @@ import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
+import { run as runDaemon, type RunFlags } from "./run.ts";
 import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
@@ -37,6 +38,11 @@ const count = (text: string): number => {
 const seed = (text: string): number => {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
   return Number(text);
+};
+const port = (text: string): number => {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError("a port is needed");
+  return value;
 };
 const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
 
@@ -55,7 +61,8 @@ const connection = (command: Command): Command =>
       "--url <url>",
       "the database, as the observing role; what it leaves out comes from PGHOST, PGUSER, PGPASSWORD…",
     )
-    .option("--build-url <url>", "the same database as the role that owns the tables (default: the role of --url)");
+    .option("--build-url <url>", "the same database as the role that owns the tables (default: the role of --url)")
+    .option("--target <name>", "one of the databases that the settings list under targets");
 
 const output = (command: Command): Command =>
   command.option("--json", "print one JSON document instead of text").option("--quiet", "no progress and no remarks");
@@ -224,6 +231,8 @@ The loop:
   $ indexpilot apply  --url URL --build-url URL2 --yes --wait
                                           builds them, measures, and takes back what made things worse
   $ indexpilot history --url URL          what was done, when, and why
+  $ indexpilot run    --url URL --build-url URL2
+                                          all that by itself, on a schedule; indexpilot approve lets what it proposes be built
   $ indexpilot stop   --url URL --build-url URL2
                                           changes nothing any more, and ends running builds, until indexpilot resume
 
@@ -415,6 +424,18 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         run<RulingFlags & OutputFlags>((given, context) => act(subjects, given, context))(flags),
       );
   }
+  connection(
+    command("run", "steer one or several databases until a signal: observe, advise, build what is approved, verify"),
+  )
+    .option("--health-port <n>", "serve /livez, /readyz, /status and /metrics", port)
+    .addHelpText(
+      "after",
+      `
+Several processes may run for the same database: one leads, the others stand by. The log is one JSON object a line, or text on a terminal.
+SIGTERM or Ctrl-C ends it: a build that runs may go on for daemon.stop_grace, then it is cancelled and built again by the next leader. A second signal cuts.
+In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot stop\` ends running builds at once.`,
+    )
+    .action(run<RunFlags & OutputFlags>(runDaemon));
   connection(command("stop", "stop everything that changes the database now, running builds included"))
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));

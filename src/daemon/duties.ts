@@ -1,0 +1,164 @@
+import type { Settings } from "../config/index.ts";
+import type { Deployment } from "../domain/index.ts";
+import { IndexPilotError } from "../errors.ts";
+import {
+  AUTOPILOT,
+  breakable,
+  mayAdvise,
+  observeBlock,
+  type PilotContext,
+  propose,
+  readPending,
+  rollOut,
+  verify,
+} from "../pilot/index.ts";
+import type { Store } from "../store/index.ts";
+
+/** What a duty works with. */
+export interface DutyContext {
+  readonly pilot: PilotContext;
+  /** For looking and for remembering; a duty that acts opens its own. */
+  readonly store: Store;
+  /** Runs what takes a processor for itself after what other targets of this process have asked for. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+export interface DutyResult {
+  /** What came of it, for the log; null where there was nothing to do. */
+  readonly did: string | null;
+  /** Where it is not due again after its interval. */
+  readonly againInMs?: number;
+}
+
+/** Something that is done again and again for one target. */
+export interface Duty {
+  readonly name: string;
+  everyMs(settings: Settings): number;
+  run(context: DutyContext): Promise<DutyResult>;
+}
+
+/** Between two goes at open verdicts, so that other duties have their turn. */
+const BREATH_MS = 500;
+/** What only a person can change is asked about again so often. */
+const UNCHANGED_MS = 3_600_000;
+/** What was in the way of a leftover is given so long. */
+const LEFTOVER_MS = 60_000;
+
+const nothing: DutyResult = { did: null };
+const counted = (count: number, what: string): string => `${String(count)} ${what}${count === 1 ? "" : "s"}`;
+
+const observe: Duty = {
+  name: "observe",
+  everyMs: ({ observeEveryMs }) => observeEveryMs,
+  run: async ({ pilot }) => {
+    await observeBlock(breakable(pilot));
+    return { did: "observed a block" };
+  },
+};
+
+const advise: Duty = {
+  name: "advise",
+  everyMs: ({ adviseEveryMs }) => adviseEveryMs,
+  run: async ({ pilot, inTurn }) => {
+    if (!mayAdvise(pilot.settings)) return nothing;
+    try {
+      const { advice, proposals } = await inTurn(() => propose(breakable(pilot)));
+      if (advice === null) return { did: "nothing has run since the last change" };
+      const approved = proposals.filter(({ state }) => state === "approved").length;
+      const waiting = proposals.length - approved;
+      return {
+        did: `advised ${counted(advice.configuration.create.length, "index")}: ${String(approved)} to be built, ${String(waiting)} to be approved`,
+      };
+    } catch (error) {
+      if (error instanceof IndexPilotError && error.code === "workload_empty") return { did: error.message };
+      throw error;
+    }
+  },
+};
+
+/** Builds what is approved; until the last builds have their verdicts, or had their time for it, no further ones. */
+const rollOutDuty = (): Duty => {
+  const notBefore = new Map<string, number>();
+  let builtAt = Number.NEGATIVE_INFINITY;
+  let leftoversAt = Number.NEGATIVE_INFINITY;
+  let stopped = false;
+  return {
+    name: "roll out",
+    everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
+    run: async ({ pilot, store }) => {
+      const pending = await readPending(store);
+      const now = pilot.clock.now().getTime();
+      if (stopped && pending.stop === null) {
+        // What was refused because of the stop need not wait for its time.
+        notBefore.clear();
+        leftoversAt = now;
+      }
+      stopped = pending.stop !== null;
+      const isDue = ({ id }: Deployment): boolean => (notBefore.get(id) ?? 0) <= now;
+      const leftovers = pending.leftovers > 0 && !stopped && now >= leftoversAt;
+      const proving = pending.verifying > 0 && now < builtAt + pilot.settings.waitMs;
+      const build = !stopped && !proving && pending.approved.some(isDue);
+      if (!leftovers && !build) return nothing;
+      const { reconciled, builds } = await rollOut(pilot, (deployment) => build && isDue(deployment));
+      const ended = pilot.clock.now().getTime();
+      for (const { deployment, outcome } of builds) {
+        if (outcome.kind === "built") builtAt = ended;
+        else if (outcome.kind === "refused" || outcome.kind === "deferred") {
+          notBefore.set(deployment.id, outcome.retryAt?.getTime() ?? ended + UNCHANGED_MS);
+        }
+      }
+      if (reconciled.some(({ result }) => result === "postponed" || result === "still_running")) {
+        leftoversAt = ended + LEFTOVER_MS;
+      }
+      const told = [
+        ...reconciled.map(({ deployment, result }) => `${deployment.indexName} ${result.replaceAll("_", " ")}`),
+        ...builds.map(({ deployment, outcome }) => `${deployment.indexName} ${outcome.kind}`),
+      ];
+      return { did: told.length === 0 ? null : told.join(", ") };
+    },
+  };
+};
+
+/** Gathers evidence for open verdicts, for a while; then the others have their turn. */
+const verifyDuty: Duty = {
+  name: "verify",
+  everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
+  run: async ({ pilot, store }) => {
+    const pending = await readPending(store);
+    if (pending.verifying === 0 || pending.stop !== null) return nothing;
+    const { clock, settings } = pilot;
+    const begun = clock.monotonicMs();
+    const { verdicts } = await verify(pilot, {
+      actor: { name: AUTOPILOT, consents: false },
+      blockMs: settings.blockMs,
+      waitMs: settings.verifyEveryMs,
+      lookAtEnd: false,
+    });
+    const decided = verdicts.filter(({ result }) => result !== "pending");
+    return {
+      did:
+        decided.length === 0
+          ? null
+          : decided.map(({ deployment, result }) => `${deployment.indexName} ${result}`).join(", "),
+      // Where nothing could be observed, nothing will be in half a second.
+      againInMs: clock.monotonicMs() - begun < settings.blockMs ? UNCHANGED_MS : BREATH_MS,
+    };
+  },
+};
+
+const expire: Duty = {
+  name: "expire",
+  everyMs: ({ expireEveryMs }) => expireEveryMs,
+  run: async ({ pilot, store }) => {
+    const removed = Object.entries(await store.retention.expire(pilot.clock.now())).filter(([, count]) => count > 0);
+    return {
+      did: removed.length === 0 ? null : removed.map(([kind, count]) => `${kind} ${String(count)}`).join(", "),
+    };
+  },
+};
+
+/**
+ * The duties of one target, the most urgent first where several are due. A new one needs a function of the pilot, a knob for its interval, and a place here.
+ * What a duty remembers between its turns does not outlive the leadership.
+ */
+export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty, observe, advise, expire];

@@ -1,0 +1,175 @@
+import { modeOf, type Settings } from "../config/index.ts";
+import type { Deployment, StopSwitch } from "../domain/index.ts";
+import { IndexPilotError } from "../errors.ts";
+import { openSession } from "../postgres/index.ts";
+import type { Reconciliation } from "../rollout/index.ts";
+import type { Store } from "../store/index.ts";
+import type { Advice } from "./advice.ts";
+import { type BuildReport, buildApproved } from "./carry-out.ts";
+import { changePlan } from "./change-plan.ts";
+import { withoutRecentlyRolledBack } from "./cool-down.ts";
+import { freshAdvice } from "./fresh-advice.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
+import { sampleLoad } from "./load.ts";
+import { observeBlocks } from "./observe.ts";
+import { requireBuildPrivileges } from "./privileges.ts";
+import { approveProposal, proposePlan } from "./proposal.ts";
+import { saveBlock } from "./record.ts";
+import type { Rollout } from "./rollout-context.ts";
+import { ownRoles, type PilotContext, withSession, withWritableStore } from "./target.ts";
+import { withRollout } from "./verify.ts";
+import { workloadOfTraffic } from "./workload.ts";
+
+/** Who acts where nobody is at the terminal. */
+export const AUTOPILOT = "indexpilot";
+
+/** Observes one block and stores it, with a sample of the load. */
+export const observeBlock = (context: PilotContext): Promise<void> =>
+  withWritableStore(context, (store) =>
+    withSession(openSession(context.observe, "observe"), async (session) => {
+      const { blockMs } = context.settings;
+      for await (const { block, snapshot } of observeBlocks({
+        ...context,
+        session,
+        blockMs,
+        excludeRoles: ownRoles(context),
+      })) {
+        await saveBlock(store, block, snapshot);
+        await sampleLoad(session, store, context);
+        return;
+      }
+    }),
+  );
+
+export interface Proposed {
+  /** Null where nothing has run since our last change. */
+  readonly advice: Advice | null;
+  /** What the advice wants built, in its order; what needs no person is approved already. */
+  readonly proposals: readonly Deployment[];
+}
+
+/**
+ * Analyses, and stores what the advice wants built in tables whose mode lets it be built. What nobody has to be asked about is approved: all in mode
+ * autopilot, and what is sure enough where the settings say so. What a person approved stands, whatever the analysis says now. Nothing is built.
+ */
+export const propose = (context: PilotContext): Promise<Proposed> =>
+  withWritableStore(context, (store) =>
+    withSession(openSession(context.observe, "observe"), async (session) => {
+      const { settings, clock } = context;
+      const advice = await freshAdvice(context, store, session, {
+        ...settings,
+        workloadOf: (since) => workloadOfTraffic(context, session, { observeMs: null, seed: settings.seed, since }),
+      });
+      if ("reason" in advice) {
+        context.emit({ kind: "note", text: advice.reason });
+        return { advice: null, proposals: [] };
+      }
+      const plan = changePlan(advice);
+      const may = plan.create.filter(({ definition }) => mayBeBuilt(definition.table, settings));
+      const wanted = await withoutRecentlyRolledBack(store, may, context);
+      const deciding = { store, clock, actor: AUTOPILOT };
+      const proposals: Deployment[] = [];
+      const byPerson = async ({ id, state }: Deployment): Promise<boolean> =>
+        state === "approved" && (await store.deployments.approvedBy(id)) !== AUTOPILOT;
+      for (const proposal of await proposePlan(deciding, plan, wanted, async (waiting) => !(await byPerson(waiting)))) {
+        const consent = proposal.state === "proposed" ? standingConsent(proposal, settings) : null;
+        const approved = consent === null ? null : await approveProposal(deciding, proposal, consent);
+        proposals.push(approved ?? proposal);
+      }
+      return { advice, proposals };
+    }),
+  );
+
+const modeOfTable = (table: Deployment["table"], { mode, modeOverrides }: Settings) =>
+  modeOf(table, mode, modeOverrides);
+
+/** One that a person can speak about; parts of one, on partitions, follow it. */
+const isIntention = ({ kind, partOf }: Deployment): boolean => kind === "create" && partOf === undefined;
+
+/** Whether anything in this database may be advised on. */
+export const mayAdvise = ({ mode, modeOverrides }: Settings): boolean =>
+  [mode, ...modeOverrides.map((one) => one.mode)].some((one) => one !== "observe");
+
+const mayBeBuilt = (table: Deployment["table"], settings: Settings): boolean => {
+  const mode = modeOfTable(table, settings);
+  return mode === "approve" || mode === "autopilot";
+};
+
+/** Why nobody has to be asked about a proposal; null where somebody has to be. */
+const standingConsent = ({ table, rationale }: Deployment, settings: Settings): string | null => {
+  if (modeOfTable(table, settings) === "autopilot") return "the table's mode is autopilot";
+  return settings.automaticApproval === "high" && rationale.confidence === "high"
+    ? "its confidence is high, and approval.automatic says that this is enough"
+    : null;
+};
+
+export interface RolledOut {
+  readonly reconciled: readonly Reconciliation[];
+  readonly builds: readonly BuildReport[];
+}
+
+/** Takes up leftovers, then builds what was approved and `isDue`. @throws IndexPilotError `refused` where another process has the build lock */
+export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => boolean): Promise<RolledOut> =>
+  withRollout(context, { name: AUTOPILOT, consents: false }, async (rollout) => {
+    const reconciled = await takeUpLeftovers(rollout, context.emit);
+    const approved = (await rollout.store.deployments.list({ states: ["approved"] })).filter(isIntention).filter(isDue);
+    const allowed: Deployment[] = [];
+    const refused: BuildReport[] = [];
+    for (const deployment of approved) {
+      const refusal = await withoutPrivileges(rollout, deployment);
+      if (refusal === null) allowed.push(deployment);
+      else refused.push(refusal);
+    }
+    const { builds } = await withSession(openSession(context.observe, "observe"), (session) =>
+      buildApproved(context, rollout, session, allowed, context.settings),
+    );
+    return { reconciled, builds: [...refused, ...builds] };
+  });
+
+/** One table that the build role may not index is no reason to leave the others alone. */
+const withoutPrivileges = async (rollout: Rollout, deployment: Deployment): Promise<BuildReport | null> => {
+  try {
+    await requireBuildPrivileges(rollout.build, [{ oid: deployment.tableOid }]);
+    return null;
+  } catch (error) {
+    if (!(error instanceof IndexPilotError) || error.code !== "privilege_missing") throw error;
+    const reason = `${error.message}; remedy: ${error.remedy}`;
+    await rollout.store.decisions.record({
+      at: rollout.clock.now(),
+      subject: "refuse",
+      deploymentId: deployment.id,
+      rule: "pilot.build_privileges",
+      outcome: "refused",
+      code: error.code,
+      reason,
+      inputs: {},
+    });
+    return { deployment, outcome: { kind: "refused", code: error.code, reason, retryAt: null } };
+  }
+};
+
+/** What there is to do, as far as the store tells. */
+export interface Pending {
+  readonly stop: StopSwitch | null;
+  /** Wait for a person. */
+  readonly proposed: number;
+  readonly approved: readonly Deployment[];
+  /** Begun by a process that may be dead. */
+  readonly leftovers: number;
+  readonly verifying: number;
+}
+
+/** Reads the store only. */
+export const readPending = async (store: Store): Promise<Pending> => {
+  const states = ["proposed", "approved", "building", "promoting", "rolling_back", "verifying"] as const;
+  const open = (await store.deployments.list({ states })).filter(isIntention);
+  const count = (...states: readonly Deployment["state"][]): number =>
+    open.filter(({ state }) => states.includes(state)).length;
+  return {
+    stop: await store.stop.get(),
+    proposed: count("proposed"),
+    approved: open.filter(({ state }) => state === "approved"),
+    leftovers: count("building", "promoting", "rolling_back"),
+    verifying: count("verifying"),
+  };
+};

@@ -120,30 +120,36 @@ const rollOutDuty = (): Duty => {
 };
 
 /** Gathers evidence for open verdicts, for a while; then the others have their turn. */
-const verifyDuty: Duty = {
-  name: "verify",
-  everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
-  run: async ({ pilot, store }) => {
-    const pending = await readPending(store);
-    if (pending.verifying === 0 || pending.stop !== null) return nothing;
-    const { clock, settings } = pilot;
-    const begun = clock.monotonicMs();
-    const { verdicts } = await verify(pilot, {
-      actor: { name: AUTOPILOT, consents: false },
-      blockMs: settings.blockMs,
-      waitMs: settings.verifyEveryMs,
-      lookAtEnd: false,
-    });
-    const decided = verdicts.filter(({ result }) => result !== "pending");
-    return {
-      did:
-        decided.length === 0
-          ? null
-          : decided.map(({ deployment, result }) => `${deployment.indexName} ${result}`).join(", "),
-      // Where nothing could be observed, nothing will be in half a second.
-      againInMs: clock.monotonicMs() - begun < settings.blockMs ? UNCHANGED_MS : BREATH_MS,
-    };
-  },
+const verifyDuty = (): Duty => {
+  let notedMs: number | null = null;
+  return {
+    name: "verify",
+    everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
+    run: async ({ pilot, store }) => {
+      const pending = await readPending(store);
+      if (pending.verifying === 0 || pending.stop !== null) return nothing;
+      const { clock, settings } = pilot;
+      const begun = clock.monotonicMs();
+      notedMs ??= begun;
+      const noteUndecided = begun - notedMs >= settings.waitMs;
+      if (noteUndecided) notedMs = begun;
+      const { verdicts } = await verify(pilot, {
+        actor: { name: AUTOPILOT, consents: false },
+        blockMs: settings.blockMs,
+        waitMs: settings.verifyEveryMs,
+        noteUndecided,
+      });
+      const decided = verdicts.filter(({ result }) => result !== "pending");
+      return {
+        did:
+          decided.length === 0
+            ? null
+            : decided.map(({ deployment, result }) => `${deployment.indexName} ${result}`).join(", "),
+        // Where nothing could be observed, nothing will be in half a second.
+        againInMs: clock.monotonicMs() - begun < settings.blockMs ? UNCHANGED_MS : BREATH_MS,
+      };
+    },
+  };
 };
 
 const expire: Duty = {
@@ -161,4 +167,4 @@ const expire: Duty = {
  * The duties of one target, the most urgent first where several are due. A new one needs a function of the pilot, a knob for its interval, and a place here.
  * What a duty remembers between its turns does not outlive the leadership.
  */
-export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty, observe, advise, expire];
+export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty(), observe, advise, expire];

@@ -58,6 +58,7 @@ export const propose = (context: PilotContext): Promise<Proposed> =>
       const { settings, clock } = context;
       const advice = await freshAdvice(context, store, session, {
         ...settings,
+        limits: settings,
         workloadOf: (since) => workloadOfTraffic(context, session, { observeMs: null, seed: settings.seed, since }),
       });
       if ("reason" in advice) {

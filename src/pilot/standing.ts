@@ -85,7 +85,7 @@ const modeOfTable = (table: Deployment["table"], { mode, modeOverrides }: Settin
   modeOf(table, mode, modeOverrides);
 
 /** One that a person can speak about; parts of one, on partitions, follow it. */
-const isIntention = ({ kind, partOf }: Deployment): boolean => kind === "create" && partOf === undefined;
+const isIntention = ({ kind, partOf }: Deployment): boolean => kind !== "drop" && partOf === undefined;
 
 /** Whether anything in this database may be advised on. */
 export const mayAdvise = ({ mode, modeOverrides }: Settings): boolean =>
@@ -162,7 +162,7 @@ export interface Pending {
 
 /** Reads the store only. */
 export const readPending = async (store: Store): Promise<Pending> => {
-  const states = ["proposed", "approved", "building", "promoting", "rolling_back", "verifying"] as const;
+  const states = ["proposed", "approved", "building", "promoting", "retiring", "rolling_back", "verifying"] as const;
   const open = (await store.deployments.list({ states })).filter(isIntention);
   const count = (...states: readonly Deployment["state"][]): number =>
     open.filter(({ state }) => states.includes(state)).length;
@@ -170,7 +170,7 @@ export const readPending = async (store: Store): Promise<Pending> => {
     stop: await store.stop.get(),
     proposed: count("proposed"),
     approved: open.filter(({ state }) => state === "approved"),
-    leftovers: count("building", "promoting", "rolling_back"),
+    leftovers: count("building", "promoting", "retiring", "rolling_back"),
     verifying: count("verifying"),
   };
 };

@@ -1,17 +1,11 @@
 import type { Block, Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
-import {
-  buildActOf,
-  buildIndex,
-  type BuildOutcome,
-  type BuildProgress,
-  type Reconciliation,
-} from "../rollout/index.ts";
+import { buildActOf, type BuildOutcome, type Reconciliation } from "../rollout/index.ts";
+import { buildOne } from "./build-one.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
 import { plannedTable } from "./change-plan.ts";
-import { reportBuild } from "./circuits.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { approveProposal, proposePlan, withEvidence } from "./proposal.ts";
@@ -114,31 +108,10 @@ export const buildApproved = async (
       kind: "step",
       text: `building ${deployment.indexName} (${String(at + 1)} of ${String(possible.length)})`,
     });
-    const outcome = await buildIndex({
-      ...rollout,
-      deployment,
-      onProgress: (progress) => context.emit(describeProgress(deployment, progress)),
-    });
-    await reportBuild({ store, clock: context.clock, settings: context.settings }, deployment, outcome);
+    const outcome = await buildOne(context, rollout, deployment);
     builds.push({ deployment: "deployment" in outcome ? outcome.deployment : deployment, outcome });
     if (outcome.kind === "interrupted") throw failure("interrupted", {});
   }
   if (builds.some(({ outcome }) => outcome.kind === "built")) await markChange(session, store, ownRoles(context));
   return { builds, before };
-};
-
-const describeProgress = (
-  deployment: Deployment,
-  progress: BuildProgress,
-): { readonly kind: "progress"; readonly share: number | null; readonly text: string } => {
-  const [done, total] =
-    progress.blocksTotal > 0
-      ? [progress.blocksDone, progress.blocksTotal]
-      : [progress.tuplesDone, progress.tuplesTotal];
-  const waiting = progress.waitsForPid === null ? "" : `, waits for backend ${String(progress.waitsForPid)}`;
-  return {
-    kind: "progress",
-    share: total > 0 ? done / total : null,
-    text: `${deployment.indexName}: ${progress.phase}${waiting}`,
-  };
 };

@@ -21,6 +21,7 @@ export { type History, readHistory, readStatus, type Status } from "./history.ts
 export { type Explicandum, findExplicandum } from "./explained.ts";
 export { buildStatementsOf, dropReportOf, planPairsOf, reportOf } from "./index-report.ts";
 export { minorPartOf } from "./minor.ts";
+export { planReindex, type Reindexed, reindexIndex, type ReindexPlan } from "./reindex.ts";
 export { withReplicas } from "./replicas.ts";
 export { findRollback, rollBack } from "./rollback.ts";
 export { resume, stop, type Stopped } from "./stop.ts";
@@ -41,6 +42,12 @@ export {
   rollOut,
 } from "./standing.ts";
 export { readSeries, readVersions } from "./versions.ts";
+export {
+  planVersionRollback,
+  rollbackIndexVersion,
+  type RolledBackVersion,
+  type VersionRollback,
+} from "./version-rollback.ts";
 export { verify } from "./verify.ts";
 export {
   type FileSource,

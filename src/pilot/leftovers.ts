@@ -1,6 +1,8 @@
 import { failure, type IndexPilotError } from "../errors.ts";
-import { reconcile, type Reconciliation, type RolloutContext } from "../rollout/index.ts";
+import { type Session, SqlState } from "../postgres/index.ts";
+import { reconcile, type Reconciliation } from "../rollout/index.ts";
 import type { Emit } from "./events.ts";
+import type { Rollout } from "./rollout-context.ts";
 
 /** What to say when the build lock is somebody else's. */
 export const lockedOut = (): IndexPilotError =>
@@ -11,10 +13,12 @@ export const lockedOut = (): IndexPilotError =>
 
 /** Takes up what earlier processes left in the middle, and tells of it. */
 export const takeUpLeftovers = async (
-  rollout: RolloutContext,
+  rollout: Rollout,
   emit: Emit,
   options: { readonly goOn?: boolean } = {},
 ): Promise<readonly Reconciliation[]> => {
+  const { store, build } = rollout;
+  const begun = new Map((await store.deployments.list({ states: ["building"] })).map((one) => [one.id, one.backend]));
   const reconciled = await reconcile({
     ...rollout,
     ...options,
@@ -30,6 +34,28 @@ export const takeUpLeftovers = async (
       kind: "note",
       text: `${deployment.indexName}, left by an earlier run: ${result.replaceAll("_", " ")} (${reason})`,
     });
+    const backend = begun.get(deployment.id) ?? null;
+    const isLost = result === "missing" || result === "removed";
+    if (isLost && backend !== null && (await restartedSince(build, backend.startedAt))) {
+      // Whoever began it could tell nobody: its connections were gone with the server.
+      const outcome = {
+        kind: "failed",
+        deployment,
+        sqlState: SqlState.crashShutdown,
+        reason,
+        leftover: false,
+      } as const;
+      await rollout.report(deployment, outcome);
+    }
   }
   return reconciled;
+};
+
+/** Whether the server was started after one of its backends, both by its own clock. */
+const restartedSince = async (session: Session, startedAt: string): Promise<boolean> => {
+  const [row] = await session.query<{ restarted: boolean }>(
+    "select pg_catalog.pg_postmaster_start_time() > to_timestamp($1::float8) as restarted",
+    [startedAt],
+  );
+  return row?.restarted === true;
 };

@@ -1,7 +1,8 @@
 import type { Settings } from "../config/index.ts";
-import type { Objection, PermittedAct } from "../domain/index.ts";
-import type { RolloutContext } from "../rollout/index.ts";
+import type { Deployment, Objection, PermittedAct } from "../domain/index.ts";
+import type { BuildOutcome, RolloutContext } from "../rollout/index.ts";
 import { acquireBuildLock } from "../safeguards/index.ts";
+import { reportBuild } from "./circuits.ts";
 import { haltsFor } from "./halts.ts";
 import { lockedOut } from "./leftovers.ts";
 import { foresight, permitsFor } from "./permits.ts";
@@ -17,6 +18,8 @@ export interface Actor {
 /** What the rollout works with, and what a permit would be refused for, before anybody prepares for it. */
 export interface Rollout extends RolloutContext {
   foresee(act: PermittedAct): Promise<Objection | null>;
+  /** Tells the breakers how a build ended. */
+  report(deployment: Deployment, outcome: BuildOutcome): Promise<void>;
 }
 
 /**
@@ -41,6 +44,7 @@ export const openRollout = async (
     signal,
     permits: permitsFor(wiring),
     foresee: foresight(wiring),
+    report: (deployment, outcome) => reportBuild({ store, clock, settings }, deployment, outcome),
     halts: haltsFor({ observe, store, clock, settings }),
     lockBudgetMs: settings.lockBudgetMs,
   };

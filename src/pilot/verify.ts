@@ -7,13 +7,17 @@ import { type ActingSessions, breakable, openActing, ownRoles, type PilotContext
 import { keepingVersions } from "./versions.ts";
 import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
-/** Opens what acting on existing deployments needs, with the build lock held. @throws IndexPilotError `store_missing`, `refused` */
+/**
+ * Opens what acting on existing deployments needs, with the build lock held; with `create`, also where there is no store yet.
+ * @throws IndexPilotError `store_missing`, `refused`
+ */
 export const withRollout = async <T>(
   context: PilotContext,
   actor: Actor,
   work: (rollout: Rollout, acting: ActingSessions) => Promise<T>,
+  { create = false }: { readonly create?: boolean } = {},
 ): Promise<T> => {
-  const acting = await openActing(context, { create: false });
+  const acting = await openActing(context, create ? { create, acceptInstallation: false } : { create });
   if (acting === null) throw failure("store_missing", {});
   try {
     const rollout = await openRollout(context, acting, actor, context.settings);

@@ -3,6 +3,8 @@
  * nobody matches on message texts.
  */
 export const SqlState = {
+  connectionFailure: "08006",
+  crashShutdown: "57P02",
   protocolViolation: "08P01",
   undefinedTable: "42P01",
   undefinedColumn: "42703",

@@ -17,17 +17,18 @@ export { createIndex } from "./create.ts";
 export { type DropOutcome, dropOurs } from "./drop.ts";
 export { settleIndex } from "./promote.ts";
 export { takeBack } from "./take-back.ts";
-export { findOurs } from "./ownership.ts";
+export { findOurs, ownerOf } from "./ownership.ts";
 export { cancelRecorded, isBuilding } from "./outlived.ts";
 export { proposeIndex, proposeRecorded, proposeReindex, proposeReplacement } from "./propose.ts";
 export { reconcile, type Reconciliation } from "./reconcile.ts";
-export { reindex } from "./reindex.ts";
 export { replaceIndex } from "./replace.ts";
 export {
   findStanding,
   type Impossible,
   objectionToReindex,
   objectionToReplace,
+  readRows,
+  readStanding,
   type StandingIndex,
 } from "./standing.ts";
 export type { BuildProgress } from "./statements.ts";

@@ -1,5 +1,7 @@
 import type { Deployment } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
+import { ownershipComment } from "./names.ts";
+import type { StandingIndex } from "./standing.ts";
 
 const existing: ReadonlySet<Deployment["state"]> = new Set(["verifying", "promoting", "settled", "rolling_back"]);
 
@@ -17,3 +19,12 @@ export const findOurs = async (store: Store, name: string): Promise<readonly Dep
   const inSchema = present(await store.deployments.findByIndexName(name.slice(dot + 1)));
   return inSchema.filter((deployment) => deployment.table.schema === schema);
 };
+
+/** The deployment that a standing index belongs to: the store says so by its OID, and it carries our comment. Null: it is not ours. */
+export const ownerOf = async (
+  store: Store,
+  { oid, comment }: Pick<StandingIndex, "oid" | "comment">,
+): Promise<Deployment | null> =>
+  (await store.deployments.list({ states: ["verifying", "settled"] })).find(
+    ({ id, indexOid }) => indexOid === oid && comment === ownershipComment(id),
+  ) ?? null;

@@ -19,8 +19,6 @@ export interface StandingIndex extends Omit<ReplacedIndex, "deploymentId"> {
   readonly replicaIdentity: boolean;
   readonly clustered: boolean;
   readonly extension: string | null;
-  /** Entries, as last counted; −1 when never. */
-  readonly tuples: number;
   readonly method: string;
 }
 
@@ -34,7 +32,7 @@ const standingSql = `
          pg_catalog.obj_description(k.oid, 'pg_constraint') as "constraintComment",
          pg_catalog.obj_description(c.oid, 'pg_class') as comment,
          s.spcname as tablespace,
-         coalesce(pg_catalog.pg_relation_size(c.oid), 0)::float8 as "sizeBytes", c.reltuples::float8 as tuples,
+         coalesce(pg_catalog.pg_relation_size(c.oid), 0)::float8 as "sizeBytes",
          i.indisvalid and i.indisready and i.indislive as valid,
          c.relkind = 'I' as "isParent",
          (select count(*)::int from pg_catalog.pg_inherits h where h.inhparent = c.oid) as "attachedChildren",
@@ -60,7 +58,7 @@ const standingSql = `
    where i.indexrelid = $1`;
 
 /** The index of this OID; null when there is none. */
-const readStanding = async (session: Session, oid: number): Promise<StandingIndex | null> =>
+export const readStanding = async (session: Session, oid: number): Promise<StandingIndex | null> =>
   (await session.query<StandingIndex>(standingSql, [oid]))[0] ?? null;
 
 /** Indexes of this name (`name` or `schema.name`, unquoted), in any schema of the application's. */
@@ -74,6 +72,15 @@ export const findStanding = async (session: Session, name: string): Promise<read
   );
   const found = await Promise.all(rows.map(({ oid }) => readStanding(session, oid)));
   return found.filter((one) => one !== null);
+};
+
+/** How many rows a table has, as last counted; null when it is gone or was never counted. */
+export const readRows = async (session: Session, tableOid: number): Promise<number | null> => {
+  const [row] = await session.query<{ rows: number }>(
+    "select reltuples::float8 as rows from pg_catalog.pg_class where oid = $1 and reltuples >= 0",
+    [tableOid],
+  );
+  return row?.rows ?? null;
 };
 
 /** Why an index cannot be replaced or rebuilt, and what can be done instead. */

@@ -22,6 +22,7 @@ import { doctor } from "./doctor.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
 import { run as runDaemon, type RunFlags } from "./run.ts";
+import { reindex, type ReindexFlags, rollbackVersion, type VersionRollbackFlags } from "./rebuild.ts";
 import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
@@ -440,12 +441,33 @@ In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot sto
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));
   connection(command("resume", "let work begin again after a stop")).action(run<ConnectionFlags & OutputFlags>(resume));
-  connection(command("rollback", "drop an index that IndexPilot built, concurrently: a dry run unless --yes"))
+  connection(
+    command(
+      "rollback",
+      "drop an index that IndexPilot built, or with --to let an index be again what it was: a dry run unless --yes",
+    ),
+  )
     .argument("<index>", "its name, schema-qualified where needed")
-    .option("--yes", "really drop")
+    .addOption(
+      new Option("--to <version>", "build this version of it, as `indexpilot versions` numbers them, in its place")
+        .argParser(count)
+        .conflicts("blocking"),
+    )
+    .option("--yes", "really do it")
     .option("--blocking", "also where reads and writes of a whole partitioned table stand still for a moment")
-    .action((index: string, flags: RollbackFlags & OutputFlags) =>
-      run<RollbackFlags & OutputFlags>((given, context) => rollback(index, given, context))(flags),
+    .option("--not-ours", "with --to: also where the index is not IndexPilot's")
+    .option("--reason <text>", "with --to: why, for the history")
+    .action((index: string, flags: RollbackFlags & Partial<VersionRollbackFlags> & OutputFlags) =>
+      run<RollbackFlags & Partial<VersionRollbackFlags> & OutputFlags>(({ to, ...given }, context) =>
+        to === undefined ? rollback(index, given, context) : rollbackVersion(index, { ...given, to }, context),
+      )(flags),
+    );
+  connection(command("reindex", "build an index anew as it is, anybody's, concurrently: a dry run unless --yes"))
+    .argument("<index>", "its name, schema-qualified where needed")
+    .option("--yes", "really do it")
+    .option("--reason <text>", "why, for the history")
+    .action((index: string, flags: ReindexFlags & OutputFlags) =>
+      run<ReindexFlags & OutputFlags>((given, context) => reindex(index, given, context))(flags),
     );
   return program;
 };

@@ -1,0 +1,111 @@
+import { randomUUID } from "node:crypto";
+import { failure } from "../errors.ts";
+import { openSession, type Session } from "../postgres/index.ts";
+import {
+  advance,
+  type BuildOutcome,
+  findStanding,
+  type Impossible,
+  objectionToReindex,
+  ownerOf,
+  proposeReindex,
+  type StandingIndex,
+} from "../rollout/index.ts";
+import type { Store } from "../store/index.ts";
+import { estimateBuildMs } from "./build-estimate.ts";
+import { buildOne } from "./build-one.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
+import { requireBuildPrivileges } from "./privileges.ts";
+import type { Rollout } from "./rollout-context.ts";
+import { type PilotContext, readStore, withSession } from "./target.ts";
+import { withRollout } from "./verify.ts";
+
+/** What rebuilding an index would do. */
+export interface ReindexPlan {
+  readonly standing: StandingIndex;
+  /** Expected; see {@link estimateBuildMs}. */
+  readonly buildMs: number;
+  /** Why it cannot be. */
+  readonly impossible: Impossible | null;
+}
+
+export interface Reindexed {
+  readonly plan: ReindexPlan;
+  /** Null where nothing was begun, which `plan.impossible` explains. */
+  readonly outcome: BuildOutcome | null;
+}
+
+const plan = async (session: Session, store: Store | null, index: string): Promise<ReindexPlan> => {
+  const [standing, second] = await findStanding(session, index);
+  if (standing === undefined) {
+    throw failure("usage", { problem: `there is no index named ${index}`, hint: "write it as name or schema.name" });
+  }
+  if (second !== undefined) {
+    throw failure("usage", {
+      problem: `several schemas have an index named ${index}`,
+      hint: `write ${standing.schema}.${standing.name} or ${second.schema}.${second.name}`,
+    });
+  }
+  const buildMs = await estimateBuildMs(session, store, standing);
+  return { standing, buildMs, impossible: objectionToReindex(standing) };
+};
+
+/** What {@link reindexIndex} would do. Changes nothing. @throws IndexPilotError `usage` where there is no such index */
+export const planReindex = (context: PilotContext, index: string): Promise<ReindexPlan> =>
+  withSession(openSession(context.observe, "observe"), async (session) => {
+    const planned = await readStore(context, (store) => plan(session, store, index));
+    return planned ?? plan(session, null, index);
+  });
+
+/**
+ * Builds an index anew as it is, anybody's, with `reindex index concurrently`, watched and under a permit.
+ * @throws IndexPilotError as {@link planReindex}; `privilege_missing`, `refused`, `connection_lost`
+ */
+export const reindexIndex = (
+  context: PilotContext,
+  { index, actor, reason }: { readonly index: string; readonly actor: string; readonly reason: string },
+): Promise<Reindexed> =>
+  withRollout(
+    context,
+    { name: actor, consents: true },
+    async (rollout) => {
+      await takeUpLeftovers(rollout, context.emit, { goOn: false });
+      const planned = await plan(rollout.build, rollout.store, index);
+      if (planned.impossible !== null) return { plan: planned, outcome: null };
+      const detail = { by: actor, reason: reason === "" ? `by ${actor}` : `by ${actor}: ${reason}` };
+      return { plan: planned, outcome: await rebuild(context, rollout, planned, detail) };
+    },
+    { create: true },
+  );
+
+/** One approved reindex from its intention to its end. For whoever has chosen the index and holds a rollout. */
+const rebuild = async (
+  context: PilotContext,
+  rollout: Rollout,
+  { standing, buildMs }: Pick<ReindexPlan, "standing" | "buildMs">,
+  detail: { readonly by: string; readonly reason: string },
+): Promise<BuildOutcome> => {
+  const { store, clock, actor } = rollout;
+  const { tableOid, sizeBytes, name } = standing;
+  await requireBuildPrivileges(rollout.build, [{ oid: tableOid }]);
+  const proposed = proposeReindex({
+    id: randomUUID(),
+    standing,
+    deploymentId: (await ownerOf(store, standing))?.id ?? null,
+    tableOid,
+    predictedBytes: sizeBytes,
+    rationale: {
+      statementIds: [],
+      costBefore: null,
+      costAfter: null,
+      reason: `rebuilt, ${detail.reason}`,
+      prediction: { buildMs, writeOverhead: null, savedPerPaid: null },
+    },
+    now: clock.now(),
+  });
+  await store.deployments.insert(proposed, { event: "propose", actor });
+  const deployment = await advance(rollout, proposed, "approve", { actor, detail });
+  if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
+  context.emit({ kind: "step", text: `rebuilding ${name}` });
+  return buildOne(context, rollout, deployment);
+};

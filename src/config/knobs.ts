@@ -354,6 +354,29 @@ export const knobs = {
     max: 1_000_000_000,
     why: "An index may add more than that where its statements save so many times what its writes pay: microseconds of an insert for seconds of a read.",
   }),
+
+  bloatThreshold: share({
+    path: "predictive_maintenance.threshold",
+    default: 0.2,
+    min: 0.01,
+    max: 0.99,
+    why: "Bloat above which a rebuild is due: a fresh B-tree keeps a tenth free, and below a fifth there is little to gain.",
+  }),
+  forecastAheadMs: duration({
+    path: "predictive_maintenance.ahead",
+    default: 7 * day,
+    min: day,
+    max: 60 * day,
+    why: "How far bloat is forecast: a week holds the rhythm of most workloads, and a window to act in.",
+  }),
+  healthReadBytes: size({
+    path: "predictive_maintenance.read",
+    flag: "--read",
+    default: 64e6,
+    min: 1,
+    max: 1e15,
+    why: "How much of tables may be read at one look, to count keys where the statistics say too little for the bloat of an index.",
+  }),
 } as const;
 
 export type KnobName = keyof typeof knobs;

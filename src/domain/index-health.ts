@@ -46,16 +46,30 @@ export interface IndexSample {
   /** `pg_relation_filenode`: another one after REINDEX, VACUUM FULL, CLUSTER. */
   readonly fileNode: number;
   readonly sizeBytes: number;
+  /** What a rebuild would leave; null where withheld. Its growth is the data's, not bloat. */
+  readonly neededBytes: number | null;
   /** Entries; null where nobody counted them. */
   readonly entries: number | null;
   /** Null where withheld. */
   readonly bloat: { readonly share: number; readonly method: BloatMethod } | null;
-  /** Per cent of the leaves that is filled and per cent of the leaves out of order; null where not measured. */
-  readonly leafDensity: number | null;
-  readonly fragmentation: number | null;
   /** Cumulative, as the server counts. */
   readonly scans: number;
+  /** The same on replicas that were looked at, by `host:port`. */
+  readonly replicaScans: Readonly<Record<string, number>>;
   readonly tableWrites: number;
   readonly hotUpdates: number;
   readonly updates: number;
+}
+
+/** What was forecast of an index, and what came. */
+export interface KeptForecast {
+  readonly indexOid: number;
+  readonly fileNode: number;
+  readonly madeAt: Date;
+  readonly dueAt: Date;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  /** Bloat at the first look when it was due; null until then, and where the file was rewritten before. */
+  readonly achieved: number | null;
 }

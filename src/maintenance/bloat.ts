@@ -29,6 +29,19 @@ const rebuildOnce = "its own size after a rebuild will tell";
 
 const analyze = ({ schema, table }: IndexFacts): string => `analyze ${quoteName({ schema, name: table })}`;
 
+const isStale = ({ tableFacts: table }: IndexFacts): boolean =>
+  table.analyzedAt === null || table.modificationsSinceAnalyze > STALE_ROWS + STALE_SHARE * table.tuples;
+
+const stale = (index: IndexFacts): Bloat => {
+  const { tableFacts: table } = index;
+  const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, table.tuples));
+  const reason =
+    table.analyzedAt === null
+      ? "the counters do not know of any ANALYZE, so nobody knows what changed since"
+      : `${String(share)} % of the rows changed since the last ANALYZE`;
+  return withheld("statistics_stale", reason, analyze(index));
+};
+
 /** What stands in the way of an estimate from statistics; null where nothing does. */
 const obstacle = (index: IndexFacts): Bloat | null => {
   const { tableFacts: table, stored } = index;
@@ -56,21 +69,7 @@ const obstacle = (index: IndexFacts): Bloat | null => {
       `grant pg_read_all_data to the observing role; ${analyze(index)}`,
     );
   }
-  if (table.analyzedAt === null) {
-    return withheld(
-      "statistics_stale",
-      "the counters do not know of any ANALYZE, so nobody knows what changed since",
-      analyze(index),
-    );
-  }
-  if (table.modificationsSinceAnalyze > STALE_ROWS + STALE_SHARE * table.tuples) {
-    const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, table.tuples));
-    return withheld(
-      "statistics_stale",
-      `${String(share)} % of the rows changed since the last ANALYZE`,
-      analyze(index),
-    );
-  }
+  if (isStale(index)) return stale(index);
   const long = stored.find(({ statistics, longest, meanLength }) => {
     const width = statistics?.averageWidth ?? 0;
     // ANALYZE keeps no value above 1 kB: where the mean is above that of those it kept, there are some.
@@ -141,11 +140,21 @@ const neededPages = (
   return { low: Math.min(...all), high: Math.max(...all) };
 };
 
+/** Of any access method: its size per entry against what that was after its last rewrite. */
+const byBaseline = (index: IndexFacts, sizeBytes: number, baseline: number): Bloat => {
+  if (isStale(index)) return stale(index);
+  const neededBytes = Math.round(index.entries * baseline);
+  const share = Math.max(0, 1 - neededBytes / sizeBytes);
+  return { kind: "shown", method: "baseline", share, low: share, high: share, neededBytes };
+};
+
 /**
- * The bloat of an index from the catalogue, or from its keys where somebody counted them; or why it is not shown. Shown only where what the statistics leave open is within 5 points: partial and
- * expression indexes, other methods than B-trees, and stale, coarse or unreadable statistics are withheld.
+ * The bloat of an index from the catalogue, or from its keys where somebody counted them; or why it is not shown. Shown only where what the statistics leave
+ * open is within 5 points: stale, coarse or unreadable statistics are withheld, and so are partial and expression indexes and other methods than B-trees until
+ * their own size after a rewrite is known.
+ * @param baseline bytes per entry after the last rewrite, see `ownBaseline`
  */
-export const estimateBloat = (index: IndexFacts, counted?: KeyCounts): Bloat => {
+export const estimateBloat = (index: IndexFacts, counted?: KeyCounts, baseline: number | null = null): Bloat => {
   const { sizeBytes } = index;
   if (sizeBytes === null) return withheld("locked", "the index was locked", "look again later");
   if (!index.valid) return withheld("invalid", "it is invalid: half built, or being built", "see `indexpilot health`");
@@ -154,6 +163,8 @@ export const estimateBloat = (index: IndexFacts, counted?: KeyCounts): Bloat => 
     return withheld("too_small", `${String(pages)} pages: one more or less is the difference`, "nothing to do");
   }
   const why = obstacle(index);
+  if (why?.kind === "withheld" && why.code === "no_baseline" && baseline !== null && index.entries > 0)
+    return byBaseline(index, sizeBytes, baseline);
   if (why !== null) return why;
   const rows = Math.max(1, counted?.reduce((sum, one) => sum + one.rows * one.keys, 0) ?? index.tableFacts.liveTuples);
   const { low, high } = neededPages(index, rows, counted);

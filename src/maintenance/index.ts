@@ -9,4 +9,18 @@
  */
 export { estimateBloat } from "./bloat.ts";
 export { countCoarse } from "./counted.ts";
+export { type Forecast, forecast, type Insufficient, type Observation } from "./forecast.ts";
+export {
+  type IndexJudgement,
+  type IndexStanding,
+  judgeIndexes,
+  type MissingForeignKeyIndex,
+  missingForeignKeyIndexes,
+  PRIMARY,
+  type StaleStatistics,
+  staleStatistics,
+} from "./lifecycle.ts";
+export { predictIndexBloat, predictReindexNeeds, type ReindexNeed } from "./predict.ts";
 export { type IndexFacts, readIndexFacts } from "./reading.ts";
+export { ownBaseline, sampleOf } from "./series.ts";
+export { readBuilding, readScanCounts, readStandbys } from "./use.ts";

@@ -17,6 +17,7 @@ export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
+export { checkHealth, type HealthReport, type IndexHealth } from "./health.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { type Explicandum, findExplicandum } from "./explained.ts";
 export { buildStatementsOf, dropReportOf, planPairsOf, reportOf } from "./index-report.ts";

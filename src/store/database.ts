@@ -8,6 +8,7 @@ import {
 } from "kysely";
 import type { Session } from "../postgres/index.ts";
 import type {
+  BloatMethod,
   CircuitPhase,
   Decision,
   DeploymentKind,
@@ -189,6 +190,33 @@ export interface Tables {
     due_at: Date;
     delivered_at: Date | null;
     last_error: string | null;
+  };
+  index_sample: {
+    installation_id: number;
+    index_oid: number;
+    at: Date;
+    file_node: BigInteger;
+    size_bytes: BigInteger;
+    needed_bytes: NullableBigInteger;
+    entries: number | null;
+    bloat: number | null;
+    method: BloatMethod | null;
+    scans: BigInteger;
+    replica_scans: JSONColumnType<Readonly<Record<string, number>>>;
+    table_writes: BigInteger;
+    updates: BigInteger;
+    hot_updates: BigInteger;
+  };
+  index_forecast: {
+    installation_id: number;
+    index_oid: number;
+    file_node: BigInteger;
+    made_at: Date;
+    due_at: Date;
+    value: number;
+    low: number;
+    high: number;
+    achieved: number | null;
   };
   stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };

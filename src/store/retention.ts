@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Database } from "./database.ts";
 
 /** Days each kind of row is kept; the tables' own comments say the same. Deployments and their history are kept for ever. */
@@ -14,7 +15,13 @@ const retentionDays = {
   circuit_breaker: 400,
   /** A day more than an outage of the receiver is waited for. */
   notice: 8,
+  /** One a day is kept as long; all of them for {@link fullSampleDays}. */
+  index_sample: 400,
+  index_forecast: 400,
 } as const;
+
+/** A month of history for forecasts, with some to spare. */
+const fullSampleDays = 35;
 
 export interface Retention {
   /** Removes what is past its time; answers how many rows of each kind went. */
@@ -77,6 +84,36 @@ export const retention = (db: Database, installationId: number): Retention => ({
       .where("at", "<", before("notice"))
       .returning("key")
       .execute();
+    const samples = await db
+      .deleteFrom("index_sample")
+      .where("installation_id", "=", installationId)
+      .where((on) =>
+        on.or([
+          on("at", "<", before("index_sample")),
+          on.and([
+            on("at", "<", new Date(now.getTime() - fullSampleDays * 86_400_000)),
+            // The day's first stays.
+            on.exists(
+              on
+                .selectFrom("index_sample as earlier")
+                .select("earlier.at")
+                .whereRef("earlier.installation_id", "=", "index_sample.installation_id")
+                .whereRef("earlier.index_oid", "=", "index_sample.index_oid")
+                .whereRef("earlier.file_node", "=", "index_sample.file_node")
+                .whereRef("earlier.at", "<", "index_sample.at")
+                .where(sql<boolean>`earlier.at >= date_trunc('day', index_sample.at, 'UTC')`),
+            ),
+          ]),
+        ]),
+      )
+      .returning("index_oid")
+      .execute();
+    const forecasts = await db
+      .deleteFrom("index_forecast")
+      .where("installation_id", "=", installationId)
+      .where("due_at", "<", before("index_forecast"))
+      .returning("index_oid")
+      .execute();
     return {
       block: blocks.length,
       statement: statements.length,
@@ -84,6 +121,8 @@ export const retention = (db: Database, installationId: number): Retention => ({
       scan_ledger: ledger.length,
       circuit_breaker: circuits.length,
       notice: notices.length,
+      index_sample: samples.length,
+      index_forecast: forecasts.length,
     };
   },
 });

@@ -21,6 +21,7 @@ import { type NoticeRepository, noticeRepository } from "./notices.ts";
 import { type ObservationRepository, observationRepository } from "./observations.ts";
 import { type ReadingRepository, readingRepository } from "./readings.ts";
 import { type Retention, retention } from "./retention.ts";
+import { type SampleRepository, sampleRepository } from "./samples.ts";
 import { type ScanLedger, scanLedger } from "./scans.ts";
 import { type StopRepository, stopRepository } from "./stop.ts";
 import { type VersionRepository, versionRepository } from "./versions.ts";
@@ -50,6 +51,7 @@ export interface Store {
   readonly versions: VersionRepository;
   readonly duties: DutyRepository;
   readonly notices: NoticeRepository;
+  readonly samples: SampleRepository;
   readonly retention: Retention;
 }
 
@@ -106,6 +108,7 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     versions: versionRepository(db, lease.id),
     duties: dutyRepository(db, lease.id),
     notices: noticeRepository(db, lease.id),
+    samples: sampleRepository(db, lease.id),
     retention: retention(db, lease.id),
   };
 };

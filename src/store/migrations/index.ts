@@ -7,6 +7,7 @@ import { stopSwitch } from "./0005_stop_switch.ts";
 import { indexVersions } from "./0006_index_versions.ts";
 import { replaceAndReindex } from "./0007_replace_and_reindex.ts";
 import { partitions } from "./0008_partitions.ts";
+import { indexSamples } from "./0009_index_samples.ts";
 import { daemon } from "./0010_daemon.ts";
 import type { Migration } from "./migration.ts";
 
@@ -21,5 +22,6 @@ export const migrations: readonly Migration[] = [
   indexVersions,
   replaceAndReindex,
   partitions,
+  indexSamples,
   daemon,
 ];

@@ -20,6 +20,7 @@ import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlag
 import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
+import { health, type HealthFlags } from "./health.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
 import { run as runDaemon, type RunFlags } from "./run.ts";
 import { reindex, type ReindexFlags, rollbackVersion, type VersionRollbackFlags } from "./rebuild.ts";
@@ -232,6 +233,7 @@ The loop:
   $ indexpilot apply  --url URL --build-url URL2 --yes --wait
                                           builds them, measures, and takes back what made things worse
   $ indexpilot history --url URL          what was done, when, and why
+  $ indexpilot health --url URL           bloat and its forecast, unused, redundant and invalid indexes
   $ indexpilot run    --url URL --build-url URL2
                                           all that by itself, on a schedule; indexpilot approve lets what it proposes be built
   $ indexpilot stop   --url URL --build-url URL2
@@ -425,6 +427,30 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         run<RulingFlags & OutputFlags>((given, context) => act(subjects, given, context))(flags),
       );
   }
+  replicated(
+    command(
+      "health",
+      "how the indexes are: bloat and its forecast, what is unused, redundant or invalid; changes nothing",
+    ),
+  )
+    .argument("[index]", "all about one, with a chart: its name, schema-qualified where needed")
+    .option(
+      "--record",
+      "remember this look in schema indexpilot (role of --build-url): once a day is enough for forecasts",
+    )
+    .addOption(
+      new Option(
+        "--read <size>",
+        "read this much of tables at most, to count keys that the statistics describe too coarsely",
+      )
+        .argParser(size)
+        .default(defaults.healthReadBytes, formatSize(defaults.healthReadBytes)),
+    )
+    .option("--all", "list all indexes, not only those with the most to give back")
+    .addOption(new Option("--markdown", "print Markdown").conflicts("json"))
+    .action((index: string | undefined, flags: HealthFlags & OutputFlags) =>
+      run<HealthFlags & OutputFlags>((given, context) => health(index, given, context))(flags),
+    );
   connection(
     command("run", "steer one or several databases until a signal: observe, advise, build what is approved, verify"),
   )

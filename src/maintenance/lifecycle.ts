@@ -1,0 +1,258 @@
+import type { ExistingIndex, ForeignKey, IndexSample, ProposedDrop, Table } from "../domain/index.ts";
+import { quoteIdentifier, quoteName, renderDropIndex } from "../postgres/index.ts";
+
+const DAY_MS = 86_400_000;
+/** Without a scan for so long, and over the end of a month, an index counts as unused. */
+const UNUSED_DAYS = 30;
+/** As the doctor says it: a share of the rows changed since ANALYZE above which plans suffer, and the fewest rows that matter. */
+const STALE = { share: 0.2, rows: 1000 } as const;
+
+export type IndexStanding =
+  | "used"
+  | "guarantee"
+  | "unused"
+  | "unused_not_proved"
+  | "redundant"
+  | "invalid_ours"
+  | "invalid"
+  | "being_built";
+
+/** What becomes of one index, and why. */
+export interface IndexJudgement {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly table: { readonly schema: string; readonly name: string };
+  readonly sizeBytes: number;
+  readonly standing: IndexStanding;
+  readonly reason: string;
+  /** SQL or a command, for a person to run; null where nothing is to be done. */
+  readonly remedy: string | null;
+}
+
+export const PRIMARY = "primary";
+
+/** How one server counts scans. */
+export interface ScanCounts {
+  /** {@link PRIMARY}, or a replica's `host:port`. */
+  readonly node: string;
+  /** Since when its counters run; null where it does not know. */
+  readonly since: Date | null;
+  /** By index OID; our own probes left out. */
+  readonly scans: ReadonlyMap<number, number>;
+  /** When each was last scanned, where the server tells (16 and later). */
+  readonly lastScan: ReadonlyMap<number, Date>;
+}
+
+export interface LifecycleInput {
+  readonly tables: readonly Table[];
+  readonly redundant: readonly ProposedDrop[];
+  /** The primary first, then every replica that was given. */
+  readonly nodes: readonly ScanCounts[];
+  /** How many standbys are connected to the primary; null where the role may not see. */
+  readonly standbys: number | null;
+  /** Oldest first. */
+  readonly samples: ReadonlyMap<number, readonly IndexSample[]>;
+  /** OIDs of tables on which an index is being built or rebuilt now; null where the role may not see it. */
+  readonly building: ReadonlySet<number> | null;
+  /** Whether the store knows the index as one that we build or built. */
+  readonly isOurs: (index: ExistingIndex, table: Table) => boolean;
+  readonly now: Date;
+}
+
+/** Why an index stays whatever its use; null where nothing forbids a drop. */
+const guaranteeOf = (index: ExistingIndex, table: Table): string | null => {
+  if (index.primary) return "it is the primary key";
+  if (index.exclusion) return "it enforces an exclusion constraint";
+  if (index.constraint !== null) return `it enforces the constraint ${index.constraint}`;
+  if (index.unique) return "it enforces uniqueness";
+  if (index.replicaIdentity) return "it is the replica identity, which logical replication reads";
+  if (index.extensionOwned) return "an extension owns it";
+  if (table.managedBy !== undefined && table.managedBy !== null) return `${table.managedBy} manages its table`;
+  if (index.clustered) return "the table is clustered by it";
+  if (index.parentOid !== null) return "it is a partition's part of its parent's index";
+  return null;
+};
+
+const spansMonthEnd = (from: Date, to: Date): boolean =>
+  from.getUTCFullYear() !== to.getUTCFullYear() || from.getUTCMonth() !== to.getUTCMonth();
+
+/** Since when our own looks at a node saw no scan; null where there was none. */
+const quietSince = ({ node }: ScanCounts, samples: readonly IndexSample[]): Date | null => {
+  const seen = samples.flatMap(({ at, scans, replicaScans }) => {
+    const count = node === PRIMARY ? scans : replicaScans[node];
+    return count === undefined ? [] : [{ at, count }];
+  });
+  const last = seen.at(-1);
+  const rise = seen.findLastIndex(({ count }) => count !== last?.count);
+  return seen[rise + 1]?.at ?? null;
+};
+
+/** Since when a node knows of no scan of an index; null where it knows of one, or of no beginning. */
+const unscannedSince = (node: ScanCounts, oid: number, samples: readonly IndexSample[]): Date | null => {
+  const last = node.lastScan.get(oid);
+  if (last !== undefined) return last;
+  const quiet = quietSince(node, samples);
+  if ((node.scans.get(oid) ?? 0) === 0) {
+    // Never in all that it counted: the longer of the two.
+    if (node.since !== null && quiet !== null) return node.since < quiet ? node.since : quiet;
+    return node.since ?? quiet;
+  }
+  return quiet;
+};
+
+const daysBetween = (from: Date, to: Date): number => Math.floor((to.getTime() - from.getTime()) / DAY_MS);
+
+const useOf = (
+  index: ExistingIndex,
+  input: LifecycleInput,
+): { readonly standing: IndexStanding; readonly reason: string } => {
+  const { nodes, now, standbys } = input;
+  const samples = input.samples.get(index.oid) ?? [];
+  const since = nodes.map((node) => ({ node, at: unscannedSince(node, index.oid, samples) }));
+  const scannedOn = nodes.filter((node) => (node.scans.get(index.oid) ?? 0) > 0);
+  const isLong = (at: Date | null): at is Date =>
+    at !== null && daysBetween(at, now) >= UNUSED_DAYS && spansMonthEnd(at, now);
+  const used = scannedOn.filter((node) => !isLong(since.find((one) => one.node === node)?.at ?? null));
+  if (used.length > 0) {
+    return { standing: "used", reason: `scanned on ${used.map(({ node }) => node).join(", ")}` };
+  }
+  const short = since.filter(({ at }) => !isLong(at));
+  if (short.length > 0) {
+    const known = short
+      .map(
+        ({ node, at }) =>
+          `${node.node} ${at === null ? "does not say since when it counts" : `has counted for ${String(daysBetween(at, now))} days`}`,
+      )
+      .join(", ");
+    return {
+      standing: "unused_not_proved",
+      reason: `no scan is known, but ${known}: ${String(UNUSED_DAYS)} days over a month's end are needed`,
+    };
+  }
+  const replicas = nodes.length - 1;
+  if (standbys === null || standbys > replicas) {
+    const unseen =
+      standbys === null
+        ? "whether there are standbys cannot be seen"
+        : `${String(standbys - replicas)} of ${String(standbys)} standbys were not looked at`;
+    return {
+      standing: "unused_not_proved",
+      reason: `no scan for ${String(UNUSED_DAYS)} days here, but ${unseen} (--replica-url)`,
+    };
+  }
+  const longest = Math.min(...since.map(({ at }) => daysBetween(at ?? now, now)));
+  const where = replicas === 0 ? "" : ` on the primary and ${String(replicas)} replica${replicas === 1 ? "" : "s"}`;
+  return { standing: "unused", reason: `not scanned for ${String(longest)} days${where}, over a month's end` };
+};
+
+const judge = (
+  index: ExistingIndex,
+  table: Table,
+  input: LifecycleInput,
+  redundant: ProposedDrop | undefined,
+): IndexJudgement => {
+  const made = (standing: IndexStanding, reason: string, remedy: string | null = null): IndexJudgement => ({
+    oid: index.oid,
+    schema: index.schema,
+    name: index.name,
+    table: { schema: table.schema, name: table.name },
+    sizeBytes: index.sizeBytes,
+    standing,
+    reason,
+    remedy,
+  });
+  const drop = renderDropIndex(index);
+  if (!index.valid) {
+    if (table.kind === "partitioned") return made("being_built", "not all partitions have their part of it yet");
+    if (input.building === null) {
+      return made("being_built", "it is invalid, and the role may not see whether it is being built (pg_monitor)");
+    }
+    if (input.building.has(table.oid)) return made("being_built", "an index of its table is being built now");
+    if (input.isOurs(index, table)) {
+      return made("invalid_ours", "a build of ours left it half done", "indexpilot verify");
+    }
+    const guarantee = index.constraint === null ? null : ` (${index.constraint})`;
+    return made("invalid", `a build left it half done${guarantee ?? ""}: writes pay for it, no query can use it`, drop);
+  }
+  const guarantee = guaranteeOf(index, table);
+  if (guarantee !== null) return made("guarantee", guarantee);
+  if (redundant !== undefined) return made("redundant", redundant.reason, drop);
+  const { standing, reason } = useOf(index, input);
+  return made(standing, reason, standing === "unused" ? drop : null);
+};
+
+/**
+ * Each index once: whether it is used, what it guarantees, or what it could go for. Unused means no scan over 30 days and a month's end on the primary and on
+ * every standby that is connected; without knowing all of them nothing is called unused. Pure; what follows from it is a person's or the pilot's decision.
+ */
+export const judgeIndexes = (input: LifecycleInput): readonly IndexJudgement[] => {
+  const redundant = new Map(input.redundant.map((drop) => [drop.index.oid, drop]));
+  return input.tables.flatMap((table) =>
+    table.indexes.map((index) => judge(index, table, input, redundant.get(index.oid))),
+  );
+};
+
+/** A foreign key that no index of its table serves: deleting from the parent, or changing its key, reads the whole table. */
+export interface MissingForeignKeyIndex {
+  readonly table: { readonly schema: string; readonly name: string };
+  readonly constraint: string;
+  readonly columns: readonly string[];
+  readonly parent: { readonly schema: string; readonly name: string };
+  readonly parentDeletes: number;
+  readonly tableBytes: number;
+  readonly remedy: string;
+}
+
+const isServed = (table: Table, { columns }: ForeignKey): boolean =>
+  table.indexes.some((index) => {
+    if (!index.valid || index.predicate !== null || !["btree", "hash"].includes(index.method)) return false;
+    const first = index.keys.slice(0, columns.length);
+    return first.length === columns.length && columns.every((column) => first.includes(column));
+  });
+
+/** Those whose parents lose the most rows first, then those of the largest tables. */
+export const missingForeignKeyIndexes = (tables: readonly Table[]): readonly MissingForeignKeyIndex[] => {
+  const byName = new Map(tables.map((table) => [quoteName(table), table]));
+  return tables
+    .flatMap((table) =>
+      table.foreignKeys.flatMap((key): MissingForeignKeyIndex[] => {
+        if (isServed(table, key)) return [];
+        return [
+          {
+            table: { schema: table.schema, name: table.name },
+            constraint: key.name,
+            columns: key.columns,
+            parent: key.referenced,
+            parentDeletes: byName.get(quoteName(key.referenced))?.activity?.deletes ?? 0,
+            tableBytes: table.blocks * 8192,
+            remedy: `create index concurrently on ${quoteName(table)} (${key.columns.map(quoteIdentifier).join(", ")})`,
+          },
+        ];
+      }),
+    )
+    .toSorted((a, b) => b.parentDeletes - a.parentDeletes || b.tableBytes - a.tableBytes);
+};
+
+export interface StaleStatistics {
+  readonly table: { readonly schema: string; readonly name: string };
+  /** Of the rows, since the last ANALYZE; null where it was never analysed. */
+  readonly changedShare: number | null;
+  readonly remedy: string;
+}
+
+/** Tables whose statistics say too little about what is in them now. */
+export const staleStatistics = (tables: readonly Table[]): readonly StaleStatistics[] =>
+  tables.flatMap((table): StaleStatistics[] => {
+    if (table.kind === "partitioned" || table.blocks === 0) return [];
+    const changed = table.activity?.modificationsSinceAnalyze ?? 0;
+    const isNever = table.tuples < 0;
+    if (!isNever && changed <= Math.max(STALE.rows, STALE.share * table.tuples)) return [];
+    return [
+      {
+        table: { schema: table.schema, name: table.name },
+        changedShare: isNever ? null : changed / Math.max(1, table.tuples),
+        remedy: `analyze ${quoteName(table)}`,
+      },
+    ];
+  });

@@ -1,0 +1,52 @@
+import type { Bloat, IndexSample } from "../domain/index.ts";
+import type { IndexFacts } from "./reading.ts";
+
+/** What is remembered of one look; null for an index whose file could not be looked at. */
+export const sampleOf = (
+  index: IndexFacts,
+  bloat: Bloat,
+  replicaScans: Readonly<Record<string, number>>,
+  at: Date,
+): IndexSample | null =>
+  index.sizeBytes === null
+    ? null
+    : {
+        at,
+        indexOid: index.oid,
+        fileNode: index.fileNode,
+        sizeBytes: index.sizeBytes,
+        neededBytes: bloat.kind === "shown" ? bloat.neededBytes : null,
+        entries: index.entries < 0 ? null : index.entries,
+        bloat: bloat.kind === "shown" ? { share: bloat.share, method: bloat.method } : null,
+        scans: index.scans,
+        replicaScans,
+        tableWrites: index.tableFacts.inserts + index.tableFacts.updates + index.tableFacts.deletes,
+        updates: index.tableFacts.updates,
+        hotUpdates: index.tableFacts.hotUpdates,
+      };
+
+/** The samples since the file was last rewritten (REINDEX, VACUUM FULL, CLUSTER); samples in order of time. */
+export const currentSeries = (samples: readonly IndexSample[]): readonly IndexSample[] => {
+  const node = samples.at(-1)?.fileNode;
+  const before = samples.findLastIndex(({ fileNode }) => fileNode !== node);
+  return samples.slice(before + 1);
+};
+
+/** A first look later than this after the last at the old file may have missed what came back meanwhile. */
+const FRESH_MS = 36 * 3_600_000;
+/** Fewer bytes are rounding. */
+const FEWEST_BYTES = 25 * 8192;
+
+/**
+ * Bytes per entry at the first look after the file was rewritten, the least of all such; null where no rewrite was seen. Samples in order of time. Works for
+ * every access method, for it asks nothing of what is in the pages.
+ */
+export const ownBaseline = (samples: readonly IndexSample[]): number | null => {
+  const fresh = samples.flatMap((one, i) => {
+    const before = samples[i - 1];
+    if (before === undefined || before.fileNode === one.fileNode) return [];
+    const isKnown = one.entries !== null && one.entries > 0 && one.sizeBytes >= FEWEST_BYTES;
+    return isKnown && one.at.getTime() - before.at.getTime() <= FRESH_MS ? [one.sizeBytes / (one.entries ?? 1)] : [];
+  });
+  return fresh.length === 0 ? null : Math.min(...fresh);
+};

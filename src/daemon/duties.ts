@@ -81,19 +81,13 @@ const rollOutDuty = (): Duty => {
   const notBefore = new Map<string, number>();
   let builtAt = Number.NEGATIVE_INFINITY;
   let leftoversAt = Number.NEGATIVE_INFINITY;
-  let stopped = false;
   return {
     name: "roll out",
     everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
     run: async ({ pilot, store }) => {
       const pending = await readPending(store);
       const now = pilot.clock.now().getTime();
-      if (stopped && pending.stop === null) {
-        // What was refused because of the stop need not wait for its time.
-        notBefore.clear();
-        leftoversAt = now;
-      }
-      stopped = pending.stop !== null;
+      const stopped = pending.stop !== null;
       const isDue = ({ id }: Deployment): boolean => (notBefore.get(id) ?? 0) <= now;
       const leftovers = pending.leftovers > 0 && !stopped && now >= leftoversAt;
       const proving = pending.verifying > 0 && now < builtAt + pilot.settings.waitMs;
@@ -103,8 +97,10 @@ const rollOutDuty = (): Duty => {
       const ended = pilot.clock.now().getTime();
       for (const { deployment, outcome } of builds) {
         if (outcome.kind === "built") builtAt = ended;
-        else if (outcome.kind === "refused" || outcome.kind === "deferred") {
+        else if (outcome.kind === "refused" && outcome.code !== "stopped") {
           notBefore.set(deployment.id, outcome.retryAt?.getTime() ?? ended + UNCHANGED_MS);
+        } else if (outcome.kind === "deferred" && outcome.retryAt !== null) {
+          notBefore.set(deployment.id, outcome.retryAt.getTime());
         }
       }
       if (reconciled.some(({ result }) => result === "postponed" || result === "still_running")) {

@@ -51,10 +51,14 @@ export const takeUpLeftovers = async (
   return reconciled;
 };
 
-/** Whether the server was started after one of its backends, both by its own clock. */
+/**
+ * Whether the server was started, or came back from a crash, after one of its backends began; all by its own clock. After a crash the checkpointer is started again
+ * and the postmaster is not; a role that may not see the checkpointer has the postmaster's word.
+ */
 const restartedSince = async (session: Session, startedAt: string): Promise<boolean> => {
   const [row] = await session.query<{ restarted: boolean }>(
-    "select pg_catalog.pg_postmaster_start_time() > to_timestamp($1::float8) as restarted",
+    `select coalesce((select max(backend_start) from pg_catalog.pg_stat_activity where backend_type = 'checkpointer'),
+                     pg_catalog.pg_postmaster_start_time()) > to_timestamp($1::float8) as restarted`,
     [startedAt],
   );
   return row?.restarted === true;

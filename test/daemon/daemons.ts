@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo, connect, type Socket } from "node:net";
 import pg from "pg";
 import { defaults, type Settings } from "../../src/config/index.ts";
 import { runDaemon, type LogEntry } from "../../src/daemon/index.ts";
@@ -95,3 +96,40 @@ export const tables = `
   insert into t select g, g % 20000 from generate_series(1, 100000) g;
   create table elsewhere (id int primary key, label text);
   insert into elsewhere select g, 'x' from generate_series(1, 1000) g;`;
+/** An address that leads to one server, and later to another: what a virtual address or a name does at a failover. */
+export const openAddress = async (
+  port: number,
+): Promise<{ readonly port: number; turnTo(port: number): void; close(): Promise<void> }> => {
+  let to = port;
+  const open = new Set<Socket>();
+  const server = createServer((inside) => {
+    const outside = connect(to, "127.0.0.1");
+    for (const [one, other] of [
+      [inside, outside],
+      [outside, inside],
+    ] as const) {
+      open.add(one);
+      one.on("error", () => other.destroy());
+      one.on("close", () => {
+        open.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  const cut = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    turnTo: (next) => {
+      to = next;
+      cut();
+    },
+    close: () => {
+      cut();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+};

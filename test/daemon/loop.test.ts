@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
-import { stop, resume, rule } from "../../src/pilot/index.ts";
+import { propose, rule } from "../../src/pilot/index.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
 import { until } from "../rollout/fixtures/target.ts";
-import { application, type RunningDaemon, soon, startDaemon, tables, toLead } from "./daemons.ts";
+import { application, type RunningDaemon, soon, startDaemon, tables } from "./daemons.ts";
 
 describe("a daemon", () => {
   let server: EmbeddedServer;
@@ -54,23 +54,6 @@ describe("a daemon", () => {
     const { signal } = new AbortController();
     return { observe: target, build: target, settings: soon, clock: systemClock, signal, emit: () => undefined };
   };
-  /** An application's transaction that a build of `t` has to wait for. */
-  const hold = async () => {
-    const holder = await openSession(resolveConnection(server.url(), {}), "build");
-    await holder.script("begin; lock table t in row exclusive mode");
-    return async () => {
-      await holder.query("commit");
-      await holder.close();
-    };
-  };
-  const building = () =>
-    until(
-      "it is building",
-      async () =>
-        (await session.query("select from pg_stat_progress_create_index where relid = 't'::regclass")).length > 0,
-      60_000,
-    );
-
   test("in mode autopilot observes, advises, builds, proves and keeps by itself, and tells each step to the log", async () => {
     const daemon = await start();
     await until("it is proved", async () => (await states()).includes("settled"), 90_000);
@@ -108,88 +91,23 @@ describe("a daemon", () => {
     ]);
   });
 
-  test("in mode approve asks nobody about what is sure, where the settings say so; in advise and observe it builds nothing", async () => {
-    const sure = await start({ mode: "approve", automaticApproval: "high" });
-    await until("it is built", async () => (await states()).includes("verifying"), 60_000);
-    sure.drain();
-    await sure.ended;
-    await session.script("drop schema indexpilot cascade; drop index t_v_idx");
-    const advising = await start({ mode: "advise", adviseEveryMs: 1_000 });
-    await until(
-      "it has advised",
-      () => Promise.resolve(advising.log.some(({ event, duty }) => event === "duty" && duty === "advise")),
-      60_000,
-    );
-    advising.drain();
-    await advising.ended;
-    expect(await states()).toEqual([]);
-    expect(await indexes()).toEqual([]);
-  });
-
-  test("obeys a stop within two seconds, a running build included, and goes on after resume", async () => {
-    await start();
-    const letGo = await hold();
-    await building();
-    await stop(pilot(), { actor: "bob", reason: "Black Friday" });
-    const stopped = systemClock.monotonicMs();
-    await until(
-      "nothing builds",
-      async () => (await session.query("select from pg_stat_progress_create_index")).length === 0,
-    );
-    expect(systemClock.monotonicMs() - stopped).toBeLessThan(2_000);
-    await letGo();
-    await resume(pilot(), { actor: "bob" });
-    await until(
-      "it is built",
-      async () => (await states()).some((state) => state === "verifying" || state === "settled"),
-      60_000,
-    );
-  });
-
-  test("lets a build go on for a moment when it has to end, then cancels it and leaves nothing; the next leader builds", async () => {
-    const daemon = await start({ stopGraceMs: 500 });
-    await toLead(daemon);
-    const letGo = await hold();
-    await building();
-    daemon.drain();
-    await until(
-      "nothing builds",
-      async () => (await session.query("select from pg_stat_progress_create_index")).length === 0,
-    );
-    await letGo();
-    await daemon.ended;
-    expect(await indexes()).toEqual([]);
-    expect(await states()).toEqual(["approved"]);
-    await start();
-    await until(
-      "it is built",
-      async () => (await states()).some((state) => state === "verifying" || state === "settled"),
-      60_000,
-    );
-    expect(await states()).toHaveLength(1);
-  });
-
-  test("survives a crash of the database in the middle of a build: comes back, takes up what is left, goes on", async () => {
-    const daemon = await start();
-    await toLead(daemon);
-    const letGo = await hold();
-    await building();
-    const [builder] = await session.query<{ pid: number }>("select pid from pg_stat_progress_create_index");
-    // The postmaster then ends all sessions and recovers from the log.
-    process.kill(builder?.pid ?? 0, "SIGKILL");
-    await letGo().catch(() => undefined);
-    await until("the server is back", async () => {
-      await session.close();
-      session = await openSession(resolveConnection(server.url(), {}), "build").catch(() => session);
-      return (await session.query("select 1").catch(() => [])).length === 1;
+  test.each([
+    [{ mode: "approve" }, "proposed"],
+    [{ mode: "approve", automaticApproval: "high" }, "approved"],
+    [{ mode: "advise", modeOverrides: [{ schema: "public", table: "t", mode: "autopilot" }] }, "approved"],
+    [{ mode: "autopilot", modeOverrides: [{ schema: "public", mode: "advise" }] }, "only advised"],
+  ] as const)("in %j has what it wants %s", async (settings, expected) => {
+    const target = resolveConnection(server.url(), {});
+    const { signal } = new AbortController();
+    const { advice, proposals } = await propose({
+      observe: target,
+      build: target,
+      settings: { ...soon, ...settings },
+      clock: systemClock,
+      signal,
+      emit: () => undefined,
     });
-    await until(
-      "a build has ended well",
-      async () => (await states()).some((state) => state === "verifying" || state === "settled"),
-      90_000,
-    );
-    expect(daemon.log.some(({ event, code }) => event === "rest" && String(code).startsWith("connection"))).toBe(true);
-    expect((await indexes()).filter(({ valid }) => valid !== true)).toEqual([]);
-    expect((await states()).filter((state) => state === "building")).toEqual([]);
+    expect(advice?.configuration.create).toHaveLength(1);
+    expect(proposals.map(({ state }) => state)).toEqual(expected === "only advised" ? [] : [expected]);
   });
 });

@@ -25,6 +25,10 @@ export type Arm = "treatment" | "control";
 export const shouldUseCanary = (experiment: Pick<GateExperiment, "id" | "share">, unit: string): boolean =>
   seededRandom(seedFrom(`${experiment.id} ${unit}`))() < experiment.share;
 
+/** The same draw for a unit that two numbers name: no text to make, for it stands before every statement on the table. */
+export const drawsNumbered = (experiment: GateExperiment, seed: number, line: number, transaction: number): boolean =>
+  seededRandom(seed ^ Math.imul(line, 0x9e3779b1) ^ Math.imul(transaction, 0x85ebca6b))() < experiment.share;
+
 /** @throws IndexPilotError `experiment_invalid`. */
 export const checkExperiments = (experiments: readonly GateExperiment[]): void => {
   const problem = (text: string): never => {

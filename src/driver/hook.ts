@@ -1,11 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../runtime/index.ts";
+import { type Clock, seedFrom } from "../runtime/index.ts";
 import type { HookCounts, HookSkip } from "./counts.ts";
-import { type Arm, type GateExperiment, shouldUseCanary } from "./experiment.ts";
+import { type Arm, drawsNumbered, type GateExperiment, shouldUseCanary } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import { type Reading, type ReadStatement, statementReader } from "./reading.ts";
-import type { Splice } from "../sql/index.ts";
+import { type GatedText, type Reading, type ReadStatement, type ReadText, statementReader } from "./reading.ts";
 import type { ParameterSamples } from "./samples.ts";
 
 /** What is remembered of one connection, or of one line of statements that run one after another. */
@@ -24,10 +23,8 @@ export interface Line {
 export interface Sent {
   readonly reading: Reading;
   readonly arm: Arm | null;
-  /** The text to send instead, where the gate is to be stated. */
-  gated: string | null;
-  /** What the gated text has in it that the original has not. */
-  readonly splices: readonly Splice[];
+  /** What to send instead, where the gate is to be stated. */
+  gated: GatedText | null;
   /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
   readonly mark: string;
   at: number;
@@ -42,6 +39,7 @@ export class Hook {
   #units: AsyncLocalStorage<string> | null = null;
   #read: ReadStatement | null = null;
   #experiments: readonly GateExperiment[] = [];
+  #seeds: ReadonlyMap<GateExperiment, number> = new Map();
   #refused = new WeakSet<Reading>();
   #lines = 0;
   #ready = false;
@@ -67,6 +65,8 @@ export class Hook {
 
   run(experiments: readonly GateExperiment[]): void {
     this.#experiments = experiments;
+    // Lines are numbered in every process alike.
+    this.#seeds = new Map(experiments.map((one) => [one, seedFrom(`${one.id} ${this.#process}`)]));
     if (this.#ready) this.#read = statementReader(experiments, this.#clock);
   }
 
@@ -94,12 +94,12 @@ export class Hook {
     }
     try {
       if (between && line.pending === 0) line.transaction += 1;
-      const { reading, gated, splices } = this.#read(text);
+      const { reading, gated } = this.#read(text);
       this.#counts.statements += 1;
       if (!reading.read) this.#counts.unread += 1;
       if (reading.changesNames) line.namesUnclear = true;
       const arm = reading.experiment === null ? null : this.#draw(reading.experiment, line);
-      const sent: Sent = { reading, arm, gated: null, splices, mark: reading.mark, at: 0 };
+      const sent: Sent = { reading, arm, gated: null, mark: reading.mark, at: 0 };
       if (arm === "treatment") this.#admit(sent, line, gated);
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
@@ -163,19 +163,26 @@ export class Hook {
   }
 
   #draw(experiment: GateExperiment, line: Line): Arm {
-    const unit =
-      this.#units?.getStore() ??
-      `${this.#process} ${line.number} ${experiment.unit === "transaction" ? line.transaction : ""}`;
-    return shouldUseCanary(experiment, unit) ? "treatment" : "control";
+    const unit = this.#units?.getStore();
+    const drawn =
+      unit === undefined
+        ? drawsNumbered(
+            experiment,
+            this.#seeds.get(experiment) ?? 0,
+            line.number,
+            experiment.unit === "transaction" ? line.transaction : 0,
+          )
+        : shouldUseCanary(experiment, unit);
+    return drawn ? "treatment" : "control";
   }
 
-  #admit(sent: Sent, line: Line, gated: string | null): void {
+  #admit(sent: Sent, line: Line, gated: ReadText["gated"]): void {
     for (const reason of sent.reading.skipped) this.#skip(reason);
-    if (gated === null) return;
+    if (sent.reading.splices === null) return;
     if (this.#refused.has(sent.reading)) this.#skip("refused by the server");
     else if (line.namesUnclear && sent.reading.bareName) this.#skip("search path unclear");
     else {
-      sent.gated = gated;
+      sent.gated = gated();
       this.#counts.gated += 1;
     }
   }

@@ -51,61 +51,75 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     const sent = hook.send(line, statement.text, between);
     if (sent === null) return original.call(client, config, given, callback ?? undefined);
     hook.sample(sent, statement.values);
-    const gated = withGate(hook, statement, sent);
-    // What the server refuses to plan has done nothing: where no transaction has failed by it and nothing waits behind it, the original is sent instead.
-    const repeats = (error: unknown): boolean => {
-      if (gated === null || !isRefusal(error)) return false;
-      const can = between && line.pending === 1 && client.pipeline !== true;
-      if (!can) hook.refuse(sent);
-      return can;
-    };
-    const asItWas = (error: unknown): void => {
-      if (codeOf(error) === null) hook.refuse(sent);
-      hook.withhold(sent, "refused by the server");
-    };
-    const done = (error: unknown, result: unknown): void => hook.done(line, sent, rowsOf(result), codeOf(error));
-
+    const gated = sent.gated === null ? null : withGate(hook, statement, sent);
     try {
+      if (gated !== null) return measuredWithGate(client, statement, gated, line, sent, between);
       if (callback === null) {
-        const failed = (error: unknown): never => {
-          done(error, null);
-          throw error;
-        };
-        const succeeded = (result: unknown): unknown => {
-          done(null, result);
-          return result;
-        };
-        const promise = original.call(client, gated ?? config, given) as Promise<unknown>;
-        return promise.then(succeeded, (error: unknown) => {
-          if (!repeats(error)) return failed(error);
-          return (original.call(client, config, given) as Promise<unknown>).then(
-            (result) => {
-              asItWas(null);
-              return succeeded(result);
-            },
-            (again: unknown) => {
-              asItWas(again);
-              return failed(again);
-            },
-          );
-        });
+        return (original.call(client, config, given) as Promise<unknown>).then(
+          (result) => {
+            hook.done(line, sent, rowsOf(result), null);
+            return result;
+          },
+          (error: unknown) => {
+            hook.done(line, sent, null, codeOf(error));
+            throw error;
+          },
+        );
       }
-      const last: Callback = function last(this: unknown, ...results) {
-        if (gated !== null && repeated) asItWas(results[0]);
-        done(results[0], results[1]);
+      return original.call(client, ownConfig(config), given, function answer(this: unknown, ...results: unknown[]) {
+        hook.done(line, sent, rowsOf(results[1]), codeOf(results[0]));
         return callback.apply(this, results);
-      };
-      let repeated = false;
-      const first: Callback = function first(this: unknown, ...results) {
-        if (!repeats(results[0])) return last.apply(this, results);
-        repeated = true;
-        return original.call(client, ownConfig(config), given, last);
-      };
-      return original.call(client, gated ?? ownConfig(config), given, first);
+      });
     } catch (error) {
-      done(error, null);
+      hook.done(line, sent, null, codeOf(error));
       throw error;
     }
+  };
+
+  /**
+   * What the server refuses to plan has done nothing: where no transaction has failed by it and nothing waits behind it, the original is sent in its
+   * place.
+   */
+  const measuredWithGate = (
+    client: Client,
+    { config, given, callback }: Statement,
+    gated: string | object,
+    line: Line,
+    sent: Sent,
+    between: boolean,
+  ): unknown => {
+    let repeated = false;
+    const repeats = (error: unknown): boolean => {
+      if (repeated || !isRefusal(error)) return false;
+      repeated = between && line.pending === 1 && client.pipeline !== true;
+      if (!repeated) hook.refuse(sent);
+      return repeated;
+    };
+    const done = (error: unknown, result: unknown): void => {
+      if (repeated) {
+        if (codeOf(error) === null) hook.refuse(sent);
+        hook.withhold(sent, "refused by the server");
+      }
+      hook.done(line, sent, rowsOf(result), codeOf(error));
+    };
+    if (callback === null) {
+      const succeeded = (result: unknown): unknown => {
+        done(null, result);
+        return result;
+      };
+      const failed = (error: unknown): unknown => {
+        if (repeats(error)) return (original.call(client, config, given) as Promise<unknown>).then(succeeded, failed);
+        done(error, null);
+        throw error;
+      };
+      return (original.call(client, gated, given) as Promise<unknown>).then(succeeded, failed);
+    }
+    const answer: Callback = function answer(this: unknown, ...results) {
+      if (repeats(results[0])) return original.call(client, ownConfig(config), given, answer);
+      done(results[0], results[1]);
+      return callback.apply(this, results);
+    };
+    return original.call(client, gated, given, answer);
   };
 
   const query: Query = function query(this: Client, config, values, callback) {
@@ -144,11 +158,13 @@ const isBetween = (client: Client): boolean => client.getTransactionStatus?.() =
 
 /** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
 const withGate = (hook: Hook, { config, name }: Statement, sent: Sent): string | object | null => {
-  if (sent.gated === null || typeof config === "string") return sent.gated;
-  if (name === null) return derived(config, { text: sent.gated });
+  if (sent.gated === null) return null;
+  const { text } = sent.gated;
+  if (typeof config === "string") return text;
+  if (name === null) return derived(config, { text });
   // node-postgres refuses a second text under one name; the two arms have one each.
   const gatedName = `${name}~${sent.mark}`;
-  if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text: sent.gated, name: gatedName });
+  if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text, name: gatedName });
   hook.withhold(sent, "long statement name");
   return null;
 };
@@ -157,7 +173,9 @@ const withGate = (hook: Hook, { config, name }: Statement, sent: Sent): string |
 const ownConfig = (config: string | object): string | object =>
   typeof config === "string" ? config : derived(config, {});
 
+/** The same with changes, and with nothing written to the original, which may have accessors or be frozen. */
 const derived = (config: object, changes: Readonly<Record<string, string>>): object => {
+  if (Object.getPrototypeOf(config) === Object.prototype) return { ...config, ...changes };
   const result = Object.create(config) as object;
   for (const [key, value] of Object.entries(changes)) {
     Object.defineProperty(result, key, { value, enumerable: true, configurable: true, writable: true });

@@ -1,5 +1,6 @@
-import { type Splice, spliced } from "../sql/index.ts";
+import { spliced } from "../sql/index.ts";
 import type { Hook, Line, Sent } from "./hook.ts";
+import type { GatedText } from "./reading.ts";
 import { codeOf, isRefusal } from "./refusal.ts";
 
 /** What is used of the `sql` that postgres.js returns. */
@@ -86,7 +87,7 @@ export const hookPostgresJs = (sql: PostgresJs, hook: Hook): PostgresJs => {
     const { resolve, reject, strings } = query;
     if (sent !== null) {
       hook.sample(sent, query.args);
-      if (sent.gated !== null) query.strings = gatedStrings(query, sent.gated, sent.splices);
+      if (sent.gated !== null) query.strings = gatedStrings(query, sent.gated);
     }
     if (query.cursorRows !== undefined || query.streaming === true) return;
 
@@ -163,8 +164,8 @@ export const hookPostgresJs = (sql: PostgresJs, hook: Hook): PostgresJs => {
 };
 
 /** The pieces of a template with the gate in them; the parameters between them are where they were. */
-const gatedStrings = (query: PendingQuery, gated: string, splices: readonly Splice[]): readonly string[] => {
-  if (!query.tagged) return [gated];
+const gatedStrings = (query: PendingQuery, { text, splices }: GatedText): readonly string[] => {
+  if (!query.tagged) return [text];
   let start = 0;
   const pieces = query.strings.map((piece, i) => {
     if (i > 0) start += `$${i}`.length;

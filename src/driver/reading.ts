@@ -34,12 +34,18 @@ export interface Reading {
   readonly mark: string;
 }
 
-/** A text with what is known of its shape, and with the gate in it. */
+/** A text with the gate in it. */
+export interface GatedText {
+  readonly text: string;
+  /** What it has that the original has not. */
+  readonly splices: readonly Splice[];
+}
+
+/** A text, and what is known of its shape. */
 export interface ReadText {
   readonly reading: Reading;
-  readonly gated: string | null;
-  /** Where the gate goes in this very text. */
-  readonly splices: readonly Splice[];
+  /** Null where it cannot be added. Made when it is asked for. */
+  readonly gated: () => GatedText | null;
 }
 
 export type ReadStatement = (text: string) => ReadText;
@@ -67,8 +73,7 @@ const unread: ReadText = {
     skipped: [],
     mark: "",
   },
-  gated: null,
-  splices: [],
+  gated: () => null,
 };
 
 /** Reads texts for the given experiments, each shape once. */
@@ -94,16 +99,18 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
     const shape = shapeOf(text);
     const same = shape === null || shape.key === text;
     const shaped = same ? undefined : shapes.get(shape.key);
-    if (shaped !== undefined) return applied(shaped, text, shape);
+    if (shaped !== undefined) return { reading: shaped, gated: () => gatedText(shaped, text, shape) };
     if (!mayParse()) return withNames(text);
     if (same) {
-      const result = applied(readText(text, experiments), text, null);
+      const reading = readText(text, experiments);
+      const gated = gatedText(reading, text, null);
+      const result: ReadText = { reading, gated: () => gated };
       texts.set(text, result);
       return result;
     }
     const reading = readText(shape.key, experiments);
     shapes.set(shape.key, reading);
-    return applied(reading, text, shape);
+    return { reading, gated: () => gatedText(reading, text, shape) };
   };
 };
 
@@ -112,12 +119,10 @@ const withNames = (text: string): ReadText =>
     ? { ...unread, reading: { ...unread.reading, changesNames: true } }
     : unread;
 
-const applied = (reading: Reading, text: string, shape: Shape | null): ReadText => {
-  const splices =
-    shape === null
-      ? reading.splices
-      : (reading.splices?.map(({ at, insert }) => ({ at: shape.positionInText(at), insert })) ?? null);
-  return { reading, gated: splices === null ? null : spliced(text, splices), splices: splices ?? [] };
+const gatedText = ({ splices }: Reading, text: string, shape: Shape | null): GatedText | null => {
+  if (splices === null) return null;
+  const own = shape === null ? splices : splices.map(({ at, insert }) => ({ at: shape.positionInText(at), insert }));
+  return { text: spliced(text, own), splices: own };
 };
 
 const readText = (text: string, experiments: readonly GateExperiment[]): Reading => {

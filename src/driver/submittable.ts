@@ -61,7 +61,7 @@ export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, betw
   around("submit", (method) => (...args) => {
     sent.at = hook.now();
     if (sent.gated === null) return method.apply(query, args);
-    holder.text = sent.gated;
+    holder.text = sent.gated.text;
     try {
       return method.apply(query, args);
     } finally {

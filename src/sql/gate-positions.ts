@@ -62,7 +62,9 @@ export const gateSplices = (
     if (last === undefined) return null;
     splices.push({ at: word.end, insert: ` ${added} and (` }, { at: last.end, insert: ") " });
   }
-  return splices.toSorted((a, b) => a.at - b.at);
+  // Where a condition ends, a bracket comes before the WHERE that follows it.
+  const closing = ({ insert }: Splice): number => (insert.startsWith(")") ? 0 : 1);
+  return splices.toSorted((a, b) => a.at - b.at || closing(a) - closing(b));
 };
 
 const isDisjunction = (clause: NonNullable<GatePlace["clause"]>): boolean =>

@@ -89,6 +89,10 @@ describe("the gate is put", () => {
       "select 1 from x left join orders o join y on y.a or o.a on x.a or o.a where z",
       "select 1 from x left join orders o join y on y.a or o.a on ⟦o⟧ and ( x.a or o.a) where z",
     ],
+    [
+      "select 1 from orders a left join orders b on b.x = a.x or b.y group by a.z",
+      "select 1 from orders a left join orders b on ⟦b⟧ and ( b.x = a.x or b.y) where ⟦a⟧ group by a.z",
+    ],
     // MERGE
     [
       "merge into orders o using x on o.a = x.a when matched then delete when not matched then do nothing",

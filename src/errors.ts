@@ -232,7 +232,8 @@ const catalogue = {
     exitCode: ExitCode.refused,
     retryable: false,
     message: (p) => `${p.index} was not made by IndexPilot, so it is not IndexPilot's to drop`,
-    remedy: () => "`indexpilot history` lists what is ours; drop other indexes by hand",
+    remedy: () =>
+      "`indexpilot history` lists what is ours; `indexpilot drop` asks what needs another one, and drops it",
   }),
   installation_copied: entry<{ recorded: string; found: string }>({
     exitCode: ExitCode.refused,

@@ -10,6 +10,8 @@ export type DeploymentState =
   | "promoting"
   | "settled"
   | "retiring"
+  | "trying"
+  | "dropping"
   | "done"
   | "rolling_back"
   | "rolled_back"

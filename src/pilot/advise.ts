@@ -189,7 +189,7 @@ const unplannable = (
 };
 
 /** Opens the planner that answers what-if. @throws IndexPilotError `usage` where HypoPG is asked for and there is no server to ask */
-const openPlanner = async (
+export const openPlanner = async (
   { whatIf, source }: Pick<AdviseInput, "whatIf" | "source">,
   catalog: Catalog,
 ): Promise<WhatIfPlanner> => {

@@ -71,7 +71,11 @@ interface Acting {
 }
 
 /** Opens both roles' sessions and the store, takes the build lock and takes up leftovers; closes everything afterwards. */
-const act = async <T>(context: PilotContext, options: ActOptions, work: (acting: Acting) => Promise<T>): Promise<T> => {
+export const act = async <T>(
+  context: PilotContext,
+  options: Pick<ActOptions, "actor" | "budgetBytes" | "acceptInstallation">,
+  work: (acting: Acting) => Promise<T>,
+): Promise<T> => {
   const acting = await openActing(context, { create: true, acceptInstallation: options.acceptInstallation });
   if (acting === null) throw new Error("a store that may be created is never missing");
   try {

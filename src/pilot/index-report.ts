@@ -119,7 +119,7 @@ export const dropReportOf = ({ catalog }: Pick<Advice, "catalog">, drop: Propose
     ? "an index of a partitioned table can only be dropped with a lock that stops all access to it: in a window of yours"
     : ours
       ? `\`indexpilot rollback ${quoteName(name)} --yes\` drops it, ${when}`
-      : `IndexPilot drops only what it built: drop it yourself, ${when}`;
+      : `\`indexpilot drop ${quoteName(name)} --yes\` asks about every statement again and drops it, ${when}`;
   return {
     drop,
     name: quoteName(name),

@@ -43,7 +43,7 @@ const requireReplica = async (session: Session, primary: Session, others: readon
 };
 
 /** How often each index was scanned on one node, by OID, which replicas share with their primary. Open to everybody; locks nothing. */
-const readScans = async (session: Session): Promise<ReadonlyMap<number, number>> => {
+export const readScans = async (session: Session): Promise<ReadonlyMap<number, number>> => {
   const rows = await session.query<{ oid: number; scans: string }>(
     "select indexrelid as oid, idx_scan::text as scans from pg_stat_user_indexes where idx_scan > 0",
   );

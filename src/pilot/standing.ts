@@ -162,15 +162,24 @@ export interface Pending {
 
 /** Reads the store only. */
 export const readPending = async (store: Store): Promise<Pending> => {
-  const states = ["proposed", "approved", "building", "promoting", "retiring", "rolling_back", "verifying"] as const;
-  const open = (await store.deployments.list({ states })).filter(isIntention);
+  const states = [
+    "proposed",
+    "approved",
+    "building",
+    "promoting",
+    "retiring",
+    "dropping",
+    "rolling_back",
+    "verifying",
+  ] as const;
+  const open = (await store.deployments.list({ states })).filter((one) => isIntention(one) || one.state === "dropping");
   const count = (...states: readonly Deployment["state"][]): number =>
     open.filter(({ state }) => states.includes(state)).length;
   return {
     stop: await store.stop.get(),
     proposed: count("proposed"),
     approved: open.filter(({ state }) => state === "approved"),
-    leftovers: count("building", "promoting", "retiring", "rolling_back"),
+    leftovers: count("building", "promoting", "retiring", "dropping", "rolling_back"),
     verifying: count("verifying"),
   };
 };

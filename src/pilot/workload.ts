@@ -58,6 +58,8 @@ export interface TrafficSource {
   readonly since?: CounterReading | null;
   /** What to do when nothing has run since then. Default `refuse`. */
   readonly whenQuiet?: "refuse" | "take_all";
+  /** Plan also the statements that take the last per cent of the time. */
+  readonly everything?: boolean;
 }
 
 /**
@@ -68,10 +70,11 @@ export const workloadOfTraffic =
   (
     context: PilotContext,
     session: Session,
-    { observeMs, seed, replicas = [], since = null, whenQuiet = "refuse" }: TrafficSource,
+    { observeMs, seed, replicas = [], since = null, whenQuiet = "refuse", everything = false }: TrafficSource,
   ): WorkloadSource =>
   async (catalog) => {
     const excludeRoles = ownRoles(context);
+    const whole = { catalog, seed, ...(everything ? { leastPlanned: Number.POSITIVE_INFINITY } : {}) };
     const early: StatementsSnapshot[] = [];
     for (const replica of replicas) {
       context.emit({ kind: "step", text: `reading the workload of replica ${nodeName(replica)}` });
@@ -80,7 +83,7 @@ export const workloadOfTraffic =
     const from = await readStatementsSnapshot(session, { excludeRoles });
     if (observeMs === null) {
       const elsewhere = early.map((to) => ({ from: null, to }));
-      const all = { from: null, to: from, replicas: elsewhere, catalog, seed };
+      const all = { from: null, to: from, replicas: elsewhere, ...whole };
       if (since === null) return buildWorkload(all);
       const at = since.takenAt.toISOString();
       const workload = buildWorkload({ ...all, from: asSnapshot(since, from) });
@@ -103,7 +106,7 @@ export const workloadOfTraffic =
       if (previous === undefined) continue;
       elsewhere.push({ from: previous, to: await readStatementsSnapshot(replica, { excludeRoles, previous }) });
     }
-    return buildWorkload({ from, to, replicas: elsewhere, catalog, seed });
+    return buildWorkload({ from, to, replicas: elsewhere, ...whole });
   };
 
 /** Looks every tenth of the time, so that progress is seen and the last snapshot ends the observation. */

@@ -3,9 +3,9 @@ import type { Deployment } from "../domain/index.ts";
 import { askConsent, haltsOf, type RolloutContext, YIELD_MS } from "./context.ts";
 import { ownershipComment } from "./names.ts";
 import { describeSqlState } from "./reasons.ts";
-import { removeIndex } from "./remove.ts";
+import { type Removal, removeIndex } from "./remove.ts";
 import { type CatalogIndex, readIndex, readNamesake } from "./statements.ts";
-import { advance } from "./transitions.ts";
+import { advance, transitions } from "./transitions.ts";
 
 /** How a rollback ended. In `deferred` and `failed` the deployment stays `rolling_back`, and the next start goes on with it. */
 export type DropOutcome =
@@ -44,7 +44,7 @@ const isOurs = (deployment: Deployment, index: CatalogIndex): boolean =>
  * @throws IndexPilotError `index_not_ours` when it cannot be proved ours; `connection_lost`
  */
 export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
-  const { build, actor, signal, clock } = options;
+  const { build, actor, signal } = options;
   let { deployment } = options;
   if (deployment.state === "rolled_back") return { kind: "dropped", deployment, wasThere: false };
   if (deployment.state !== "rolling_back" && deployment.state !== "verifying" && deployment.state !== "settled") {
@@ -78,15 +78,26 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
     signal,
     halts: haltsOf(options, "drop index"),
   });
+  return concludeDrop(options, deployment, removal, index !== null);
+};
+
+/** Records how the removal of a deployment's index ended. @throws IndexPilotError `connection_lost` */
+export const concludeDrop = async (
+  context: RolloutContext,
+  deployment: Deployment,
+  removal: Removal,
+  wasThere: boolean,
+): Promise<DropOutcome> => {
+  const { actor, clock } = context;
   if (removal.kind === "gone") {
-    const wasThere = index !== null;
-    const dropped = await advance(options, deployment, "drop", { actor, detail: { wasThere } });
-    return { kind: "dropped", deployment: dropped ?? { ...deployment, state: "rolled_back" }, wasThere };
+    const dropped = await advance(context, deployment, "drop", { actor, detail: { wasThere } });
+    const end = transitions[deployment.state].drop ?? deployment.state;
+    return { kind: "dropped", deployment: dropped ?? { ...deployment, state: end }, wasThere };
   }
   const { ended } = removal;
   if (ended.kind === "failed" && ended.sqlState === null) throw ended.error;
   const postpone = async (detail: Readonly<Record<string, unknown>>): Promise<Deployment> =>
-    (await advance(options, deployment, "postpone", { actor, detail })) ?? deployment;
+    (await advance(context, deployment, "postpone", { actor, detail })) ?? deployment;
   if (ended.kind === "cancelled" && ended.because === "lock_budget") {
     const { pid, waitedMs } = ended.victim;
     const waited = Math.round(waitedMs);

@@ -15,6 +15,8 @@ export { buildIndex } from "./build-index.ts";
 export { buildActOf } from "./context.ts";
 export { createIndex } from "./create.ts";
 export { type DropOutcome, dropOurs } from "./drop.ts";
+export { dropStanding, proposeDrop } from "./drop-standing.ts";
+export { objectionToDrop } from "./droppable.ts";
 export { settleIndex } from "./promote.ts";
 export { takeBack } from "./take-back.ts";
 export { findOurs, ownerOf } from "./ownership.ts";

@@ -4,6 +4,7 @@ import { renderProveIdle, SqlState, sqlStateOf } from "../postgres/index.ts";
 import { whyRejected } from "./build.ts";
 import { askConsent, type Consent, leftoverPatienceOf } from "./context.ts";
 import type { DropOutcome } from "./drop.ts";
+import { dropStanding } from "./drop-standing.ts";
 import { finish } from "./finish.ts";
 import { waitForBackend, type WaitOptions } from "./outlived.ts";
 import { continueParts, isInParts } from "./partitioned.ts";
@@ -31,6 +32,8 @@ export interface Reconciliation {
     /** Nothing of it exists. */
     | "missing"
     | "rolled_back"
+    /** An index of somebody else's that a person wanted gone is gone. */
+    | "dropped"
     /** Its backend still builds; look again later. */
     | "still_running"
     /** Somebody is in the way, or a safeguard refused; look again later. */
@@ -47,18 +50,21 @@ interface ReconcileOptions extends WaitOptions {
 
 /**
  * Takes up what earlier processes left in the middle: call it at every start, before anything new is begun. Looks only at deployments of the
- * store that are `building`, `promoting`, `retiring` or `rolling_back`; indexes of others, invalid or being built, are never touched.
+ * store that are `building`, `promoting`, `retiring`, `dropping` or `rolling_back`; indexes of others, invalid or being built, are never touched.
  * @throws IndexPilotError `interrupted` (the signal), `connection_lost`
  */
 export const reconcile = async (options: ReconcileOptions): Promise<readonly Reconciliation[]> => {
   const results: Reconciliation[] = [];
   const { store, signal } = options;
-  const left = await store.deployments.list({ states: ["building", "promoting", "retiring", "rolling_back"] });
+  const left = await store.deployments.list({
+    states: ["building", "promoting", "retiring", "dropping", "rolling_back"],
+  });
   // What is built of parts goes on when each of them is settled.
   for (const { id } of left.toSorted((a, b) => Number(a.partOf === undefined) - Number(b.partOf === undefined))) {
     if (signal?.aborted === true) throw failure("interrupted", {});
     const deployment = await store.deployments.get(id);
-    if (deployment?.state === "rolling_back") results.push(await reconcileDrop(options, deployment));
+    if (deployment?.state === "rolling_back" || deployment?.state === "dropping")
+      results.push(await reconcileDrop(options, deployment));
     else if (deployment?.state === "promoting") results.push(await reconcilePromotion(options, deployment));
     else if (deployment?.state === "retiring") results.push(await reconcileRetirement(options, deployment));
     else if (deployment?.state === "building") {
@@ -118,7 +124,11 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
   });
   let outcome: DropOutcome;
   try {
-    outcome = await takeBack({ ...options, deployment, reason: "an earlier process had begun to drop it" });
+    const reason = "an earlier process had begun to drop it";
+    outcome =
+      deployment.state === "dropping"
+        ? await dropStanding({ ...options, deployment })
+        : await takeBack({ ...options, deployment, reason });
   } catch (error) {
     if (error instanceof IndexPilotError && error.code === "index_not_ours") return postponed(error.message);
     throw error;
@@ -126,7 +136,11 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
   if (outcome.kind === "interrupted") throw failure("interrupted", {});
   if (outcome.kind === "refused") return postponed(outcome.reason);
   return outcome.kind === "dropped"
-    ? { deployment: outcome.deployment, result: "rolled_back", reason: "the index is gone" }
+    ? {
+        deployment: outcome.deployment,
+        result: deployment.kind === "drop" ? "dropped" : "rolled_back",
+        reason: "the index is gone",
+      }
     : { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
 };
 

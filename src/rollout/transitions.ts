@@ -24,7 +24,10 @@ export type DeploymentEventName =
   | "settle"
   | "roll_back"
   | "drop"
-  | "supersede";
+  | "supersede"
+  | "hide"
+  | "show"
+  | "dispose";
 
 const nothing = {
   approve: null,
@@ -48,6 +51,9 @@ const nothing = {
   roll_back: null,
   drop: null,
   supersede: null,
+  hide: null,
+  show: null,
+  dispose: null,
 } as const satisfies Record<DeploymentEventName, null>;
 
 /** Every state with every event; null: it cannot happen. */
@@ -55,7 +61,7 @@ export const transitions: Readonly<
   Record<DeploymentState, Readonly<Record<DeploymentEventName, DeploymentState | null>>>
 > = {
   proposed: { ...nothing, approve: "approved", decline: "declined" },
-  approved: { ...nothing, begin: "building", decline: "declined" },
+  approved: { ...nothing, begin: "building", decline: "declined", hide: "trying", dispose: "dropping" },
   building: {
     ...nothing,
     check: "building",
@@ -82,6 +88,16 @@ export const transitions: Readonly<
   promoting: { ...nothing, promote: "promoting", postpone: "promoting", settle: "settled", roll_back: "rolling_back" },
   settled: { ...nothing, roll_back: "rolling_back", reindex: "settled", supersede: "done" },
   retiring: { ...nothing, postpone: "retiring", retire: "verifying", hand_back: "done" },
+  trying: {
+    ...nothing,
+    check: "trying",
+    look: "trying",
+    postpone: "trying",
+    show: "rolled_back",
+    dispose: "dropping",
+    drop: "done",
+  },
+  dropping: { ...nothing, postpone: "dropping", drop: "done" },
   done: nothing,
   rolling_back: { ...nothing, postpone: "rolling_back", drop: "rolled_back" },
   rolled_back: nothing,

@@ -76,7 +76,7 @@ const isExplained = ({ kind, state }: Deployment, change: IndexChange): boolean 
     case "changed":
       return kind === "replace";
     case "dropped":
-      return state === "rolled_back";
+      return state === "rolled_back" || (kind === "drop" && state === "done");
   }
 };
 
@@ -128,7 +128,9 @@ const versionEntries = (
       actor: mine ? "indexpilot" : "others",
       reason: mine
         ? change === "dropped"
-          ? `rolled back: ${deployment.verdict?.reason ?? "asked for"}`
+          ? deployment.kind === "drop"
+            ? deployment.rationale.reason
+            : `rolled back: ${deployment.verdict?.reason ?? "asked for"}`
           : deployment.rationale.reason
         : change === "found"
           ? "it was there at the first look"

@@ -55,9 +55,11 @@ describe("the transition table", () => {
           before("settled", "verifying") &&
           before("promoting", "verifying") &&
           before("retiring", "building") &&
-          before("done", "building") &&
+          (before("done", "building") || before("done", "dropping") || before("done", "trying")) &&
+          before("dropping", "approved") &&
+          before("trying", "approved") &&
           before("rolling_back", "building") &&
-          before("rolled_back", "rolling_back")
+          (before("rolled_back", "rolling_back") || before("rolled_back", "trying"))
         );
       }),
     );

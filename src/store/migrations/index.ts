@@ -9,6 +9,7 @@ import { replaceAndReindex } from "./0007_replace_and_reindex.ts";
 import { partitions } from "./0008_partitions.ts";
 import { indexSamples } from "./0009_index_samples.ts";
 import { daemon } from "./0010_daemon.ts";
+import { drops } from "./0011_drops.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   partitions,
   indexSamples,
   daemon,
+  drops,
 ];

@@ -19,6 +19,7 @@ import { config, type ConfigFlags } from "./config.ts";
 import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
 import { demo, type DemoFlags } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { drop, type DropFlags } from "./drop.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { health, type HealthFlags } from "./health.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
@@ -467,6 +468,19 @@ In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot sto
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));
   connection(command("resume", "let work begin again after a stop")).action(run<ConnectionFlags & OutputFlags>(resume));
+  observation(
+    replicated(
+      command(
+        "drop",
+        "drop an index, anybody's, when nothing needs it: the planner is asked about each statement first; a dry run unless --yes",
+      ),
+    ),
+  )
+    .argument("<index>", "its name, schema-qualified where needed")
+    .option("--yes", "really drop, concurrently; the history keeps what it was")
+    .action((index: string, flags: DropFlags & OutputFlags) =>
+      run<DropFlags & OutputFlags>((given, context) => drop(index, given, context))(flags),
+    );
   connection(
     command(
       "rollback",

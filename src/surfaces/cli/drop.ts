@@ -1,0 +1,73 @@
+import { formatSize } from "../../config/index.ts";
+import { ExitCode } from "../../errors.ts";
+import { dropIndex, type DropInquiry, findDrop } from "../../pilot/index.ts";
+import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+
+export interface DropFlags extends ConnectionFlags {
+  readonly yes?: boolean;
+  readonly observe?: number;
+  readonly seed: number;
+}
+
+const inquiryDocument = ({ standing, objection, planned, unread }: DropInquiry) => ({
+  name: standing.name,
+  table: `${standing.table.schema}.${standing.table.name}`,
+  definition: standing.definition,
+  sizeBytes: standing.sizeBytes,
+  objection,
+  plannedStatements: planned,
+  unreadStatements: unread,
+});
+
+const showInquiry = ({ standing, objection, planned, unread }: DropInquiry, { terminal }: CommandContext): void => {
+  terminal.out(`${standing.definition}, ${formatSize(standing.sizeBytes)}`);
+  if (objection !== null) terminal.out(`  ${terminal.colors.yellow("stays")} (${objection.code}): ${objection.reason}`);
+  else
+    terminal.out(
+      `  ${String(planned ?? 0)} statements were planned without it, and none is dearer than the gate allows`,
+    );
+  if (unread.length > 0) {
+    terminal.out(`  ${String(unread.length)} statements could not be read, and may need it, e.g. ${unread[0] ?? ""}`);
+  }
+};
+
+/** Says what speaks against dropping an index, anybody's, and, where nothing does and `--yes` says so, drops it. */
+export const drop = async (index: string, flags: DropFlags, context: CommandContext): Promise<ExitCode> => {
+  const pilot = pilotContext(flags, context);
+  const { terminal } = context;
+  const request = { index, observeMs: flags.observe ?? null, seed: flags.seed };
+  if (flags.yes !== true) {
+    const inquiry = await findDrop(pilot, request);
+    if (context.json) terminal.out(JSON.stringify({ dryRun: true, ...inquiryDocument(inquiry) }, null, 2));
+    else {
+      showInquiry(inquiry, context);
+      terminal.err("Nothing was changed: this was a dry run. --yes drops it.");
+    }
+    return inquiry.objection === null ? ExitCode.ok : ExitCode.refused;
+  }
+  const { inquiry, outcome } = await dropIndex(pilot, { ...request, actor: actorOf(context) });
+  if (context.json) {
+    const deployment = "deployment" in outcome ? outcome.deployment.id : null;
+    terminal.out(JSON.stringify({ ...inquiryDocument(inquiry), ...outcome, deployment }, null, 2));
+  } else showInquiry(inquiry, context);
+  switch (outcome.kind) {
+    case "dropped":
+      if (!context.json) {
+        terminal.out(
+          `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. \`indexpilot versions ${outcome.deployment.indexName}\` keeps what it was.`,
+        );
+      }
+      return ExitCode.ok;
+    case "refused":
+      if (!context.json && inquiry.objection === null) terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
+      return ExitCode.refused;
+    case "deferred":
+      if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);
+      return ExitCode.refused;
+    case "failed":
+      if (!context.json) terminal.err(`failed: ${outcome.reason}; the next start goes on with it`);
+      return ExitCode.failed;
+    case "interrupted":
+      return ExitCode.interrupted;
+  }
+};

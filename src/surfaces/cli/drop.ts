@@ -54,7 +54,7 @@ export const drop = async (index: string, flags: DropFlags, context: CommandCont
     case "dropped":
       if (!context.json) {
         terminal.out(
-          `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. \`indexpilot versions ${outcome.deployment.indexName}\` keeps what it was.`,
+          `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. \`indexpilot versions ${outcome.deployment.indexName}\` keeps what it was; \`rollback ${outcome.deployment.indexName} --to N --not-ours\` builds it again.`,
         );
       }
       return ExitCode.ok;

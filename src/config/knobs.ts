@@ -355,6 +355,13 @@ export const knobs = {
     why: "An index may add more than that where its statements save so many times what its writes pay: microseconds of an insert for seconds of a read.",
   }),
 
+  inspectEveryMs: duration({
+    path: "predictive_maintenance.interval",
+    default: day,
+    min: hour,
+    max: 30 * day,
+    why: "How often `indexpilot run` looks at all indexes and remembers it: bloat takes days, and a forecast eight looks.",
+  }),
   bloatThreshold: share({
     path: "predictive_maintenance.threshold",
     default: 0.2,

@@ -4,6 +4,7 @@ import { IndexPilotError } from "../errors.ts";
 import {
   AUTOPILOT,
   breakable,
+  checkHealth,
   mayAdvise,
   observeBlock,
   type PilotContext,
@@ -159,8 +160,20 @@ const expire: Duty = {
   },
 };
 
+const inspect: Duty = {
+  name: "inspect",
+  everyMs: ({ inspectEveryMs }) => inspectEveryMs,
+  run: async ({ pilot, inTurn }) => {
+    const { indexes } = await inTurn(() =>
+      checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }),
+    );
+    const due = indexes.filter(({ reindex }) => reindex?.kind === "now").length;
+    return { did: `looked at all indexes (${String(indexes.length)}), ${String(due)} of them due to be rebuilt` };
+  },
+};
+
 /**
  * The duties of one target, the most urgent first where several are due. A new one needs a function of the pilot, a knob for its interval, and a place here.
  * What a duty remembers between its turns does not outlive the leadership.
  */
-export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty(), observe, advise, expire];
+export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty(), observe, advise, inspect, expire];

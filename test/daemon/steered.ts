@@ -27,7 +27,7 @@ export const openSteered = async (target: Target): Promise<Steered> => {
     [deployment.id],
   );
   const later = new Date(systemClock.now().getTime() + 3_600_000);
-  for (const name of ["advise", "observe", "expire"]) {
+  for (const name of ["advise", "observe", "inspect", "expire"]) {
     await store.duties.save({ name, dueAt: later, endedAt: null, outcome: null, failures: 0 });
   }
   const count = async (): Promise<number> =>

@@ -250,6 +250,8 @@ test("what is past its time is removed, the rest is kept", async () => {
     scan_ledger: 1,
     circuit_breaker: 0,
     notice: 0,
+    index_sample: 0,
+    index_forecast: 0,
   });
   const left = await store.observations.readBlocks();
   expect([left.blocks.length, left.statements.map((each) => each.id)]).toEqual([1, ["s20"]]);
@@ -260,6 +262,8 @@ test("what is past its time is removed, the rest is kept", async () => {
     scan_ledger: 0,
     circuit_breaker: 0,
     notice: 0,
+    index_sample: 0,
+    index_forecast: 0,
   });
 });
 
@@ -300,4 +304,48 @@ describe("the counters at the last change", () => {
     expect(await observeReading(stranger, server)).toBeNull();
     await Promise.all([mine, stranger].map((session) => session.close()));
   });
+});
+
+test("looks at indexes are kept in full for 35 days, then one a day of each file for 400, and forecasts learn what came", async () => {
+  const look = (at: Date, fileNode = 5, share: number | null = 0.2) => ({
+    at,
+    indexOid: 77,
+    fileNode,
+    sizeBytes: 10,
+    neededBytes: 8,
+    entries: 3,
+    bloat: share === null ? null : ({ share, method: "statistics" } as const),
+    scans: 1,
+    replicaScans: { "r:1": 2 },
+    tableWrites: 4,
+    updates: 3,
+    hotUpdates: 2,
+  });
+  const noon = (days: number): Date =>
+    new Date(Math.floor(daysAgo(days).getTime() / 86_400_000) * 86_400_000 + 43_200_000);
+  const later = (at: Date, hours: number): Date => new Date(at.getTime() + hours * 3_600_000);
+  for (const days of [401, 50, 20]) {
+    for (const hours of [0, 1, 2]) await store.samples.add([look(later(noon(days), hours))]);
+  }
+  await store.samples.add([look(later(noon(50), 3), 6)]);
+  expect((await store.samples.since(daysAgo(500))).get(77)?.length).toBe(10);
+  expect(await store.retention.expire(now)).toMatchObject({ index_sample: 5 });
+  const left = (await store.samples.since(daysAgo(500))).get(77) ?? [];
+  expect(left.map(({ at }) => at)).toEqual([
+    noon(50),
+    later(noon(50), 3),
+    ...[0, 1, 2].map((hours) => later(noon(20), hours)),
+  ]);
+  expect(left[0]).toEqual(look(noon(50)));
+
+  const said = { indexOid: 77, fileNode: 5, value: 0.3, low: 0.2, high: 0.4 };
+  await store.samples.addForecasts([{ ...said, madeAt: daysAgo(9), dueAt: daysAgo(2) }]);
+  await store.samples.addForecasts([{ ...said, madeAt: later(daysAgo(9), 2), dueAt: daysAgo(2) }]);
+  await store.samples.addForecasts([{ ...said, madeAt: daysAgo(1), dueAt: later(now, 150) }]);
+  await store.samples.add([look(daysAgo(1), 5, null)]);
+  expect(await store.samples.achieved(daysAgo(30))).toEqual([]);
+  await store.samples.add([look(now, 5, 0.35)]);
+  expect(await store.samples.achieved(daysAgo(30))).toEqual([
+    { ...said, madeAt: daysAgo(9), dueAt: daysAgo(2), achieved: 0.35 },
+  ]);
 });

@@ -23,7 +23,7 @@ create table indexpilot.index_sample (
 );
 create index on indexpilot.index_sample (installation_id, at);
 comment on table indexpilot.index_sample is
-  'Looks at every index: all for 35 days, then one a day for 400 days. Counters are cumulative, as the server has them.';
+  'Looks at every index. All are kept for 35 days, one a day for 400. Counters are cumulative, as the server has them.';
 comment on column indexpilot.index_sample.file_node is 'Another one after REINDEX, VACUUM FULL or CLUSTER: a new series begins.';
 comment on column indexpilot.index_sample.bloat is 'What a rebuild would take away, as a share; null where it was withheld.';
 

@@ -1,9 +1,10 @@
 /**
  * Does it survive kill -9? `npm run bench:crash -- [--runs 200] [--seed 1] [--majors 15,18]`
  *
- * Each run carries out a plan of two indexes beside an application at work, and kills the process: before the commit of a transition, right after one, or
- * at any moment, one to three times; often it takes an index back, and is killed at that, too. In the end it is left in peace, and a checker that shares
- * no code with it looks at catalogue and history. The last line is JSON.
+ * Each run is one of four lives beside an application at work: a plan of two indexes, one of which is taken back; the same, and that one is built again from its
+ * history; an index of somebody else's (plain, unique, constraint) replaced by an earlier version; an index rebuilt, ours or not. At each of its commands the
+ * process is killed before the commit of a transition, right after one, or at any moment, one to three times. In the end it is left in peace, and a checker
+ * that shares no code with it looks at catalogue, history and versions; another looks all the time whether the index to be replaced is there. The last line is JSON.
  */
 import { parseArgs } from "node:util";
 import { crashRun, openStage } from "./crash/harness.ts";

@@ -6,9 +6,10 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, readServerIdentity, resolveConnection } from "../../src/postgres/index.ts";
-import { seededRandom } from "../../src/runtime/index.ts";
+import { trackIndexVersions } from "../../src/rollout/index.ts";
+import { seededRandom, systemClock } from "../../src/runtime/index.ts";
 import { openStore } from "../../src/store/index.ts";
-import { check } from "./checker.ts";
+import { check, type Expected } from "./checker.ts";
 
 const program = fileURLToPath(new URL("../../bin/indexpilot.js", import.meta.url));
 
@@ -39,6 +40,8 @@ const schema = `
   create table t (id integer primary key, v integer not null, w integer not null, note text not null default 'some words');
   insert into t select g, g % 20000, g % 777 from generate_series(1, 150000) g;
   create index stranger on t (note);
+  create table u (id integer primary key, v integer not null, w integer not null);
+  insert into u select g, g % 20000, g % 777 from generate_series(1, 150000) g;
   create table pair (a integer);
   insert into pair values (1), (1);
   analyze`;
@@ -100,6 +103,7 @@ const startApplication = (
       const failed = (error: unknown): void => void failures.push(String(error));
       await client.query("select id from t where v = $1", [i % 20_000]).catch(failed);
       await client.query("update t set w = w + 1 where id = $1", [1 + (i % 150_000)]).catch(failed);
+      await client.query("update u set w = w + 1 where id = $1", [1 + (i % 150_000)]).catch(failed);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await client.end();
@@ -183,34 +187,98 @@ const strike = async (stage: Stage, blow: Blow, child: ChildProcess): Promise<vo
   }
 };
 
-const reset = async ({ session, server }: Stage): Promise<void> => {
+/** Two versions of `x` on `u`, somebody else's: the second stands. */
+const shapes = [
+  ["create index x on u (v)", "create index x on u (v, w)"],
+  ["create unique index x on u (id) where v < 10000", "create index x on u (abs(w)) include (v)"],
+  ["alter table u add constraint x unique (id, v)", "alter table u add constraint x unique (id, w)"],
+  ["alter table u add constraint x unique (id, v)", "create index x on u (v, w)"],
+] as const;
+
+type Shape = Expected["x"];
+
+/** Empties the store, and makes `x` twice, with a look at each. @returns the two versions */
+const reset = async ({ session, server }: Stage, shape: (typeof shapes)[number]): Promise<readonly [Shape, Shape]> => {
   await session.query("drop schema if exists indexpilot cascade; drop schema if exists crash cascade");
-  const { rows } = await session.query<{ name: string }>(
-    "select indexrelid::regclass::text as name from pg_index where indrelid = 't'::regclass and indexrelid::regclass::text not in ('stranger', 't_pkey')",
-  );
-  for (const { name } of rows) await session.query(`drop index ${name}`);
+  const drop = async (table: string, keep: readonly string[]): Promise<void> => {
+    const { rows } = await session.query<{ name: string; constrained: boolean }>(
+      `select i.indexrelid::regclass::text as name, exists (select from pg_constraint where conindid = i.indexrelid) as constrained
+         from pg_index i where i.indrelid = $1::regclass and i.indexrelid::regclass::text <> all ($2)`,
+      [table, keep],
+    );
+    for (const { name, constrained } of rows) {
+      await session.query(constrained ? `alter table ${table} drop constraint ${name}` : `drop index ${name}`);
+    }
+  };
+  await drop("t", ["stranger", "t_pkey"]);
   const own = await openSession(resolveConnection(server.url(), {}), "store");
-  await openStore(own, {
-    create: true,
-    server: await readServerIdentity(own),
-    now: new Date(),
-    acceptInstallation: false,
-  });
+  const looking = await openSession(resolveConnection(server.url(), {}), "build");
+  const options = { create: true, server: await readServerIdentity(own), now: new Date(), acceptInstallation: false };
+  const store = await openStore(own, options);
+  if (store === null) throw new Error("the store was not made");
+  const seen: Shape[] = [];
+  for (const sql of shape) {
+    await drop("u", ["u_pkey"]);
+    await session.query(sql);
+    await trackIndexVersions(looking, store, systemClock);
+    const { rows } = await session.query<Shape>(
+      `select pg_get_indexdef('x'::regclass) as definition,
+              (select pg_get_constraintdef(oid) from pg_constraint where conindid = 'x'::regclass) as constraint`,
+    );
+    seen.push(...rows);
+  }
   await own.close();
+  await looking.close();
   await session.query(trap);
+  const [first, second] = seen;
+  if (first === undefined || second === undefined) throw new Error("x was not made");
+  return [first, second];
+};
+
+/** Looks all the time whether `x` is there and valid. @returns how often it was not */
+const watchX = (url: string): { readonly stop: () => Promise<number> } => {
+  const told = new AbortController();
+  const work = (async () => {
+    const client = new pg.Client(url);
+    await client.connect();
+    let gaps = 0;
+    while (!told.signal.aborted) {
+      const { rows } = await client.query(
+        "select from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = 'u'::regclass and c.relname = 'x' and i.indisvalid",
+      );
+      if (rows.length !== 1) gaps += 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await client.end();
+    return gaps;
+  })();
+  return {
+    stop: () => {
+      told.abort();
+      return work;
+    },
+  };
 };
 
 // The shortest that may be asked for.
 const soon = ["--baseline", "100ms", "--block", "100ms"];
 
-/** One deployment's life, killed once to four times at places drawn by the seed, then left in peace until it has ended. */
-export const crashRun = async (stage: Stage, seed: number): Promise<CrashRun> => {
+/** What is killed: a plan of two indexes and their taking back, the same with one built again, an index replaced, an index rebuilt. */
+export const lives = ["create", "again", "replace", "reindex"] as const;
+export type Life = (typeof lives)[number];
+
+/** One life, killed one to three times at places drawn by the seed at each of its commands, then left in peace until it has ended. */
+export const crashRun = async (
+  stage: Stage,
+  seed: number,
+  life: Life = lives[seed % lives.length] ?? "create",
+): Promise<CrashRun> => {
   const random = seededRandom(seed);
   const below = (n: number): number => Math.floor(random() * n);
   const url = ["--url", stage.server.url()];
   const apply = ["apply", stage.plan, ...url, "--yes", ...soon];
-  await reset(stage);
-  const tale: string[] = [];
+  const [before, after] = await reset(stage, shapes[below(shapes.length)] ?? shapes[0]);
+  const tale: string[] = [life];
   const seen = stage.failures.length;
   const draw = async (most: number): Promise<Blow> => {
     const kind = (["before", "after", "moment"] as const)[below(3)] ?? "moment";
@@ -230,30 +298,61 @@ export const crashRun = async (stage: Stage, seed: number): Promise<CrashRun> =>
       );
     }
   };
-  // A rollback ends with 5 where there is nothing left to take back.
-  const inPeace = async (args: readonly string[], word: string): Promise<void> => {
-    for (let i = 0; i < 5; i += 1) {
+  const inPeace = async (args: readonly string[], word: string, ends: readonly number[]): Promise<void> => {
+    for (let i = 0; i < 20; i += 1) {
       const code = await run(args, null);
       tale.push(`${word} ended with ${String(code)}`);
-      if (code === 5 || code === 0) return;
+      if (code !== null && ends.includes(code)) return;
+      // The backend of a process that was killed may go on, and keeps the lock.
+      await new Promise((resolve) => setTimeout(resolve, 250));
     }
   };
-  await blows(apply, "apply", 9);
-  await inPeace(apply, "apply");
-  const back = below(2) === 0;
-  if (back) {
+  const killed = async (args: readonly string[], word: string, most: number, ends: readonly number[]) => {
+    await blows(args, word, most);
+    await inPeace(args, word, ends);
+  };
+  /** The name of an index of ours that stands. */
+  const ours = async (): Promise<string | undefined> => {
     const { rows } = await stage.session.query<{ name: string }>(
       "select index_name as name from indexpilot.deployment where state in ('verifying', 'settled') order by created_at limit 1",
     );
-    const [first] = rows;
-    if (first !== undefined) {
-      const rollback = ["rollback", first.name, ...url, "--yes"];
-      await blows(rollback, "rollback", 2);
-      await inPeace(rollback, "rollback");
+    return rows[0]?.name;
+  };
+  let expected: Expected = { standing: 0, x: after };
+  const watch = watchX(stage.server.url());
+  switch (life) {
+    case "create":
+    case "again": {
+      await killed(apply, "apply", 9, [0, 5]);
+      expected = { ...expected, standing: 2 };
+      const name = life === "again" || below(2) === 0 ? await ours() : undefined;
+      if (name === undefined) break;
+      // It ends with 5 where there is nothing left to take back.
+      await killed(["rollback", name, ...url, "--yes"], "rollback", 2, [0, 5]);
+      expected = { ...expected, standing: 1 };
+      if (life === "create") break;
+      await killed(["rollback", name, "--to", "1", ...url, "--yes"], "rollback --to 1", 6, [0]);
+      expected = { ...expected, standing: 2 };
+      break;
+    }
+    case "replace":
+      await killed(["rollback", "x", "--to", "1", "--not-ours", ...url, "--yes"], "rollback --to 1", 6, [0]);
+      expected = { ...expected, x: before };
+      break;
+    case "reindex": {
+      let name: string | undefined;
+      if (below(2) === 0) {
+        await inPeace(apply, "apply", [0]);
+        expected = { ...expected, standing: 2 };
+        name = await ours();
+      }
+      await killed(["reindex", name ?? "x", ...url, "--yes"], "reindex", 5, [0]);
     }
   }
-  await inPeace(["verify", ...url, "--block", "100ms", "--wait", "100ms"], "verify");
-  const violations = await check(stage.session, { rolledBack: back });
+  await inPeace(["verify", ...url, "--block", "100ms", "--wait", "100ms"], "verify", [0, 5]);
+  const gaps = await watch.stop();
+  const violations = await check(stage.session, expected);
+  if (gaps > 0) violations.push(`x was missing or invalid at ${String(gaps)} looks`);
   const failed = stage.failures.slice(seen).map((text) => `a statement of the application failed: ${text}`);
   return { seed, story: tale.join("; "), violations: [...violations, ...failed] };
 };

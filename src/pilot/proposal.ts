@@ -75,6 +75,18 @@ export const proposePlan = async (
   return proposals;
 };
 
+/** Ends what was wanted of an index before by a person's word, and was not begun or gave way: a later word takes its place. */
+export const supersedeEarlier = async (
+  deciding: Deciding,
+  { tableOid, name }: { readonly tableOid: number; readonly name: string },
+): Promise<void> => {
+  for (const one of await deciding.store.deployments.list({ states: ["proposed", "approved"] })) {
+    if (one.tableOid !== tableOid || one.indexName !== name || one.intended !== null) continue;
+    const detail = { code: "superseded", reason: "a later one takes its place" };
+    await advance(deciding, one, "decline", { actor: deciding.actor, detail });
+  }
+};
+
 /** Says yes to a proposal in the actor's name. @returns null where another process was quicker */
 export const approveProposal = (
   deciding: Deciding,

@@ -16,6 +16,7 @@ import { estimateBuildMs } from "./build-estimate.ts";
 import { buildOne } from "./build-one.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
+import { supersedeEarlier } from "./proposal.ts";
 import type { Rollout } from "./rollout-context.ts";
 import { type PilotContext, readStore, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
@@ -88,6 +89,7 @@ const rebuild = async (
   const { store, clock, actor } = rollout;
   const { tableOid, sizeBytes, name } = standing;
   await requireBuildPrivileges(rollout.build, [{ oid: tableOid }]);
+  await supersedeEarlier(rollout, standing);
   const proposed = proposeReindex({
     id: randomUUID(),
     standing,

@@ -20,7 +20,7 @@ import { estimateBuildMs } from "./build-estimate.ts";
 import { buildOne } from "./build-one.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
-import type { Rollout } from "./rollout-context.ts";
+import { supersedeEarlier } from "./proposal.ts";
 import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
@@ -193,7 +193,7 @@ export const rollbackIndexVersion = (
     if (planned.answer.kind !== "possible") return { plan: planned, outcome: null };
     const { series } = planned;
     await requireBuildPrivileges(build, [{ oid: series.tableOid }]);
-    await supersede(rollout, series);
+    await supersedeEarlier(rollout, series);
     const proposed = proposalOf(planned, options, clock.now());
     await store.deployments.insert(proposed, { event: "propose", actor });
     const detail = { by: actor, reason: options.reason === "" ? `by ${actor}` : `by ${actor}: ${options.reason}` };
@@ -212,16 +212,6 @@ export const rollbackIndexVersion = (
         : null;
     return { plan: planned, outcome: { kind: "built", deployment: settled ?? outcome.deployment } };
   });
-
-/** Earlier intentions for the same index, which were not begun or gave way, end. */
-const supersede = async (rollout: Rollout, { tableOid, name }: IndexSeries): Promise<void> => {
-  const { store, actor } = rollout;
-  for (const one of await store.deployments.list({ states: ["proposed", "approved"] })) {
-    if (one.tableOid !== tableOid || one.indexName !== name || one.intended !== null) continue;
-    const detail = { code: "superseded", reason: "a later one takes its place" };
-    await advance(rollout, one, "decline", { actor, detail });
-  }
-};
 
 const proposalOf = (
   { series, version, standing, owner, predictedBytes, buildMs }: VersionRollback,

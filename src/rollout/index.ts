@@ -1,5 +1,5 @@
 /**
- * How does an approved index come to be, and how is it taken back?
+ * How does an approved index come to be, how is it replaced or rebuilt, and how is it taken back?
  *
  * The deployment's state machine (`SPEC.md`) and the acts that move it: build concurrently under a temporary name, check, name; drop what is ours;
  * take up what a killed process left. Invariants: the intention is in the store before the DDL; the catalogue, not a statement's success, says what

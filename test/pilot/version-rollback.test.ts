@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
   planVersionRollback,
@@ -7,7 +8,8 @@ import {
   rollbackIndexVersion,
 } from "../../src/pilot/index.ts";
 import { trackIndexVersions } from "../../src/rollout/index.ts";
-import { one, withTarget } from "../rollout/fixtures/target.ts";
+import { holdSnapshot } from "../rollout/fixtures/rollout.ts";
+import { one, until, withTarget } from "../rollout/fixtures/target.ts";
 import { standing } from "../rollout/fixtures/replacement.ts";
 import { openWired, type Wired } from "./wired.ts";
 import type { Target } from "../rollout/fixtures/target.ts";
@@ -205,5 +207,41 @@ describe("an index is built anew", () => {
       "select count(*)::int as n from pg_constraint where conname = 'x'",
     );
     expect(n).toBe(1);
+  });
+
+  test("over a connection that is lost: the server's breaker hears of it, once", async () => {
+    const shop = await open(target());
+    await shop.stranger.query("create index x on orders (note)");
+    const holder = await holdSnapshot(target(), shop.database);
+    const work = reindexIndex(shop.pilot, { index: "x", actor: "ann", reason: "" });
+    const lost = expect(work).rejects.toMatchObject({ code: "connection_lost" });
+    await until("it is ended", async () => {
+      const ended = await shop.admin.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query ~ '^reindex' and state = 'active'",
+      );
+      return ended.length > 0;
+    });
+    await lost;
+    await holder.end();
+    const { circuits, deployments } = shop.context.store;
+    expect(await circuits.get("server")).toMatchObject({ failures: 1, lastFailure: "08006" });
+    expect(await reindexIndex(shop.pilot, { index: "x", actor: "ann", reason: "" })).toMatchObject({
+      outcome: { kind: "built" },
+    });
+    expect(await circuits.get("server")).toMatchObject({ failures: 0 });
+
+    // Another one, whose server was started after its backend.
+    const left = (await deployments.list({ states: ["done"] }))[0];
+    if (left === undefined) throw new Error("nothing was rebuilt");
+    const id = randomUUID();
+    const backend = { pid: 999_999, startedAt: "1" };
+    const again = { ...left, id, state: "building" as const, temporaryName: "another", indexOid: null, backend };
+    await deployments.insert(
+      { ...again, replaces: left.replaces === null ? null : { ...left.replaces, definition: "other" } },
+      { event: "begin", actor: "test" },
+    );
+    await expect(rollBack(shop.pilot, { index: "x", actor: "ann" })).rejects.toMatchObject({ code: "index_not_ours" });
+    expect(await deployments.get(id)).toMatchObject({ state: "failed" });
+    expect(await circuits.get("server")).toMatchObject({ failures: 1, lastFailure: "57P02" });
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { crashRun, openStage, type Stage } from "../../bench/crash/harness.ts";
+import { crashRun, lives, openStage, type Stage } from "../../bench/crash/harness.ts";
 
 // A few of the runs that `npm run bench:crash` makes by the hundred.
 describe("kill -9 at a transition or at any moment", { timeout: 240_000 }, () => {
@@ -12,8 +12,8 @@ describe("kill -9 at a transition or at any moment", { timeout: 240_000 }, () =>
     await stage.close();
   });
 
-  test.each([1, 2, 3, 4])("is survived: seed %i", async (seed) => {
-    const { story, violations } = await crashRun(stage, seed);
+  test.each(lives.map((life, at) => [life, at + 1] as const))("is survived: %s", async (life, seed) => {
+    const { story, violations } = await crashRun(stage, seed, life);
     expect(violations, story).toEqual([]);
     expect(story).toContain("killed");
   });

@@ -1,5 +1,5 @@
 /** Simulated and replayed experiments with two arms, looked at after every window. */
-import type { Block } from "../../src/domain/index.ts";
+import type { Block, StatementCounters } from "../../src/domain/index.ts";
 import { type Random, seededRandom, seedFrom } from "../../src/runtime/index.ts";
 import { normalQuantile, pairedDifference, ratioInfluence } from "../../src/statistics/index.ts";
 import { type ArmEvidence, judgeArms, mergeBlocks, mostWindows } from "../../src/verification/index.ts";
@@ -17,6 +17,9 @@ export interface ArmsRun {
 
 const alpha = 0.05;
 const fewest = 5;
+
+/** As the driver hook sees them: no pages. */
+const timed = (calls: number, ms: number): StatementCounters => ({ ...counters(calls, ms), sharedBlocksHit: 0 });
 
 const armOf = (blocks: readonly Block[]): ArmEvidence => ({ blocks, units: null, latencies: null });
 
@@ -116,7 +119,7 @@ export const simulateArms = (scenario: ArmsScenario, seed: number): { control: B
         const i = Math.round((z + reach) * steps);
         total += latencies[i < 0 ? 0 : i >= latencies.length ? latencies.length - 1 : i] ?? 0;
       }
-      return block({ read: counters(callsPerWindow, total * speed * scale) });
+      return block({ read: timed(callsPerWindow, total * speed * scale) });
     });
   };
   return { control: arm(1), treatment: arm(factor) };
@@ -147,7 +150,7 @@ export const replayArms = (
     into.set(statement, { calls: sum.calls + 1, ms: sum.ms + ms });
   }
   const blocksOf = (windowsOf: readonly Map<string, { calls: number; ms: number }>[]): Block[] =>
-    windowsOf.map((of) => block(Object.fromEntries([...of].map(([id, { calls, ms }]) => [id, counters(calls, ms)]))));
+    windowsOf.map((of) => block(Object.fromEntries([...of].map(([id, { calls, ms }]) => [id, timed(calls, ms)]))));
   return { control: blocksOf(arms.control), treatment: blocksOf(arms.treatment) };
 };
 

@@ -14,27 +14,29 @@ export interface ExperimentArm {
 export type ExperimentMetric = "mean" | "p95";
 
 /**
- * How traffic is split: `hash` draws each unit (a transaction, a request) by a hash of its id; `switchback` gives whole slices of time to one arm, where
- * there are too few connections to be drawn.
+ * What is drawn for an arm, by a hash: each transaction (or request), or whole slices of time, where a statement's arm must not change so often. Sessions
+ * are not: those of a pool are too few, and each differs from the others for good.
  */
-export type ExperimentSplit = "hash" | "switchback";
+export type ExperimentUnit = "transaction" | "slice";
 
 export interface Experiment {
   /** UUID. */
   readonly id: string;
+  /** From 1, unique in the store: short enough to be written into every statement. */
+  readonly number: number;
   readonly table: TableName;
   readonly tableOid: number;
   readonly control: ExperimentArm;
   readonly treatment: ExperimentArm;
   /** Share of the units that the treatment gets, between 0 and 1. */
   readonly treatmentShare: number;
-  readonly split: ExperimentSplit;
+  readonly unit: ExperimentUnit;
   readonly metric: ExperimentMetric;
   /** Changes within ± this are as good as none. */
   readonly margin: number;
   /** Chance of ever naming a winner where there is none. */
   readonly alpha: number;
-  /** Length of one window of evidence; with `switchback`, of a whole round of slices. */
+  /** Length of one window of evidence. */
   readonly blockMs: number;
   readonly maxMs: number;
   /** `stopped` by a person, or because its time is up. */
@@ -45,6 +47,53 @@ export interface Experiment {
   readonly endReason: string | null;
   /** The last that was recorded; null before anybody looked. */
   readonly verdict: ExperimentVerdict | null;
+}
+
+/** What arms are compared on: another state of the server, or other indexes on the table, and what was seen meanwhile proves nothing. */
+export interface ExperimentGround {
+  readonly serverStartedAt: string;
+  /** When `pg_stat_statements` was last reset; null where it is not there. */
+  readonly statisticsResetAt: string | null;
+  /** OID and definition of each valid index of the table, in order. */
+  readonly indexes: readonly string[];
+}
+
+/** One statement that ran in an arm, as the driver hook saw it. */
+export interface ArmCall {
+  readonly arm: ArmName;
+  /** libpg_query's; null for what was not read: it counts for the unit only. */
+  readonly fingerprint: string | null;
+  /** Of the transaction, request or slice that was drawn. */
+  readonly unit: string;
+  readonly at: Date;
+  readonly timeMs: number;
+  readonly rows: number | null;
+  readonly failed: boolean;
+}
+
+/** What one arm did in one window. */
+export interface ArmWindow {
+  readonly arm: ArmName;
+  /** Number of the window: its start is `slot · blockMs` after the epoch. */
+  readonly slot: number;
+  readonly units: number;
+  readonly failedUnits: number;
+  readonly statements: ReadonlyMap<string, ArmCounters>;
+}
+
+export interface ArmCounters {
+  readonly calls: number;
+  readonly totalMs: number;
+  readonly rows: number;
+  /** Calls by the number of their bucket of time. */
+  readonly latencies: ReadonlyMap<number, number>;
+}
+
+/** A stretch of an experiment that proves nothing. */
+export interface VoidStretch {
+  readonly from: Date;
+  readonly to: Date;
+  readonly reason: string;
 }
 
 /** One statement in both arms. */

@@ -4,16 +4,25 @@ import { seededRandom, seedFrom } from "../runtime/index.ts";
 import type { Gate } from "../sql/index.ts";
 
 /** An index on trial, as the application's side must know it. */
-export interface GateExperiment extends Gate {
+export type GateExperiment = Gate & {
   readonly id: string;
   /** Which part of the units is drawn for the index, from 0 to 1. */
   readonly share: number;
-  /**
-   * What is drawn: each transaction anew (a statement outside of any is one of its own), or each connection once. Where the pool is small, connections
-   * are too few to be split.
-   */
-  readonly unit: "transaction" | "session";
-}
+} & (
+    | {
+        /**
+         * What is drawn: each transaction anew (a statement outside of any is one of its own), or each connection once. Where the pool is small,
+         * connections are too few to be split.
+         */
+        readonly unit: "transaction" | "session";
+      }
+    | {
+        /** Slices of time are drawn, the same in every process: all statements of one are in the same arm (a switchback). A transaction may meet both. */
+        readonly unit: "slice";
+        /** Milliseconds; slices are counted from the epoch. */
+        readonly sliceMs: number;
+      }
+  );
 
 /** `treatment` states the gate and may use the index, `control` cannot. */
 export type Arm = "treatment" | "control";
@@ -35,13 +44,15 @@ export const checkExperiments = (experiments: readonly GateExperiment[]): void =
     throw failure("experiment_invalid", { problem: text });
   };
   const tables = new Set<string>();
-  for (const { id, share, number, table, unit } of experiments) {
+  for (const experiment of experiments) {
+    const { id, share, number, table, unit } = experiment;
     if (!(share >= 0 && share <= 1)) problem(`the share of experiment ${id} is ${share}, not a number from 0 to 1`);
     if (!Number.isInteger(number) || number < 1 || number > 2_147_483_647) {
       problem(`the gate's number of experiment ${id} is ${number}, not a whole number from 1 to 2147483647`);
     }
-    if (unit !== "transaction" && unit !== "session")
-      problem(`experiment ${id} draws neither transactions nor sessions`);
+    if (unit !== "transaction" && unit !== "session" && unit !== "slice")
+      problem(`experiment ${id} draws neither transactions nor sessions nor slices of time`);
+    if (unit === "slice" && !(experiment.sliceMs > 0)) problem(`the slices of experiment ${id} have no length`);
     if (tables.has(tableId(table))) problem(`table ${table.schema}.${table.name} is in two experiments`);
     tables.add(tableId(table));
   }

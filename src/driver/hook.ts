@@ -23,6 +23,8 @@ export interface Line {
 export interface Sent {
   readonly reading: Reading;
   readonly arm: Arm | null;
+  /** What the arm was drawn for; null outside of experiments, and where nobody is told. */
+  readonly unit: string | null;
   /** What to send instead, where the gate is to be stated. */
   gated: GatedText | null;
   /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
@@ -98,8 +100,11 @@ export class Hook {
       this.#counts.statements += 1;
       if (!reading.read) this.#counts.unread += 1;
       if (reading.changesNames) line.namesUnclear = true;
-      const arm = reading.experiment === null ? null : this.#draw(reading.experiment, line);
-      const sent: Sent = { reading, arm, gated: null, mark: reading.mark, at: 0 };
+      const { experiment } = reading;
+      const named = experiment === null ? undefined : this.#namedUnit(experiment);
+      const arm = experiment === null ? null : this.#draw(experiment, line, named);
+      const unit = experiment === null || this.#observe === undefined ? null : (named ?? this.#unitOf(experiment, line));
+      const sent: Sent = { reading, arm, unit, gated: null, mark: reading.mark, at: 0 };
       if (arm === "treatment") this.#admit(sent, line, gated);
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
@@ -134,6 +139,7 @@ export class Hook {
         fingerprint: sent.reading.fingerprint,
         experiment: sent.reading.experiment?.id ?? null,
         arm: sent.arm,
+        unit: sent.unit,
         gated: sent.gated !== null,
         timeMs: (firstAt ?? now) - began,
         rows,
@@ -162,8 +168,18 @@ export class Hook {
     return { ...this.#counts, skipped: Object.fromEntries(this.#skipped) };
   }
 
-  #draw(experiment: GateExperiment, line: Line): Arm {
-    const unit = this.#units?.getStore();
+  /** The unit that the application named, or the slice of time that it is. */
+  #namedUnit(experiment: GateExperiment): string | undefined {
+    return experiment.unit === "slice"
+      ? `slice ${Math.floor(this.#clock.now().getTime() / experiment.sliceMs)}`
+      : this.#units?.getStore();
+  }
+
+  #unitOf(experiment: GateExperiment, line: Line): string {
+    return `${this.#process} ${line.number}${experiment.unit === "transaction" ? ` ${line.transaction}` : ""}`;
+  }
+
+  #draw(experiment: GateExperiment, line: Line, unit: string | undefined): Arm {
     const drawn =
       unit === undefined
         ? drawsNumbered(

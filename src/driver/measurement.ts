@@ -8,6 +8,8 @@ export interface Measurement {
   readonly experiment: string | null;
   /** What the unit was drawn for; null outside of experiments. */
   readonly arm: Arm | null;
+  /** What was drawn: the transaction, request, session or slice of time; null outside of experiments. */
+  readonly unit: string | null;
   /** Whether the gate was stated. In the treatment arm it can be missing, see {@link HookCounts.skipped}. */
   readonly gated: boolean;
   /**

@@ -9,11 +9,17 @@ import {
 import type { Session } from "../postgres/index.ts";
 import type {
   BloatMethod,
+  ArmName,
   CircuitPhase,
   Decision,
   DeploymentKind,
   DeploymentRationale,
   DeploymentState,
+  Experiment,
+  ExperimentGround,
+  ExperimentMetric,
+  ExperimentUnit,
+  ExperimentVerdict,
   IndexChange,
   IndexDefinition,
   RecordedIndex,
@@ -218,6 +224,48 @@ export interface Tables {
     high: number;
     achieved: number | null;
   };
+  experiment: {
+    id: string;
+    number: Generated<number>;
+    installation_id: number;
+    table_schema: string;
+    table_name: string;
+    table_oid: number;
+    control_definition: string | null;
+    treatment_definition: string | null;
+    treatment_share: number;
+    unit: ExperimentUnit;
+    metric: ExperimentMetric;
+    margin: number;
+    alpha: number;
+    block_ms: number;
+    max_ms: BigInteger;
+    state: Experiment["state"];
+    created_at: Date;
+    ended_at: Date | null;
+    end_reason: string | null;
+    verdict: ColumnType<ExperimentVerdict | null, string | null, string | null>;
+    ground: JSONColumnType<ExperimentGround>;
+    ground_at: Date;
+  };
+  experiment_window: {
+    experiment_id: string;
+    arm: ArmName;
+    slot: BigInteger;
+    units: BigInteger;
+    failed_units: BigInteger;
+  };
+  experiment_statement: {
+    experiment_id: string;
+    arm: ArmName;
+    slot: BigInteger;
+    fingerprint: string;
+    calls: BigInteger;
+    total_ms: number;
+    rows: BigInteger;
+    latencies: JSONColumnType<readonly Readonly<Record<string, number>>[]>;
+  };
+  experiment_void: { experiment_id: string; from_at: Date; to_at: Date; reason: string };
   stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };
   scan_ledger: { installation_id: number; index_oid: number; scans: BigInteger; updated_at: Date };
 }

@@ -2,7 +2,7 @@
  * What has IndexPilot done, why, and what has it seen?
  *
  * The schema `indexpilot`: its migrations, the lease that binds it to one database, and repositories for deployments with their history,
- * decisions, observations, what the safeguards remember, versions of indexes, what the daemon does next and has to tell, and the ledger of our own scans. Invariants: the schema is installed
+ * decisions, observations, experiments, what the safeguards remember, versions of indexes, what the daemon does next and has to tell, and the ledger of our own scans. Invariants: the schema is installed
  * once, however many processes start together; a copy of it (dump, snapshot, branch) is recognised; a transition and its history row are one
  * transaction; no literals of users' queries.
  *

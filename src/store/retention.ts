@@ -5,6 +5,8 @@ import type { Database } from "./database.ts";
 const retentionDays = {
   /** Five weeks: month on month, with a week to spare. */
   block: 35,
+  /** The evidence of an experiment, after it ended; its verdict is kept for ever. */
+  experiment_window: 35,
   /** After it was last seen. */
   statement: 90,
   /** A year and a bit, so that last year's decision can be looked up. */
@@ -114,7 +116,19 @@ export const retention = (db: Database, installationId: number): Retention => ({
       .where("due_at", "<", before("index_forecast"))
       .returning("index_oid")
       .execute();
+    const ended = db
+      .selectFrom("experiment")
+      .select("id")
+      .where("installation_id", "=", installationId)
+      .where("ended_at", "<", before("experiment_window"));
+    const windows = await db
+      .deleteFrom("experiment_window")
+      .where("experiment_id", "in", ended)
+      .returning("slot")
+      .execute();
+    await db.deleteFrom("experiment_void").where("experiment_id", "in", ended).execute();
     return {
+      experiment_window: windows.length,
       block: blocks.length,
       statement: statements.length,
       decision: decisions.length,

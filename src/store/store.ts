@@ -6,6 +6,7 @@ import { databaseOver } from "./database.ts";
 import { type DecisionRepository, decisionRepository } from "./decisions.ts";
 import { type DeploymentRepository, deploymentRepository } from "./deployments.ts";
 import { type DutyRepository, dutyRepository } from "./duties.ts";
+import { type ExperimentRepository, experimentRepository } from "./experiments.ts";
 import {
   copied,
   describeInstallation,
@@ -43,6 +44,7 @@ export interface Store {
   readonly deployments: DeploymentRepository;
   readonly decisions: DecisionRepository;
   readonly observations: ObservationRepository;
+  readonly experiments: ExperimentRepository;
   readonly readings: ReadingRepository;
   readonly scans: ScanLedger;
   readonly circuits: CircuitRepository;
@@ -100,6 +102,7 @@ export const openStore = async (session: Session, options: StoreOptions): Promis
     deployments: deploymentRepository(db, lease.id),
     decisions: decisionRepository(db, lease.id),
     observations: observationRepository(db, lease.id, server.node),
+    experiments: experimentRepository(db, lease.id),
     readings: readingRepository(db, lease.id),
     scans: scanLedger(db, lease.id),
     circuits: circuitRepository(db, lease.id),

@@ -6,6 +6,8 @@
  * looking as often as one likes keeps the rate of false winners at `alpha`. Taking the snapshots is `workload/`'s part, acting on the verdict
  * the pilot's. The method and its measured error rates: `bench/verdicts.ts`.
  */
+export { ArmTally } from "./arm-tally.ts";
+export { evidenceOfWindows } from "./arm-windows.ts";
 export { type ArmEvidence, type ExperimentEvidence, judgeArms } from "./arms.ts";
 export type { Evidence } from "./evidence.ts";
 export { judge } from "./judge.ts";

@@ -5,7 +5,7 @@ import type { LatencyHistogram } from "../statistics/index.ts";
  * More windows than this are merged by twos, by fours… More of them say hardly more about the noise, while longer ones depend less on one another, and a
  * look costs the same after three days as after an hour.
  */
-export const mostWindows = 400;
+export const mostWindows = 200;
 
 /** How many neighbours become one window. */
 export const mergedBy = (windows: number): number => {

@@ -1,0 +1,66 @@
+import type { ArmCall, ArmCounters, ArmName, ArmWindow } from "../domain/index.ts";
+import { bucketOf } from "../statistics/index.ts";
+
+interface Counters extends ArmCounters {
+  calls: number;
+  totalMs: number;
+  rows: number;
+  readonly latencies: Map<number, number>;
+}
+
+interface Window extends ArmWindow {
+  readonly seen: Map<string, boolean>;
+  readonly statements: Map<string, Counters>;
+}
+
+/** Fingerprints beyond so many in a window count for their unit only: an application that writes its values into its texts shall not fill the store. */
+const mostStatements = 500;
+
+/** Adds calls up by window and arm. What was taken is forgotten, so that a unit whose calls are taken in two halves counts twice. */
+export class ArmTally {
+  readonly #blockMs: number;
+  #windows = new Map<string, Window>();
+
+  constructor(blockMs: number) {
+    this.#blockMs = blockMs;
+  }
+
+  add({ arm, fingerprint, unit, at, timeMs, rows, failed }: ArmCall): void {
+    const window = this.#window(arm, Math.floor(at.getTime() / this.#blockMs));
+    window.seen.set(unit, failed || window.seen.get(unit) === true);
+    if (fingerprint === null) return;
+    let of = window.statements.get(fingerprint);
+    if (of === undefined) {
+      if (window.statements.size >= mostStatements) return;
+      of = { calls: 0, totalMs: 0, rows: 0, latencies: new Map() };
+      window.statements.set(fingerprint, of);
+    }
+    const bucket = bucketOf(timeMs);
+    of.calls += 1;
+    of.totalMs += timeMs;
+    of.rows += rows ?? 0;
+    of.latencies.set(bucket, (of.latencies.get(bucket) ?? 0) + 1);
+  }
+
+  /** The windows that ended by `before`; without it all. */
+  take(before: Date | null): readonly ArmWindow[] {
+    const taken: ArmWindow[] = [];
+    for (const [key, { arm, slot, seen, statements }] of this.#windows) {
+      if (before !== null && (slot + 1) * this.#blockMs > before.getTime()) continue;
+      const failedUnits = [...seen.values()].filter(Boolean).length;
+      taken.push({ arm, slot, units: seen.size, failedUnits, statements });
+      this.#windows.delete(key);
+    }
+    return taken;
+  }
+
+  #window(arm: ArmName, slot: number): Window {
+    const key = `${arm} ${String(slot)}`;
+    let window = this.#windows.get(key);
+    if (window === undefined) {
+      window = { arm, slot, units: 0, failedUnits: 0, seen: new Map(), statements: new Map() };
+      this.#windows.set(key, window);
+    }
+    return window;
+  }
+}

@@ -20,6 +20,17 @@ export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { checkHealth, type HealthReport, type IndexHealth } from "./health.ts";
+export {
+  type AbExperimentSpec,
+  type AbRecorder,
+  type AbResults,
+  createAbExperiment,
+  endAbExperiment,
+  getAbResults,
+  listAbExperiments,
+  openAbRecorder,
+  recordAbResult,
+} from "./experiments.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { type Explicandum, findExplicandum } from "./explained.ts";
 export { buildStatementsOf, dropReportOf, planPairsOf, reportOf } from "./index-report.ts";

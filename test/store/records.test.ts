@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Block, StatementCounters } from "../../src/domain/index.ts";
+import type { Block, ExperimentVerdict, StatementCounters } from "../../src/domain/index.ts";
 import { readServerIdentity } from "../../src/postgres/index.ts";
 import {
   type CounterReading,
@@ -233,6 +233,49 @@ describe("observed blocks", () => {
   });
 });
 
+/** With one window of evidence. Its verdict outlives that. */
+const endedExperiment = async (days: number): Promise<void> => {
+  const ground = { serverStartedAt: "", statisticsResetAt: null, indexes: [] };
+  const id = randomUUID();
+  await store.experiments.insert(
+    {
+      id,
+      table: { schema: "public", name: "orders" },
+      tableOid: 4711,
+      control: { definition: null },
+      treatment: { definition: "create index on public.orders (id)" },
+      treatmentShare: 0.1,
+      unit: "transaction",
+      metric: "mean",
+      margin: 0.05,
+      alpha: 0.05,
+      blockMs: 1000,
+      maxMs: 1000,
+      state: "running",
+      createdAt: daysAgo(days + 1),
+      endedAt: null,
+      endReason: null,
+      verdict: null,
+    },
+    ground,
+  );
+  const statements = new Map([["f", { calls: 1, totalMs: 1, rows: 1, latencies: new Map([[3, 1]]) }]]);
+  await store.experiments.add(id, [{ arm: "control", slot: 7, units: 1, failedUnits: 0, statements }]);
+  const verdict: ExperimentVerdict = {
+    outcome: "undecided",
+    change: null,
+    interval: null,
+    pages: null,
+    errors: null,
+    units: null,
+    statements: [],
+    soundBlocks: 1,
+    voidBlocks: 0,
+    reason: "too few windows",
+  };
+  await store.experiments.end(id, { state: "stopped", at: daysAgo(days), reason: "enough", verdict });
+};
+
 test("what is past its time is removed, the rest is kept", async () => {
   for (const days of [100, 40, 20]) {
     await store.observations.saveBlock(
@@ -243,8 +286,10 @@ test("what is past its time is removed, the rest is kept", async () => {
   }
   await store.scans.add(new Map([[1, 1]]), daysAgo(401));
   await store.scans.add(new Map([[2, 1]]), daysAgo(399));
+  for (const days of [40, 20]) await endedExperiment(days);
   expect(await store.retention.expire(now)).toEqual({
     block: 2,
+    experiment_window: 1,
     statement: 1,
     decision: 0,
     scan_ledger: 1,
@@ -257,6 +302,7 @@ test("what is past its time is removed, the rest is kept", async () => {
   expect([left.blocks.length, left.statements.map((each) => each.id)]).toEqual([1, ["s20"]]);
   expect(await store.retention.expire(now)).toEqual({
     block: 0,
+    experiment_window: 0,
     statement: 0,
     decision: 0,
     scan_ledger: 0,

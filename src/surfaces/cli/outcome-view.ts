@@ -4,7 +4,7 @@ import type { BuildReport, Pursued } from "../../pilot/index.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `-82 %`, `+3.1 %`; beyond ten times as much the number says nothing more. */
-const showChange = (change: number): string => {
+export const showChange = (change: number): string => {
   if (change > 9.99) return "> +999 %";
   const value = change * 100;
   return `${value > 0 ? "+" : ""}${Math.abs(value) >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;

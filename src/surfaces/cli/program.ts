@@ -25,6 +25,7 @@ import { health, type HealthFlags } from "./health.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
 import { run as runDaemon, type RunFlags } from "./run.ts";
 import { reindex, type ReindexFlags, rollbackVersion, type VersionRollbackFlags } from "./rebuild.ts";
+import { listExperiments, showExperiment, stopExperiment, type StopExperimentFlags } from "./experiment.ts";
 import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
@@ -415,6 +416,30 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     .argument("[index]", "all versions of one: its name, schema-qualified where needed")
     .action((index: string | undefined, flags: ConnectionFlags & OutputFlags) =>
       run<ConnectionFlags & OutputFlags>((given, context) => versions(index, given, context))(flags),
+    );
+  const experiment = program
+    .command("experiment")
+    .description("two ways to index a table, side by side on live traffic: what was seen, and what it says");
+  const ofExperiment = (name: string, description: string): Command =>
+    connection(
+      settings(output(experiment.command(name)))
+        .description(description)
+        .exitOverride()
+        .showHelpAfterError(`(see indexpilot experiment ${name} --help)`),
+    );
+  ofExperiment("list", "every experiment there was, with its verdict").action(
+    run<ConnectionFlags & OutputFlags>(listExperiments),
+  );
+  ofExperiment("show", "one experiment: arms, split, errors, statements, and what they say so far")
+    .argument("<experiment>", "its number, or the beginning of its id")
+    .action((name: string, flags: ConnectionFlags & OutputFlags) =>
+      run<ConnectionFlags & OutputFlags>((given, context) => showExperiment(name, given, context))(flags),
+    );
+  ofExperiment("stop", "end an experiment with the verdict of what was seen; indexes are left alone")
+    .argument("<experiment>", "its number, or the beginning of its id")
+    .option("--reason <text>", "why, for the history", "stopped")
+    .action((name: string, flags: StopExperimentFlags & OutputFlags) =>
+      run<StopExperimentFlags & OutputFlags>((given, context) => stopExperiment(name, given, context))(flags),
     );
   for (const [name, act, description] of [
     ["approve", approve, "say yes to indexes that wait for it; without a name, list what waits"],

@@ -1,0 +1,184 @@
+import pg from "pg";
+import { describe, expect, test } from "vitest";
+import { type GateExperiment, intercept, type Measurement } from "../../src/driver/index.ts";
+import {
+  createAbExperiment,
+  endAbExperiment,
+  getAbResults,
+  listAbExperiments,
+  openAbRecorder,
+  recordAbResult,
+} from "../../src/pilot/index.ts";
+import { seededRandom } from "../../src/runtime/index.ts";
+import type { ArmCall } from "../../src/domain/index.ts";
+import { withTarget } from "../rollout/fixtures/target.ts";
+import { indexpilot } from "../surfaces/run.ts";
+import { openWired, type Wired } from "./wired.ts";
+
+const spec = {
+  table: { schema: "public", name: "orders" },
+  control: { definition: null },
+  treatment: { definition: "create index on public.orders (customer_id)" },
+  treatmentShare: 0.5,
+  blockMs: 1000,
+} as const;
+
+describe("an experiment", () => {
+  const target = withTarget(18);
+
+  /** So many windows of traffic; the treatment takes `factor` times as long. Time passes, and what is over is handed over. */
+  const play = async (wired: Wired, id: string, factor: number, windows: number, units = 60): Promise<void> => {
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const random = seededRandom(9);
+    for (let window = 0; window < windows; window += 1) {
+      const slot = Math.ceil(wired.clock.now().getTime() / 1000) * 1000;
+      for (let unit = 0; unit < units; unit += 1) {
+        const arm = random() < 0.5 ? "treatment" : "control";
+        const call = (at: number): ArmCall => ({
+          arm,
+          fingerprint: "0123456789abcdef",
+          unit: `${String(window)} ${String(unit)}`,
+          at: new Date(slot + at),
+          timeMs: (0.5 + random()) * (arm === "treatment" ? factor : 1),
+          rows: 1,
+          failed: false,
+        });
+        // Two calls of one unit: counted twice as calls, and once as a unit.
+        recordAbResult(recorder, call(10));
+        recordAbResult(recorder, call(20));
+      }
+      wired.setTime(new Date(slot + 1000));
+    }
+    await recorder.close();
+    wired.pass(1);
+  };
+
+  test("is laid down beforehand, one on a table, with arms that differ", async () => {
+    const wired = await openWired(target());
+    const first = await createAbExperiment(wired.pilot, spec);
+    expect(first).toMatchObject({ state: "running", number: 1, alpha: 0.05, margin: 0.05, metric: "mean" });
+    for (const [changed, problem] of [
+      [{}, "another experiment runs"],
+      [{ control: spec.treatment }, "both arms have the same index"],
+      [{ table: { schema: "public", name: "nowhere" } }, "there is no table"],
+      [{ treatmentShare: 1 }, "share is not between 0 and 1"],
+    ] as const) {
+      await expect(createAbExperiment(wired.pilot, { ...spec, ...changed })).rejects.toMatchObject({
+        code: "experiment_invalid",
+        message: expect.stringContaining(problem) as string,
+      });
+    }
+  });
+
+  test("names the planted better arm, ends once, and takes nothing more", async () => {
+    const wired = await openWired(target());
+    const { id } = await createAbExperiment(wired.pilot, spec);
+    await play(wired, id, 1, 3);
+    expect((await getAbResults(wired.pilot, id)).verdict).toMatchObject({ outcome: "undecided", soundBlocks: 3 });
+    await play(wired, id, 0.5, 40);
+    const found = await getAbResults(wired.pilot, id);
+    expect(found).toMatchObject({ over: true, verdict: { outcome: "better" } });
+    expect(found.verdict.units).toMatchObject({ splitPValue: expect.any(Number) as number });
+    expect((found.verdict.units?.control ?? 0) + (found.verdict.units?.treatment ?? 0)).toBe(43 * 60);
+    expect(found.verdict.statements[0]).toMatchObject({ statementId: "0123456789abcdef", outcome: "better" });
+
+    const end = { id, actor: "ada", reason: "enough" };
+    expect((await endAbExperiment(wired.pilot, end)).experiment).toMatchObject({
+      state: "decided",
+      endReason: "enough",
+    });
+    await expect(endAbExperiment(wired.pilot, end)).rejects.toMatchObject({ code: "experiment_invalid" });
+    const before = await getAbResults(wired.pilot, id);
+    await play(wired, id, 5, 5);
+    expect(await getAbResults(wired.pilot, id)).toEqual(before);
+    expect((await wired.decisions()).at(-1)).toMatchObject({ subject: "experiment", outcome: "better" });
+    // The table is free again.
+    expect((await createAbExperiment(wired.pilot, spec)).state).toBe("running");
+    expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
+  });
+
+  test.each([
+    ["an index that others create", "create index others on public.orders (note)", "the table's indexes changed"],
+    ["a reset of the statistics", "select pg_stat_statements_reset()", "statistics were reset"],
+  ])("takes %s for the end of what was seen so far since the last look, and says so", async (_, sql, reason) => {
+    const wired = await openWired(target());
+    const admin = await target().open(wired.database, "postgres");
+    await admin.query("create extension if not exists pg_stat_statements");
+    const { id } = await createAbExperiment(wired.pilot, spec);
+    await play(wired, id, 1, 6);
+    await admin.query(sql);
+    await play(wired, id, 1, 6);
+    await play(wired, id, 1, 6);
+    const { verdict } = await getAbResults(wired.pilot, id);
+    expect(verdict.voidBlocks).toBeGreaterThanOrEqual(6);
+    expect(verdict.soundBlocks).toBeGreaterThanOrEqual(11);
+    expect(verdict.reason).toContain(`× ${reason}`);
+    await admin.close();
+  });
+
+  test("is fed by the hook in the application, and shown and stopped from the command line", async () => {
+    const wired = await openWired(target());
+    const { id, number } = await createAbExperiment(wired.pilot, { ...spec, blockMs: 100 });
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const gate: GateExperiment = {
+      id,
+      number,
+      table: spec.table,
+      column: "customer_id",
+      bareName: true,
+      share: 0.5,
+      unit: "transaction",
+    };
+    const seen: Measurement[] = [];
+    const hook = intercept(pg, {
+      experiments: [gate],
+      observe: (measurement) => {
+        const { experiment, arm, unit } = measurement;
+        if (experiment !== id || arm === null || unit === null) return;
+        seen.push(measurement);
+        recordAbResult(recorder, {
+          ...measurement,
+          arm,
+          unit,
+          at: wired.clock.now(),
+          failed: measurement.error !== null,
+        });
+      },
+    });
+    await hook.ready;
+    const client = new pg.Client(target().server.url(wired.database));
+    await client.connect();
+    while (new Set(seen.map(({ arm }) => arm)).size < 2 || seen.length < 40) {
+      await client.query("begin");
+      await client.query("select * from orders where customer_id = $1", [seen.length % 500]);
+      await client.query("select * from orders where customer_id = $1", [1]);
+      await client.query("commit");
+    }
+    await client.end();
+    hook.remove();
+    await recorder.close();
+    wired.pass(1);
+
+    const { verdict } = await getAbResults(wired.pilot, id);
+    expect((verdict.units?.control ?? 0) + (verdict.units?.treatment ?? 0)).toBeGreaterThanOrEqual(seen.length / 2);
+    expect(verdict.statements[0]?.controlCalls).toBe(seen.filter(({ arm }) => arm === "control").length);
+
+    const flags = ["--url", target().server.url(wired.database)];
+    const list = await indexpilot(["experiment", "list", ...flags]);
+    expect(list.out).toMatch(/1 +orders +running/);
+    const show = await indexpilot(["experiment", "show", id.slice(0, 8), ...flags]);
+    expect(show).toMatchObject({ code: 0 });
+    expect(show.out).toContain("units got the treatment");
+    const stopped = await indexpilot([
+      "experiment",
+      "stop",
+      String(number),
+      "--reason",
+      "seen enough",
+      "--json",
+      ...flags,
+    ]);
+    expect(JSON.parse(stopped.out)).toMatchObject({ endReason: "seen enough", over: true });
+    expect(await indexpilot(["experiment", "show", "77", ...flags])).toMatchObject({ code: 2 });
+  });
+});

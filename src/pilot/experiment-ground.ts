@@ -37,7 +37,7 @@ const readReset = async (session: Session, schema: string): Promise<string | nul
 };
 
 /** What happened between two grounds; null where they are one. */
-export const groundChange = (before: ExperimentGround, now: ExperimentGround): string | null => {
+const groundChange = (before: ExperimentGround, now: ExperimentGround): string | null => {
   if (before.serverStartedAt !== now.serverStartedAt) return "the server was restarted";
   if (before.statisticsResetAt !== now.statisticsResetAt) return "statistics were reset";
   if (JSON.stringify(before.indexes) !== JSON.stringify(now.indexes)) return "the table's indexes changed";

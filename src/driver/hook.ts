@@ -103,7 +103,8 @@ export class Hook {
       const { experiment } = reading;
       const named = experiment === null ? undefined : this.#namedUnit(experiment);
       const arm = experiment === null ? null : this.#draw(experiment, line, named);
-      const unit = experiment === null || this.#observe === undefined ? null : (named ?? this.#unitOf(experiment, line));
+      const unit =
+        experiment === null || this.#observe === undefined ? null : (named ?? this.#unitOf(experiment, line));
       const sent: Sent = { reading, arm, unit, gated: null, mark: reading.mark, at: 0 };
       if (arm === "treatment") this.#admit(sent, line, gated);
       line.pending += 1;

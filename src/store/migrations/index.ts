@@ -10,7 +10,7 @@ import { partitions } from "./0008_partitions.ts";
 import { indexSamples } from "./0009_index_samples.ts";
 import { daemon } from "./0010_daemon.ts";
 import { drops } from "./0011_drops.ts";
-import { experiments } from "./0011_experiments.ts";
+import { experiments } from "./0012_experiments.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";

@@ -2,7 +2,7 @@ import type { Migration } from "./migration.ts";
 
 /** Experiments with two arms, and what was seen of each. */
 export const experiments: Migration = {
-  name: "0011_experiments",
+  name: "0012_experiments",
   sql: `
 create table indexpilot.experiment (
   id uuid primary key,

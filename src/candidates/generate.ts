@@ -21,7 +21,7 @@ export interface CandidateOptions {
   readonly maxIncludeBytes?: number;
   /** `btree`: plain B-trees only, without INCLUDE, predicate, expression or operator class. Default `all`. */
   readonly kinds?: "btree" | "all";
-  /** Default 80 per table, 600 in all: what a search can cost in seconds; what is cut off is declined as `candidate_limit`. */
+  /** Default 200 per table, 1,200 in all: what a search can cost in seconds; what is cut off is declined as `candidate_limit`. */
   readonly maxPerTable?: number;
   readonly maxTotal?: number;
 }
@@ -93,7 +93,7 @@ export const generateCandidates = (input: CandidateInput): Candidates => {
   const limited = keepBest(
     made.map((one) => one.candidates),
     weights,
-    { perTable: input.maxPerTable ?? 80, total: input.maxTotal ?? 600 },
+    { perTable: input.maxPerTable ?? 200, total: input.maxTotal ?? 1_200 },
   );
   return {
     candidates: limited.kept,

@@ -18,12 +18,13 @@ export const fill = (space: Space, trial: Trial, preference: Preference, except:
   const { objective, allowed, room } = space;
   for (;;) {
     let best: { readonly number: number; readonly score: number } | null = null;
+    const fits = room.beside(trial.members);
     for (const number of allowed) {
       if (trial.members.has(number) || except.includes(number)) continue;
       const effect = trial.effect(number);
       if (!passes(space, number, effect)) continue;
       const score = preference(effect.saving, objective.bytesOf(number));
-      if ((best === null || score > best.score) && room.fits(trial.members, number)) best = { number, score };
+      if ((best === null || score > best.score) && fits(number)) best = { number, score };
     }
     if (best === null) return trial;
     trial.add(best.number);

@@ -47,9 +47,18 @@ export class Room {
 
   /** Whether one more would still be within all limits. */
   fits(members: Chosen, number: number): boolean {
-    return (this.#of[number] ?? []).every(
-      (limit) => taken(limit, members) + (limit.use.get(number) ?? 0) <= limit.most,
-    );
+    return this.beside(members)(number);
+  }
+
+  /** The same for many candidates beside the same members. */
+  beside(members: Chosen): (number: number) => boolean {
+    const left = new Map<Limit, number>();
+    const room = (limit: Limit): number => {
+      const known = left.get(limit) ?? limit.most - taken(limit, members);
+      left.set(limit, known);
+      return known;
+    };
+    return (number) => (this.#of[number] ?? []).every((limit) => (limit.use.get(number) ?? 0) <= room(limit));
   }
 
   /** Members that count towards a limit that is exceeded. */

@@ -17,6 +17,8 @@ export interface Bounds {
 
 /** A statement in the search: what is known of its costs, and which candidates could change its plan. */
 export interface Subject extends WeightedStatement {
+  /** Among the subjects. */
+  readonly position: number;
   readonly known: Knowledge;
   /** Candidates that may change its plan, by number. */
   readonly relevant: readonly number[];
@@ -66,8 +68,9 @@ export class Objective {
     this.#costs = costs;
     this.#hidden = hidden;
     this.#number = new Map(candidates.map((candidate, number) => [candidate.id, number]));
-    this.subjects = statements.map((statement) => ({
+    this.subjects = statements.map((statement, position) => ({
       ...statement,
+      position,
       known: new Knowledge(),
       relevant: costs.relevant(statement.statementId).flatMap((id) => this.#number.get(id) ?? []),
     }));
@@ -191,6 +194,11 @@ export class Objective {
     return { lower, upper };
   }
 
+  /** The candidates that may serve a statement which this one serves, so that it can change what they bring. */
+  neighbours(number: number): ReadonlySet<number> {
+    return new Set((this.#affected[number] ?? []).flatMap(({ known }) => [...known.usable]));
+  }
+
   /** Whether two candidates may serve the same statement, so that the one can change what the other brings. */
   interact(first: number, second: number): boolean {
     const statements = this.#affected[second] ?? [];
@@ -202,24 +210,23 @@ export class Objective {
     const members = new Set(chosen);
     return this.#trial(
       members,
-      new Map(this.subjects.map((subject) => [subject, subject.known.cheapest((number) => members.has(number))])),
+      this.subjects.map(({ known }) => known.cheapest((number) => members.has(number))),
       [],
     );
   }
 
   // Effects are kept, as most changes leave most of them alone: a toggled candidate changes only those that share a statement with it.
-  #trial(members: Set<number>, plans: Map<Subject, KnownPlan | null>, effects: (Effect | undefined)[]): Trial {
+  #trial(members: Set<number>, plans: (KnownPlan | null)[], effects: (Effect | undefined)[]): Trial {
     // Asked millions of times: an array answers several times as fast as a set.
     const flags = new Uint8Array(this.candidates.length);
     for (const number of members) flags[number] = 1;
     const isMember: Members = (number) => flags[number] === 1;
     const toggled = (number: number, isIn: boolean): void => {
       flags[number] = isIn ? 1 : 0;
-      for (const subject of this.#affected[number] ?? []) {
-        const { known } = subject;
-        const plan = plans.get(subject) ?? null;
-        if (isIn) plans.set(subject, known.cheaperWith(number, isMember, costOf(plan)) ?? plan);
-        else if (plan?.used.includes(number) === true) plans.set(subject, known.cheapest(isMember));
+      for (const { known, position } of this.#affected[number] ?? []) {
+        const plan = plans[position] ?? null;
+        if (isIn) plans[position] = known.cheaperWith(number, isMember, costOf(plan)) ?? plan;
+        else if (plan?.used.includes(number) === true) plans[position] = known.cheapest(isMember);
         for (const other of known.usable) effects[other] = undefined;
       }
     };
@@ -228,7 +235,7 @@ export class Objective {
       cost: () => {
         let cost = 0;
         for (const number of members) cost += this.upkeepOf(number);
-        for (const [{ weight }, plan] of plans) cost += weight * costOf(plan);
+        for (const { weight, position } of this.subjects) cost += weight * costOf(plans[position] ?? null);
         return cost;
       },
       add: (number) => {
@@ -240,17 +247,16 @@ export class Objective {
         if (members.delete(number)) toggled(number, false);
       },
       effect: (number) => (effects[number] ??= this.#effect(isMember, plans, number)),
-      copy: () => this.#trial(new Set(members), new Map(plans), [...effects]),
+      copy: () => this.#trial(new Set(members), [...plans], [...effects]),
     };
   }
 
-  #effect(isMember: Members, plans: ReadonlyMap<Subject, KnownPlan | null>, number: number): Effect {
+  #effect(isMember: Members, plans: readonly (KnownPlan | null)[], number: number): Effect {
     let saving = -this.upkeepOf(number);
     let [gain, gainInAll] = [0, 0];
     const isIn = isMember(number);
-    for (const subject of this.#affected[number] ?? []) {
-      const { known, weight } = subject;
-      const plan = plans.get(subject) ?? null;
+    for (const { known, weight, position } of this.#affected[number] ?? []) {
+      const plan = plans[position] ?? null;
       const now = costOf(plan);
       let [without, withIt] = [now, now];
       if (!isIn) withIt = costOf(known.cheaperWith(number, isMember, now) ?? plan);

@@ -210,6 +210,20 @@ export const knobs = {
     max: 1000,
     why: "Indexes on one table, everybody's counted: each one costs every write, and planning time.",
   }),
+  indexesWarning: count({
+    path: "safeguards.indexes_warning",
+    default: 7,
+    min: 1,
+    max: 1000,
+    why: "From so many indexes on a table on, each further one is built with a warning: there is still time to think of which could go.",
+  }),
+  warnShare: share({
+    path: "safeguards.warn_share",
+    default: 0.8,
+    min: 0.1,
+    max: 1,
+    why: "From this share of a budget for storage, or of the disk, on, a build is permitted with a warning: time to make room before one is refused.",
+  }),
   buildsPerTablePerHour: count({
     path: "safeguards.builds_per_table_per_hour",
     default: 10,

@@ -19,7 +19,7 @@ export interface Telling {
   readonly signal: AbortSignal;
 }
 
-const isGrave = (outcome: string): boolean => outcome === "failed" || outcome === "refused" || outcome === "open";
+const isGrave = (outcome: string): boolean => ["failed", "refused", "open", "warned"].includes(outcome);
 
 /** Tells the log what was recorded since the last time, and the webhook what waits. */
 export const tellOnce = async ({ target, store, clock, random, log, webhook, signal }: Telling): Promise<void> => {

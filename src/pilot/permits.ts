@@ -10,6 +10,8 @@ import {
   readReplicationLag,
   readServerCondition,
   requestPermit,
+  warningDecision,
+  warningsOf,
 } from "../safeguards/index.ts";
 import { type ConnectionTarget, openSession, type Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
@@ -62,6 +64,7 @@ export const permitsFor = (wiring: PermitWiring): PermitSource => {
       };
       const tried = { table: begun(circuits.table), server: begun(circuits.server) };
       await saveCircuits({ store, clock }, deployment, circuits, tried);
+      for (const warning of warningsOf(request)) await store.decisions.record(warningDecision(request, warning));
     }
     return answer;
   };

@@ -28,3 +28,4 @@ export {
   requestPermit,
   isBuild,
 } from "./permits.ts";
+export { warningDecision, warningsOf } from "./warnings.ts";

@@ -20,6 +20,8 @@ const names = [
   "replicationLagBytes",
   "tableBudgetBytes",
   "schemaBudgetBytes",
+  "warnShare",
+  "indexesWarning",
   "diskCapacityBytes",
   "writeOverhead",
   "writeOverheadReturn",

@@ -205,6 +205,19 @@ describe.each([15, 18])("the safeguards as the pilot wires them, on PostgreSQL %
     });
   });
 
+  test("warn of what comes near its limit, before it refuses", async () => {
+    const shop = await openWired(target());
+    for (let i = 0; i < 6; i += 1) await shop.stranger.query(`create index extra${String(i)} on orders (note)`);
+    const deployment = await shop.approved();
+    // Predicted with 100 kB: 80 % and 79 % of these.
+    const budgets = { budgetBytes: 125_000, tableBudgetBytes: 126_600 };
+    expect(await shop.attempt(budgets, deployment)).toMatchObject({ kind: "built" });
+    expect(await shop.decisions()).toMatchObject([
+      { subject: "warn", code: "storage_budget_near", reason: expect.stringContaining("100 kB of 125 kB (80 %)") },
+      { subject: "warn", code: "indexes_near", reason: expect.stringContaining("7 indexes of at most 10") },
+    ]);
+  });
+
   test("refuse an index whose writes would pay more than is allowed", async () => {
     const shop = await openWired(target());
     const costly = await shop.approved(on("orders", "customer_id"), {

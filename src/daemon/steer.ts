@@ -49,7 +49,7 @@ export const steer = async (steering: Steering): Promise<void> => {
   const { pilot, standing, random, log } = steering;
   const { clock, drain } = pilot;
   let failures = 0;
-  let everElected = false;
+  let everLed = false;
   while (!drain.aborted) {
     try {
       become(steering, "connecting");
@@ -57,9 +57,10 @@ export const steer = async (steering: Steering): Promise<void> => {
       try {
         await electedOver(steering, candidacy);
         if (drain.aborted) break;
-        failures = 0;
-        everElected = true;
-        await lead(steering, candidacy);
+        await lead(steering, candidacy, () => {
+          failures = 0;
+          everLed = true;
+        });
       } finally {
         await candidacy.close();
       }
@@ -67,7 +68,7 @@ export const steer = async (steering: Steering): Promise<void> => {
       if (drain.aborted) break;
       const problem = operational(error);
       if (problem === null) throw error;
-      if (steering.strict && !everElected && error instanceof IndexPilotError && !error.retryable) throw error;
+      if (steering.strict && !everLed && error instanceof IndexPilotError && !error.retryable) throw error;
       failures += 1;
       standing.error = problem;
       become(steering, "resting");
@@ -126,7 +127,7 @@ const inTime = async <T>({ clock }: PilotContext, answer: Promise<T>): Promise<T
 };
 
 /** Does the duties for as long as the session lives. */
-const lead = async (steering: Steering, candidacy: Candidacy): Promise<void> => {
+const lead = async (steering: Steering, candidacy: Candidacy, onLead: () => void): Promise<void> => {
   const { pilot, standing } = steering;
   const { clock } = pilot;
   become(steering, "leader");
@@ -142,6 +143,7 @@ const lead = async (steering: Steering, candidacy: Candidacy): Promise<void> => 
   };
   try {
     const store = await storeOver(session, pilot);
+    onLead();
     const beats = guarded(
       (async () => {
         while (!ended.signal.aborted) {

@@ -87,6 +87,20 @@ const prepare = async (session: Session, state: { readonly schema: boolean; read
   }
 };
 
+/** Whoever is about to remember something must be able to; better said at once than in the middle. */
+const requireWriting = async (session: Session): Promise<void> => {
+  const [row] = await session.query<{ may: boolean; owner: string }>(
+    `select pg_catalog.has_table_privilege('indexpilot.decision', 'insert') as may, pg_get_userbyid(nspowner)::text as owner
+       from pg_catalog.pg_namespace where nspname = 'indexpilot'`,
+  );
+  if (row?.may !== false) return;
+  const user = quoteIdentifier(session.target.user);
+  throw failure("privilege_missing", {
+    what: `role "${session.target.user}" may not write to schema indexpilot`,
+    grant: `give --build-url the role that owns it, or: grant ${quoteIdentifier(row.owner)} to ${user}`,
+  });
+};
+
 /** Runs `work` in a transaction under the migration lock, so that processes that start together take turns. */
 export const underLock = async <T>(session: Session, work: () => Promise<T>): Promise<T> => {
   // Read committed whatever the role's default is: after the wait for the lock we must see what the others committed.
@@ -119,6 +133,7 @@ export const migrate = async (
     if (next !== undefined) throw failure("store_older", { version: next.name });
     return true;
   }
+  if (next === undefined) await requireWriting(session);
   while (next !== undefined) {
     next = await underLock(session, async () => {
       const state = await readState(session);

@@ -154,7 +154,11 @@ export class Hook {
   /** Keeps the parameters, where that was asked for. */
   sample(sent: Sent, values: unknown): void {
     if (this.#samples === null || sent.reading.fingerprint === null || !Array.isArray(values)) return;
-    this.#samples.add(sent.reading.fingerprint, values);
+    try {
+      this.#samples.add(sent.reading.fingerprint, values);
+    } catch {
+      this.#counts.failures += 1;
+    }
   }
 
   failed(): void {

@@ -27,6 +27,16 @@ interface Statement {
   readonly callback: Callback | null;
 }
 
+interface Prepared {
+  readonly statement: Statement;
+  readonly line: Line;
+  /** Whether no transaction was open. */
+  readonly between: boolean;
+  readonly sent: Sent;
+  /** What to send instead. */
+  readonly gated: string | object | null;
+}
+
 /** PostgreSQL tells statements by so many bytes of their names. */
 const longestName = 63;
 
@@ -44,14 +54,24 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     return line;
   };
 
-  const measured = (client: Client, statement: Statement): unknown => {
-    const { config, given, callback } = statement;
+  /** Null for what just goes out. */
+  const prepared = (client: Client, config: unknown, values: unknown, callback: unknown): Prepared | null => {
+    if (isSubmittable(config)) {
+      hookSubmittable(hook, lineOf(client), config, isBetween(client));
+      return null;
+    }
+    const statement = statementOf(config, values, callback);
+    if (statement === null) return null;
     const line = lineOf(client);
     const between = isBetween(client);
     const sent = hook.send(line, statement.text, between);
-    if (sent === null) return original.call(client, config, given, callback ?? undefined);
+    if (sent === null) return null;
     hook.sample(sent, statement.values);
-    const gated = sent.gated === null ? null : withGate(hook, statement, sent);
+    return { statement, line, between, sent, gated: sent.gated === null ? null : withGate(hook, statement, sent) };
+  };
+
+  const measured = (client: Client, { statement, line, between, sent, gated }: Prepared): unknown => {
+    const { config, given, callback } = statement;
     try {
       if (gated !== null) return measuredWithGate(client, statement, gated, line, sent, between);
       if (callback === null) {
@@ -123,12 +143,14 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   };
 
   const query: Query = function query(this: Client, config, values, callback) {
-    if (isSubmittable(config)) hookSubmittable(hook, lineOf(this), config, isBetween(this));
-    else {
-      const statement = statementOf(config, values, callback);
-      if (statement !== null) return measured(this, statement);
+    let outgoing: Prepared | null = null;
+    try {
+      outgoing = prepared(this, config, values, callback);
+    } catch {
+      // Whatever it is, it is ours: the statement goes out as it came.
+      hook.failed();
     }
-    return original.call(this, config, values, callback);
+    return outgoing === null ? original.call(this, config, values, callback) : measured(this, outgoing);
   };
   prototype.query = query;
   return () => {

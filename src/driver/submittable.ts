@@ -22,7 +22,7 @@ export const isSubmittable = (config: unknown): config is Submittable =>
  */
 export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, between: boolean): void => {
   const holder = typeof query.text === "string" ? query : query.cursor;
-  if (holder === undefined || typeof holder.text !== "string") return;
+  if (holder === undefined || typeof holder.text !== "string" || !Object.isExtensible(query)) return;
   const { text } = holder;
   const sent = hook.send(line, text, between);
   if (sent === null) return;

@@ -37,7 +37,7 @@ export const withoutTime = ({ experiment, arm, gated, rows, error, fingerprint }
 export interface Shop {
   readonly url: string;
   readonly admin: Session;
-  /** How often the index on trial was scanned, all sessions' counters brought up to date. */
+  /** How often the index on trial was scanned; waits until every other session has ended, for each counts its scans when it ends. */
   scans(): Promise<number>;
 }
 
@@ -51,6 +51,9 @@ export const withShop = (): (() => Shop) => {
     const admin = await openSession(resolveConnection(url, {}), "store");
     await admin.script(sql);
     const scans = async (): Promise<number> => {
+      await admin.script(`do $$ begin
+        while exists (select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid())
+        loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$`);
       const [row] = await admin.query<{ scans: string }>(
         "select idx_scan::text as scans from pg_stat_user_indexes where indexrelname = 'orders_gated'",
       );

@@ -27,6 +27,10 @@ export const check = async (session: pg.Client, expected: Expected): Promise<str
     `select c.relname from pg_index x join pg_class c on c.oid = x.indexrelid where c.relname ~ '^ip_|_cc(new|old)[0-9]*$'`,
   );
   await found(
+    "what a person wanted waits for a verdict",
+    "select id from indexpilot.deployment where state = 'verifying' and recorded is not null",
+  );
+  await found(
     "the state is not an end",
     `select id, state from indexpilot.deployment where state not in ('verifying', 'settled', 'done', 'rolled_back', 'failed', 'declined')`,
   );

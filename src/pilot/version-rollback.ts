@@ -205,12 +205,7 @@ export const rollbackIndexVersion = (
     await withSession(openSession(context.observe, "observe"), (observe) =>
       markChange(observe, store, ownRoles(context)),
     );
-    // A person wanted it: there is nothing to prove.
-    const settled =
-      outcome.deployment.state === "verifying"
-        ? await advance(rollout, outcome.deployment, "settle", { actor, detail })
-        : null;
-    return { plan: planned, outcome: { kind: "built", deployment: settled ?? outcome.deployment } };
+    return { plan: planned, outcome };
   });
 
 const proposalOf = (

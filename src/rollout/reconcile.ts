@@ -16,7 +16,7 @@ import { retire, whyLeft } from "./replace.ts";
 import { readIndex, readTableName } from "./statements.ts";
 import { takeBack } from "./take-back.ts";
 import { advance } from "./transitions.ts";
-import { isAsIntended } from "./wanted.ts";
+import { isAsIntended, settleWanted } from "./wanted.ts";
 
 /** What was made of a deployment that an earlier process had left in the middle. */
 export interface Reconciliation {
@@ -71,6 +71,9 @@ export const reconcile = async (options: ReconcileOptions): Promise<readonly Rec
       const inParts = await isInParts(options.build, deployment);
       results.push(await (inParts ? reconcileParts(options, deployment) : reconcileBuild(options, deployment)));
     }
+  }
+  for (const deployment of await store.deployments.list({ states: ["verifying"] })) {
+    await settleWanted(options, deployment);
   }
   return results;
 };

@@ -1,6 +1,8 @@
 import type { Deployment, IndexDefinition, TableName } from "../domain/index.ts";
 import { renderCreateIndex, renderIndexText, sameDefinition, sameIndexText, type Session } from "../postgres/index.ts";
+import type { RolloutContext } from "./context.ts";
 import { type CatalogIndex, expectedDefinition } from "./statements.ts";
+import { advance } from "./transitions.ts";
 
 /** What was advised. @throws Error for a deployment of what the history says */
 export const advised = ({ id, intended }: Pick<Deployment, "id" | "intended">): IndexDefinition => {
@@ -28,4 +30,11 @@ export const isAsIntended = async (
     sameIndexText(index.definition, recorded.definition) &&
     index.tablespace === recorded.tablespace
   );
+};
+
+/** What comes from the history stands because a person wanted it: there is nothing to prove. Idempotent. */
+export const settleWanted = async (context: RolloutContext, deployment: Deployment): Promise<Deployment> => {
+  if (deployment.recorded === null || deployment.state !== "verifying") return deployment;
+  const detail = { reason: "a person wanted it: there is nothing to prove" };
+  return (await advance(context, deployment, "settle", { actor: context.actor, detail })) ?? deployment;
 };

@@ -15,6 +15,7 @@ import { sizeErrorOf } from "../sizes/index.ts";
 import type { UpkeepModel } from "../upkeep/index.ts";
 import { asksBeyondKnownEnds } from "./end-doubt.ts";
 import type { PlanChanges } from "./plan-changes.ts";
+import { doubtOfRecord, type TrackRecord } from "./track-record.ts";
 import type { BlindSpot } from "./visibility.ts";
 
 /** Everything one analysis found out. */
@@ -42,6 +43,8 @@ export interface Advice {
   readonly upkeep: UpkeepModel;
   /** The plans of the statements that the configuration serves, before and after, and what in the change is known to go wrong. */
   readonly plans: PlanChanges;
+  /** How our earlier predictions for this database have fared; null where nothing is known of it. */
+  readonly trackRecord: TrackRecord | null;
   /** By `definitionId`: indexes that can be advised and not built by us, and why. */
   readonly obstacles: ReadonlyMap<string, string>;
 }
@@ -51,7 +54,7 @@ export interface Doubt {
   readonly level: Exclude<Confidence, "high">;
   /**
    * A blind spot's or a plan risk's code, or `uncertain_size` (nothing tells how an expression's values are spread), `not_the_targets_plan`,
-   * `guessed_values`, `end_not_known` (a range at an end that only the built index will know), `not_compared`.
+   * `often_reverted` and `promised_too_much` (our own record in this database), `guessed_values`, `end_not_known` (a range at an end that only the built index will know), `not_compared`.
    */
   readonly code: string;
   readonly reason: string;
@@ -68,6 +71,8 @@ export const doubtsOf = (advice: Advice, { index, statementIds }: ChosenIndex): 
       doubts.push({ level: "low", code, reason: `${problem}; remedy: ${remedy}`, statementId: null });
     }
   }
+  const ofRecord = advice.trackRecord === null ? null : doubtOfRecord(advice.trackRecord);
+  if (ofRecord !== null) doubts.push({ level: "low", ...ofRecord, statementId: null });
   if (index.uncertain !== undefined) {
     doubts.push({ level: "low", code: "uncertain_size", reason: index.uncertain, statementId: null });
   }

@@ -161,6 +161,7 @@ export const withAdvice = async <T>(
       budgetBytes: input.budgetBytes,
       upkeep,
       plans,
+      trackRecord: await source.readTrackRecord(),
       obstacles: new Map(
         candidates.candidates.flatMap(({ id, obstacle }) => (obstacle === undefined ? [] : [[id, obstacle]])),
       ),

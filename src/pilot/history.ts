@@ -1,11 +1,15 @@
 import type { Decision, Deployment, DeploymentEvent, StopSwitch } from "../domain/index.ts";
+import type { Store } from "../store/index.ts";
 import { type PilotContext, readStore } from "./target.ts";
+import { type TrackRecord, trackRecordOf } from "./track-record.ts";
 
 export interface Status {
   /** False where IndexPilot has never changed anything in this database. */
   readonly installed: boolean;
   readonly deployments: readonly Deployment[];
   readonly ownedBytes: number;
+  /** Predicted against measured, reverts and undecided, over all of them. */
+  readonly trackRecord: TrackRecord;
   /** Set where somebody has stopped everything. */
   readonly stop: StopSwitch | null;
 }
@@ -14,10 +18,15 @@ export interface Status {
 export const readStatus = async (context: PilotContext): Promise<Status> =>
   (await readStore(context, async (store) => ({
     installed: true,
-    deployments: await store.deployments.list(),
+    ...(await withRecord(store)),
     ownedBytes: await store.deployments.ownedBytes(),
     stop: await store.stop.get(),
-  }))) ?? { installed: false, deployments: [], ownedBytes: 0, stop: null };
+  }))) ?? { installed: false, deployments: [], trackRecord: trackRecordOf([]), ownedBytes: 0, stop: null };
+
+const withRecord = async (store: Store): Promise<Pick<Status, "deployments" | "trackRecord">> => {
+  const deployments = await store.deployments.list();
+  return { deployments, trackRecord: trackRecordOf(deployments) };
+};
 
 export interface History {
   readonly installed: boolean;

@@ -4,6 +4,7 @@ import { type EndPoints, readEndPoints } from "../shadow/index.ts";
 import { planKey, type Snapshot } from "../snapshot/index.ts";
 import { explainOnTarget, type TargetPlans } from "../whatif/index.ts";
 import { withScansOf } from "./replicas.ts";
+import { type TrackRecord, trackRecordSeen } from "./track-record.ts";
 import { type BlindSpot, readBlindSpots } from "./visibility.ts";
 import type { WorkloadSource } from "./workload.ts";
 
@@ -19,6 +20,8 @@ export interface TargetSource {
   readonly readBlindSpots: () => Promise<readonly BlindSpot[]>;
   readonly readEndPoints: (catalog: Catalog) => Promise<readonly EndPoints[]>;
   readonly plans: TargetPlans;
+  /** How our earlier predictions for this database have fared; null where there were none, or nobody may read them. */
+  readonly readTrackRecord: () => Promise<TrackRecord | null>;
   /** How often asking has scanned each of the target's indexes so far, by OID. */
   readonly ownScans: OwnScans;
   /** Why nothing that rests on this source may be trusted; null where there is no such reason. */
@@ -43,6 +46,7 @@ export const liveTarget = (
     readBlindSpots: () => readBlindSpots(session),
     readEndPoints: (catalog) => readEndPoints(session, catalog, ownScans),
     plans: explainOnTarget(session, ownScans),
+    readTrackRecord: () => trackRecordSeen(session),
     ownScans,
     doubt: null,
   };
@@ -68,6 +72,7 @@ export const snapshotTarget = (snapshot: Snapshot): TargetSource => ({
           },
       ),
     ),
+  readTrackRecord: () => Promise.resolve(null),
   ownScans: new Map(),
   doubt: snapshot.redacted
     ? "the snapshot holds no values: common values and histograms are missing, so that selectivities are the planner's defaults"

@@ -10,6 +10,7 @@ import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
 import { markChange } from "./since-change.ts";
+import { measuredChange, predictedChange } from "./track-record.ts";
 
 export interface PursuitInput {
   /** Observes; not one of the acting sessions. */
@@ -182,6 +183,8 @@ const look = async (
       alpha: input.settings.alpha,
       margin: input.settings.margin,
       baseline: [one.evidence.baselineFrom, one.evidence.baselineTo],
+      predictedChange: predictedChange(one.deployment.rationale),
+      measuredChange: measuredChange(one.deployment.rationale, verdict),
     },
   });
   const step = {

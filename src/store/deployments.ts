@@ -1,5 +1,6 @@
 import type { Selectable, Updateable } from "kysely";
-import type { Deployment, DeploymentEvent, DeploymentState } from "../domain/index.ts";
+import type { Deployment, DeploymentEvent, DeploymentState, ServerIdentity } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
 import type { Database, Tables } from "./database.ts";
 
 /** What a step may learn about a deployment. */
@@ -265,4 +266,36 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
       return Number(row?.bytes ?? 0);
     },
   };
+};
+
+/**
+ * What was built in this database and how it fared, oldest first, over a session that only observes; null where there is no store for it, or the session's
+ * role may not read it. Reads only.
+ */
+export const observeDeployments = async (
+  session: Session,
+  server: ServerIdentity,
+): Promise<readonly Pick<Deployment, "kind" | "indexName" | "rationale" | "verdict">[] | null> => {
+  // Through the catalogue, because `to_regclass` fails without USAGE on the schema.
+  const [found] = await session.query<{ readable: boolean }>(
+    `select pg_catalog.has_schema_privilege(n.oid, 'usage')
+            and coalesce((select bool_and(pg_catalog.has_table_privilege(c.oid, 'select')) and count(*) = 2
+                            from pg_catalog.pg_class c
+                           where c.relnamespace = n.oid and c.relname in ('installation', 'deployment')), false) as readable
+       from pg_catalog.pg_namespace n where n.nspname = 'indexpilot'`,
+  );
+  if (found?.readable !== true) return null;
+  const rows = await session.query<{
+    kind: Deployment["kind"];
+    index_name: string;
+    rationale: Deployment["rationale"];
+    verdict: Deployment["verdict"];
+  }>(
+    `select d.kind, d.index_name, d.rationale, d.verdict
+       from indexpilot.deployment d join indexpilot.installation i on i.id = d.installation_id
+      where i.system_identifier = $1 and i.database_oid = $2
+      order by d.created_at, d.id`,
+    [server.systemIdentifier, server.databaseOid],
+  );
+  return rows.map(({ kind, index_name: indexName, rationale, verdict }) => ({ kind, indexName, rationale, verdict }));
 };

@@ -8,6 +8,7 @@
  *
  * Left to others: which transitions are allowed (`rollout/`), what the evidence means (`verification/`). A store's session belongs to the store alone.
  */
+export { observeDeployments } from "./deployments.ts";
 export type { DeploymentPatch, Transition } from "./deployments.ts";
 export type { DutyRecord } from "./duties.ts";
 export type { StoredStatement } from "./observations.ts";

@@ -4,6 +4,7 @@ import type { Block, ExperimentVerdict, StatementCounters } from "../../src/doma
 import { readServerIdentity } from "../../src/postgres/index.ts";
 import {
   type CounterReading,
+  observeDeployments,
   observeReading,
   openStore,
   type Store,
@@ -311,6 +312,18 @@ test("what is past its time is removed, the rest is kept", async () => {
     index_sample: 0,
     index_forecast: 0,
   });
+});
+
+test("how indexes fared is seen over a session that only observes, where its role may read it", async () => {
+  const deployment = someDeployment();
+  await store.deployments.insert(deployment, { event: "propose", actor: "ada" });
+  const session = await target().open("records", "builder", "observe");
+  const server = await readServerIdentity(session);
+  const { kind, indexName, rationale, verdict } = deployment;
+  expect(await observeDeployments(session, server)).toEqual([{ kind, indexName, rationale, verdict }]);
+  expect(await observeDeployments(session, { ...server, databaseOid: 1 })).toEqual([]);
+  const stranger = await target().open("records", "nobody_special", "observe");
+  expect(await observeDeployments(stranger, server)).toBeNull();
 });
 
 describe("the counters at the last change", () => {

@@ -1,9 +1,9 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import type { Decision, Deployment, DeploymentEvent } from "../../domain/index.ts";
 import { ExitCode } from "../../errors.ts";
-import { findRollback, readHistory, readStatus, rollBack } from "../../pilot/index.ts";
+import { findRollback, readHistory, readStatus, rollBack, type Status } from "../../pilot/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
-import { shortVerdict, tableOf } from "./outcome-view.ts";
+import { shortVerdict, showChange, tableOf } from "./outcome-view.ts";
 import { table } from "./terminal.ts";
 
 const nothingYet = "IndexPilot has not changed anything in this database yet.";
@@ -63,10 +63,31 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
       ),
     );
     terminal.out(`\n${formatSize(found.ownedBytes)} are ours.`);
+    for (const line of describeRecord(found.trackRecord)) terminal.out(line);
     const waiting = found.deployments.filter(({ state }) => state === "proposed").length;
     if (waiting > 0) terminal.out(`${String(waiting)} wait for approval: \`indexpilot approve\` lists them.`);
   }
   return ExitCode.ok;
+};
+
+/** How our predictions fared; nothing where no index has a verdict yet. */
+const describeRecord = ({
+  decided,
+  reverted,
+  undecided,
+  gains,
+  achieved,
+}: Status["trackRecord"]): readonly string[] => {
+  if (decided + undecided === 0) return [];
+  const brought =
+    achieved === null ? "" : `; they brought ${(achieved * 100).toFixed(0)} % of the predicted saving (median)`;
+  return [
+    `${String(decided)} with a verdict, ${String(reverted)} of them taken back, ${String(undecided)} undecided${brought}.`,
+    ...gains.map(
+      ({ indexName, predicted, measured }) =>
+        `  ${indexName}: predicted ${showChange(predicted)}, measured ${showChange(measured)}`,
+    ),
+  ];
 };
 
 type Entry = { readonly at: Date; readonly name: string; readonly what: string; readonly why: string };

@@ -25,6 +25,17 @@ export interface StatementVerdict {
   readonly reason: string;
 }
 
+/** What the statements that write the table pay, at their calls before the change. Everybody pays at once, whoever may read the index. */
+export interface WriteVerdict {
+  readonly outcome: Outcome;
+  /** Of their time per call, after drift was taken out. */
+  readonly change: number | null;
+  readonly interval: Interval | null;
+  /** Bytes for each row written; null where no row was, or the server does not count them (before 13). */
+  readonly walPerRowBefore: number | null;
+  readonly walPerRowAfter: number | null;
+}
+
 export interface Verdict {
   readonly outcome: Outcome;
   readonly change: number | null;
@@ -32,6 +43,8 @@ export interface Verdict {
   /** How traffic was split: `time` is before/after with untouched statements as control. */
   readonly exposure: "time";
   readonly statements: readonly StatementVerdict[];
+  /** Null where nothing writes the table; absent in verdicts of earlier versions. */
+  readonly writes?: WriteVerdict | null;
   /** Relative change of the untouched statements, which was taken out; null when there were none. */
   readonly drift: number | null;
   readonly controlStatements: number;

@@ -1,4 +1,12 @@
-import type { Block, Interval, Outcome, StatementCounters, StatementVerdict, Verdict } from "../domain/index.ts";
+import type {
+  Block,
+  Interval,
+  Outcome,
+  StatementCounters,
+  StatementVerdict,
+  Verdict,
+  WriteVerdict,
+} from "../domain/index.ts";
 import { holmLevels } from "../statistics/index.ts";
 import { blocksWith, callsIn, contrast, mixOf, perCall, usableIn, type Contrast } from "./contrast.ts";
 import type { Evidence } from "./evidence.ts";
@@ -47,21 +55,49 @@ export const judge = (evidence: Evidence): Verdict => {
   const change = result?.estimate === null || result === null ? null : Math.expm1(result.estimate.value);
   const drift = result?.drift ?? null;
   const shown = missing === null;
+  const writes = judgeWrites(settled);
   return {
     outcome,
     change: shown ? change : null,
     interval: shown ? interval : null,
     exposure: "time",
     statements,
+    writes,
     drift: drift === null ? null : Math.expm1(drift),
     controlStatements: result?.controlStatements ?? 0,
     reason: sentence([
       missing ?? describeOverall(outcome, change, interval, settled),
       shown ? dissent(outcome, statements) : null,
+      describeWrites(writes),
       shown ? describeDrift(drift, result?.allowance ?? null) : null,
       outcome === "undecided" ? settled.voids : null,
     ]),
   };
+};
+
+/** Writes alone, and what of the log they make. Part of the whole already: this tells who pays. */
+const judgeWrites = (settled: Settled): WriteVerdict | null => {
+  if (settled.writes.length === 0) return null;
+  const { result } = overall(settled, settled.writes);
+  const interval = intervalOf(result?.estimate ?? null, settled.alpha);
+  return {
+    outcome: outcomeOf(interval, settled.margin),
+    change: result?.estimate === null || result === null ? null : Math.expm1(result.estimate.value),
+    interval,
+    walPerRowBefore: walPerRow(settled.soundBefore, settled.writes),
+    walPerRowAfter: walPerRow(settled.soundAfter, settled.writes),
+  };
+};
+
+const walPerRow = (blocks: readonly Block[], ids: readonly string[]): number | null => {
+  let [bytes, rows] = [0, 0];
+  for (const { statements } of blocks) {
+    for (const id of ids) {
+      bytes += statements.get(id)?.walBytes ?? 0;
+      rows += statements.get(id)?.rows ?? 0;
+    }
+  }
+  return rows > 0 && bytes > 0 ? bytes / rows : null;
 };
 
 /** The contrast of all statements together, or what stands in its way. */
@@ -192,6 +228,18 @@ const dissent = (outcome: Outcome, statements: readonly StatementVerdict[]): str
   const list = worse.map((one) => `${one.statementId} ${percent(one.change ?? 0)}`).join(", ");
   const count = worse.length === 1 ? "one statement" : `${worse.length} statements`;
   return outcome === "better" ? `worse on ${count} while better overall: ${list}` : `worse on ${count}: ${list}`;
+};
+
+const describeWrites = (writes: WriteVerdict | null): string | null => {
+  if (writes === null) return null;
+  const { change, interval, walPerRowBefore, walPerRowAfter } = writes;
+  const parts = [
+    ...(change === null || interval === null ? [] : [`writes of the table ${percent(change)} (${between(interval)})`]),
+    ...(walPerRowBefore === null || walPerRowAfter === null
+      ? []
+      : [`write-ahead log per row ${walPerRowBefore.toFixed(0)} bytes before, ${walPerRowAfter.toFixed(0)} after`]),
+  ];
+  return parts.length === 0 ? null : sentence(parts);
 };
 
 const describeDrift = (drift: number | null, allowance: number | null): string =>

@@ -127,6 +127,39 @@ describe("a verdict", () => {
   });
 });
 
+describe("the write side", () => {
+  const walled = (blocks: readonly Block[], walBytes: number): Block[] =>
+    blocks.map((one) => ({
+      ...one,
+      statements: new Map(
+        [...one.statements].map(([id, of]) => [
+          id,
+          id === "write" ? { ...of, rows: 200, walBytes: 200 * walBytes } : of,
+        ]),
+      ),
+    }));
+
+  it("is told apart: what writes pay in time, and in log per row", () => {
+    const verdict = judge(
+      evidence({
+        before: walled(period({ read: 40, write: 1, other: 2 }), 150),
+        after: walled(period({ read: 4, write: 1.5, other: 2 }, 5), 240),
+      }),
+    );
+    expect(verdict).toMatchObject({
+      outcome: "better",
+      writes: { outcome: "worse", walPerRowBefore: 150, walPerRowAfter: 240 },
+    });
+    expect(verdict.writes?.change).toBeCloseTo(0.5, 1);
+    expect(verdict.reason).toMatch(/writes of the table \+\d+ %.*per row 150 bytes before, 240 after/);
+  });
+
+  it("is nothing where nothing writes, and has no log where none is counted", () => {
+    expect(judge(evidence({ writes: [] })).writes).toBeNull();
+    expect(judge(evidence({})).writes).toMatchObject({ outcome: "equivalent", walPerRowBefore: null });
+  });
+});
+
 describe("missing data", () => {
   it.each<[string, Partial<Evidence>, RegExp]>([
     ["no blocks after", { after: [] }, /too few blocks: 12 before and 0 after/],

@@ -8,6 +8,7 @@
  * Left to others: remembering (`store/`), rebuilding and dropping (`rollout/`), whether that may happen now (`safeguards/`).
  */
 export { estimateBloat } from "./bloat.ts";
+export { type Choice, chooseRebuilds, type DeclinedRebuild } from "./choose.ts";
 export { countCoarse } from "./counted.ts";
 export { type Forecast, forecast, type Insufficient, type Observation } from "./forecast.ts";
 export {
@@ -22,5 +23,5 @@ export {
 } from "./lifecycle.ts";
 export { predictIndexBloat, predictReindexNeeds, type ReindexNeed } from "./predict.ts";
 export { type IndexFacts, readIndexFacts } from "./reading.ts";
-export { ownBaseline, sampleOf } from "./series.ts";
+export { ownBaseline, returnedAfterDays, sampleOf } from "./series.ts";
 export { readBuilding, readScanCounts, readStandbys } from "./use.ts";

@@ -50,3 +50,12 @@ export const ownBaseline = (samples: readonly IndexSample[]): number | null => {
   });
   return fresh.length === 0 ? null : Math.min(...fresh);
 };
+
+/** Days from the rewrite of the file until bloat was above the threshold; null where no rewrite was seen, or it stayed below. Samples in order of time. */
+export const returnedAfterDays = (samples: readonly IndexSample[], threshold: number): number | null => {
+  const series = currentSeries(samples);
+  const [first] = series;
+  if (first === undefined || series.length === samples.length) return null;
+  const above = series.find(({ bloat }) => bloat !== null && bloat.share >= threshold);
+  return above === undefined ? null : (above.at.getTime() - first.at.getTime()) / 86_400_000;
+};

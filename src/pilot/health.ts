@@ -18,6 +18,7 @@ import {
   readIndexFacts,
   readScanCounts,
   readStandbys,
+  returnedAfterDays,
   type ReindexNeed,
   sampleOf,
   type StaleStatistics,
@@ -53,6 +54,8 @@ export interface IndexHealth {
   /** Null where it is too small to matter. */
   readonly forecast: Forecast | Insufficient | null;
   readonly reindex: ReindexNeed | null;
+  /** Days from its last rewrite until it was above the threshold; null where none was seen. */
+  readonly returnedAfterDays: number | null;
 }
 
 export interface HealthReport {
@@ -178,6 +181,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
               .filter(({ fileNode }) => fileNode === index.fileNode)
               .flatMap(({ at, bloat: seen }) => (seen === null ? [] : [{ at, share: seen.share }])),
             forecast: isForecast ? predictIndexBloat(own, now, aheadDays).bloat : null,
+            returnedAfterDays: returnedAfterDays(own, threshold),
             reindex: isForecast ? predictReindexNeeds(own, now, threshold) : null,
           },
         ];

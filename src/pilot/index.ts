@@ -19,6 +19,7 @@ export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
+export { maintain, type Maintained } from "./maintain.ts";
 export { checkHealth, type HealthReport, type IndexHealth } from "./health.ts";
 export {
   type AbExperimentSpec,

@@ -23,6 +23,7 @@ import { drop, type DropFlags } from "./drop.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
 import { health, type HealthFlags } from "./health.ts";
 import { history, rollback, type RollbackFlags, status } from "./history.ts";
+import { maintain, type MaintainFlags } from "./maintain.ts";
 import { run as runDaemon, type RunFlags } from "./run.ts";
 import { reindex, type ReindexFlags, rollbackVersion, type VersionRollbackFlags } from "./rebuild.ts";
 import { listExperiments, showExperiment, stopExperiment, type StopExperimentFlags } from "./experiment.ts";
@@ -489,6 +490,11 @@ SIGTERM or Ctrl-C ends it: a build that runs may go on for daemon.stop_grace, th
 In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot stop\` ends running builds at once.`,
     )
     .action(run<RunFlags & OutputFlags>(runDaemon));
+  replicated(
+    command("maintain", "rebuild the indexes that are bloated and worth it, concurrently: a dry run unless --yes"),
+  )
+    .option("--yes", "really rebuild, within the limits of predictive_maintenance and the maintenance windows")
+    .action(run<MaintainFlags & OutputFlags>(maintain));
   connection(command("stop", "stop everything that changes the database now, running builds included"))
     .option("--reason <text>", "why, for those who find it stopped")
     .action(run<StopFlags & OutputFlags>(stop));

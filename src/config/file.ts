@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
+import { z } from "zod";
 import { failure } from "../errors.ts";
 import { type KnobName, knobs } from "./knobs.ts";
 import { nearest } from "./nearest.ts";
@@ -14,13 +15,7 @@ export interface ConfigFile {
 }
 
 /** Parts of the programme that are planned. They may be written down as switched off, which they are; nothing else would be true. */
-const unbuilt = [
-  "predictive_maintenance",
-  "ml_interception",
-  "canary_deployment",
-  "advanced_simulation",
-  "chaos_engineering",
-] as const;
+const unbuilt = ["ml_interception", "canary_deployment", "advanced_simulation", "chaos_engineering"] as const;
 
 const byPath = new Map(Object.entries(knobs).map(([name, knob]) => [knob.path, name as KnobName]));
 const sections = new Set(
@@ -70,11 +65,29 @@ export const parseConfig = (text: string, file: string): ConfigFile => {
     }
   };
 
+  /** The short form of two knobs: `{ enabled: true, interval: 86400 }`, in seconds. */
+  const readMaintenance = (key: Node, value: unknown): void => {
+    const shape = z.strictObject({ enabled: z.boolean(), interval: z.number().optional() });
+    const said = shape.safeParse(value === null ? null : (value as Node).toJS(document));
+    const everyMs = said.data?.interval === undefined ? undefined : said.data.interval * 1000;
+    if (!said.success || (everyMs !== undefined && !knobs.inspectEveryMs.value.safeParse(everyMs).success)) {
+      complain(
+        key,
+        "features.predictive_maintenance takes { enabled: true, interval: 86400 }: seconds, from an hour to 30 days",
+      );
+      return;
+    }
+    const line = lineOf(offsetOf(key));
+    values.set("inspection", { value: said.data.enabled ? "on" : "off", line });
+    if (everyMs !== undefined) values.set("inspectEveryMs", { value: everyMs, line });
+  };
+
   const readFeatures = (map: YAMLMap): void => {
     for (const { key, value } of map.items) {
       const name = isScalar(key) ? String(key.value) : "";
-      if (!(unbuilt as readonly string[]).includes(name)) {
-        complain(key, unknown(`features.${name}`, name, unbuilt));
+      if (name === "predictive_maintenance") readMaintenance(key as Node, value);
+      else if (!(unbuilt as readonly string[]).includes(name)) {
+        complain(key, unknown(`features.${name}`, name, [...unbuilt, "predictive_maintenance"]));
       } else if (!isMap(value) || value.items.length !== 1 || value.get("enabled") !== false) {
         complain(key, `features.${name} does not exist yet: it can only be written as { enabled: false }`);
       }

@@ -369,6 +369,12 @@ export const knobs = {
     why: "An index may add more than that where its statements save so many times what its writes pay: microseconds of an insert for seconds of a read.",
   }),
 
+  inspection: choice({
+    path: "predictive_maintenance.inspection",
+    of: ["on", "off"],
+    default: "on",
+    why: "Whether `indexpilot run` looks at all indexes by itself and forecasts their bloat; `features.predictive_maintenance.enabled` says the same.",
+  }),
   inspectEveryMs: duration({
     path: "predictive_maintenance.interval",
     default: day,

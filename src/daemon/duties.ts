@@ -164,6 +164,7 @@ const inspect: Duty = {
   name: "inspect",
   everyMs: ({ inspectEveryMs }) => inspectEveryMs,
   run: async ({ pilot, inTurn }) => {
+    if (pilot.settings.inspection === "off") return nothing;
     const { indexes } = await inTurn(() =>
       checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }),
     );

@@ -95,6 +95,17 @@ describe("indexpilot_config.yaml", () => {
     expect(sources.get("safeguards.cool_down")).toBe("default");
   });
 
+  test("takes the short form of predictive maintenance, in seconds", () => {
+    const short =
+      "features:\n  predictive_maintenance: { enabled: true, interval: 7200 }\n  chaos_engineering: { enabled: false }\n";
+    const { settings, effective } = settle(short);
+    expect(settings).toMatchObject({ inspection: "on", inspectEveryMs: 7_200_000 });
+    expect(effective.find(({ path }) => path === "predictive_maintenance.interval")).toMatchObject({
+      source: "c.yaml:2",
+    });
+    expect(settle("features: { predictive_maintenance: { enabled: false } }").settings.inspection).toBe("off");
+  });
+
   test.each(["", "# nothing\n", "safeguards:\n", "advice: {}\n"])("may say nothing: %j", (text) => {
     expect(settle(text).settings).toEqual(defaults);
   });
@@ -143,6 +154,11 @@ describe("indexpilot_config.yaml", () => {
       "settings of a feature that does not exist yet",
       "features:\n  ml_interception: { enabled: false, training_enabled: true }\n",
       /does not exist yet/,
+    ],
+    [
+      "an interval of a second for what takes minutes",
+      "features:\n  predictive_maintenance: { enabled: true, interval: 1 }\n",
+      /c\.yaml:2: features\.predictive_maintenance takes .* seconds/,
     ],
     ["an unknown feature", "features:\n  ml_interceptor: { enabled: false }\n", /did you mean ml_interception\?/],
     [

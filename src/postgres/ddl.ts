@@ -53,6 +53,9 @@ export const renderDropParentIndex = (index: TableName): string => `drop index $
  */
 export const renderReindex = (index: TableName): string => `reindex index concurrently ${quoteName(index)}`;
 
+/** Renders `analyze`: SHARE UPDATE EXCLUSIVE on the table while a sample of it is read. Without columns, for only then expressions of indexes are counted. */
+export const renderAnalyze = (table: TableName): string => `analyze ${quoteName(table)}`;
+
 /** Renders the renaming of an index: SHARE UPDATE EXCLUSIVE on the index alone. Needs ownership and CREATE on the schema. */
 export const renderRenameIndex = (index: TableName, name: string): string =>
   `alter index ${quoteName(index)} rename to ${quoteIdentifier(name)}`;

@@ -1,3 +1,4 @@
+import { analyzeExpressions } from "./analyze.ts";
 import type { Deployment } from "../domain/index.ts";
 import type { RolloutContext } from "./context.ts";
 import { readableName } from "./names.ts";
@@ -64,9 +65,16 @@ export const finish = async (
       case "placed": {
         const named = await readIndex(build, deployment);
         if (named === null) return { kind: "vanished", deployment };
+        const analyzed = await analyzeExpressions(context, deployment.table, index.oid);
         const done = await advance(context, deployment, deployment.replaces === null ? event : "swap", {
           actor,
-          detail: { indexName, indexOid: index.oid, sizeBytes: index.sizeBytes, buildMs },
+          detail: {
+            indexName,
+            indexOid: index.oid,
+            sizeBytes: index.sizeBytes,
+            buildMs,
+            ...(analyzed === null ? {} : { analyzed }),
+          },
           patch: { definition: named.definition, backend: null },
         });
         if (done === null) return { kind: "superseded", deployment: await store.deployments.get(deployment.id) };

@@ -99,6 +99,19 @@ describe.each(allMajors)("on PostgreSQL %i", (major) => {
     expect((await createIndex({ ...shop.context, deployment })).kind).toBe("built");
   });
 
+  test("the planner knows the values of an expression as soon as its index is built", async () => {
+    const shop = await openShop(target());
+    const note = { column: "note", direction: "asc", nulls: "last" } as const;
+    const deployment = await shop.approved({ ...on("orders"), keys: [{ ...note, expression: "lower(note)" }] });
+    await shop.admin.query("update orders set note = 'N' || id % 10");
+    expect((await createIndex({ ...shop.context, deployment })).kind).toBe("built");
+    expect(
+      await shop.admin.query("select n_distinct::int as values from pg_stats where tablename = 'orders_note_idx'"),
+    ).toEqual([{ values: 10 }]);
+    const [built] = (await shop.context.store.deployments.history(deployment.id)).toReversed();
+    expect(built?.detail).toMatchObject({ analyzed: { done: true } });
+  });
+
   test("an operator class is found in a schema that is on no search path", async () => {
     const shop = await openShop(target());
     await shop.admin.script(

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Deployment } from "../../src/domain/index.ts";
 import {
   advance,
+  createIndex,
+  proposeRecorded,
   dropStanding,
   findStanding,
   objectionToDrop,
@@ -104,6 +106,35 @@ describe.each([14, 18])("dropping an index of somebody's, on PostgreSQL %i", (ma
       reason: "a test wants it gone",
       definition: "CREATE INDEX theirs ON public.orders USING btree (note) WHERE (customer_id > 7)",
     });
+  });
+
+  test("cannot be undone where it was unique and duplicates came meanwhile: it fails, says so and leaves nothing", async () => {
+    await shop.admin.query("update orders set note = 'the same'");
+    const proposed = proposeRecorded({
+      id: randomUUID(),
+      tableOid: (await shop.approved()).tableOid,
+      table: { schema: "public", name: "orders" },
+      name: "theirs",
+      recorded: {
+        definition: "CREATE UNIQUE INDEX theirs ON public.orders USING btree (note)",
+        constraint: null,
+        tablespace: null,
+      },
+      predictedBytes: null,
+      rationale: { statementIds: [], costBefore: null, costAfter: null, reason: "a test wants it back" },
+      now: systemClock.now(),
+    });
+    const { store } = shop.context;
+    await store.deployments.insert(proposed, { event: "propose", actor: "test" });
+    const deployment = await advance(shop.context, proposed, "approve", { actor: "test" });
+    if (deployment === null) throw new Error("it was not approved");
+    expect(await createIndex({ ...shop.context, deployment })).toMatchObject({
+      kind: "failed",
+      sqlState: "23505",
+      reason: expect.stringContaining("same key"),
+      leftover: false,
+    });
+    expect(await names()).toEqual([]);
   });
 
   test("is refused without a permit, and when the index is not the one any more that was decided about", async () => {

@@ -196,6 +196,15 @@ export const knobs = {
     why: "A change of mean time within ± this is called equivalent.",
   }),
 
+  trialMs: duration({
+    path: "drop.trial",
+    flag: "--trial",
+    default: 0,
+    min: 0,
+    max: 90 * day,
+    why: "How long a dropped index is only hidden from the planner first, so that it is back in a moment. Needs a superuser; 0: it is dropped at once.",
+  }),
+
   lockBudgetMs: duration({
     path: "safeguards.lock_budget",
     default: 200,

@@ -1,12 +1,25 @@
 import { randomUUID } from "node:crypto";
 import { failure } from "../errors.ts";
-import { openSession } from "../postgres/index.ts";
-import { advance, type DropOutcome, dropStanding, proposeDrop } from "../rollout/index.ts";
+import type { Deployment } from "../domain/index.ts";
+import { openSession, type Session } from "../postgres/index.ts";
+import {
+  advance,
+  type DropOutcome,
+  dropStanding,
+  hideIndex,
+  proposeDrop,
+  showIndex,
+  type TrialOutcome,
+} from "../rollout/index.ts";
 import { act } from "./apply.ts";
+import { observeBaseline } from "./baseline.ts";
 import { type DropInquiry, inquireDrop, onlyStanding } from "./drop-inquiry.ts";
+import { withEvidence } from "./proposal.ts";
 import { withReplicas } from "./replicas.ts";
+import type { Rollout } from "./rollout-context.ts";
 import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
+import { type Pursued, pursueVerdicts } from "./verdicts.ts";
 
 export interface DropRequest {
   /** `name` or `schema.name`. */
@@ -33,19 +46,61 @@ export const findDrop = (context: PilotContext, request: DropRequest): Promise<D
     );
   });
 
+export type Dropped =
+  | DropOutcome
+  /** It was hidden from the planner; what came of that so far. */
+  | { readonly kind: "tried"; readonly pursued: Pursued };
+
+/** The trial of the index of this name, where there is one. */
+const trialOf = (context: PilotContext, index: string): Promise<Deployment | null> =>
+  readStore(context, async (store) => {
+    const trying = await store.deployments.list({ states: ["trying"] });
+    return (
+      trying.find(({ indexName, table }) => index === indexName || index === `${table.schema}.${indexName}`) ?? null
+    );
+  });
+
+const acting = ({ settings }: PilotContext, actor: string) => ({
+  actor,
+  budgetBytes: settings.budgetBytes,
+  acceptInstallation: false,
+});
+
+/** Ends the trial of an index: the planner sees it again. @throws IndexPilotError `usage` where it is not being tried */
+export const endTrial = async (
+  context: PilotContext,
+  { index, actor }: { readonly index: string; readonly actor: string },
+): Promise<TrialOutcome> => {
+  const trial = await trialOf(context, index);
+  if (trial === null) {
+    throw failure("usage", {
+      problem: `${index} is not being tried without`,
+      hint: "`indexpilot versions` keeps what was dropped; `rollback --to` builds it again",
+    });
+  }
+  return act(context, acting(context, actor), ({ rollout }) => showIndex(rollout, trial, `asked for by ${actor}`));
+};
+
 /**
- * Drops an index, anybody's, in a person's name: when nothing speaks against it, concurrently and under a permit. What it was stays in the history, from which
- * it can be built again. @throws as {@link findDrop}
+ * Drops an index, anybody's, in a person's name: when nothing speaks against it, concurrently and under a permit. With a trial it is hidden from the planner first, and dropped when the trial is over and
+ * nothing was worse; asked again, it goes at once. What it was stays in the history, from which it can be built again. @throws as {@link findDrop}
  */
 export const dropIndex = async (
   context: PilotContext,
-  request: DropRequest & { readonly actor: string },
-): Promise<{ readonly inquiry: DropInquiry; readonly outcome: DropOutcome }> => {
+  request: DropRequest & { readonly actor: string; readonly trialMs: number },
+): Promise<{ readonly inquiry: DropInquiry | null; readonly outcome: Dropped }> => {
+  const { actor, trialMs } = request;
+  const trial = await trialOf(context, request.index);
+  if (trial !== null) {
+    return act(context, acting(context, actor), async ({ rollout, session }) => {
+      const outcome = await dropStanding({ ...rollout, deployment: trial });
+      if (outcome.kind === "dropped") await markChange(session, rollout.store, ownRoles(context));
+      return { inquiry: null, outcome };
+    });
+  }
   const inquiry = await findDrop(context, request);
   const { standing, objection, planned, statementIds, writeIds, controlIds, unread } = inquiry;
-  const { actor } = request;
-  const options = { actor, budgetBytes: context.settings.budgetBytes, acceptInstallation: false };
-  return act(context, options, async ({ rollout, session }) => {
+  return act(context, acting(context, actor), async ({ rollout, session }) => {
     const { store, clock } = rollout;
     if (objection !== null) {
       await store.decisions.record({
@@ -74,12 +129,44 @@ export const dropIndex = async (
     await store.deployments.insert(proposed, { event: "propose", actor });
     const deployment = await advance(rollout, proposed, "approve", { actor, detail: { by: actor } });
     if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
-    const outcome = await dropStanding({ ...rollout, deployment });
-    if (outcome.kind === "refused") {
+    const outcome =
+      trialMs > 0
+        ? await tryWithout(context, rollout, session, deployment, trialMs)
+        : await dropStanding({ ...rollout, deployment });
+    if (outcome.kind === "refused" && (await store.deployments.get(deployment.id))?.state === "approved") {
       const detail = { code: outcome.code, reason: outcome.reason };
       await advance(rollout, deployment, "decline", { actor, detail });
     }
     if (outcome.kind === "dropped") await markChange(session, store, ownRoles(context));
     return { inquiry, outcome };
   });
+};
+
+/** Hides the index after a baseline, and observes to the end of the trial; what is left of it then is `verify`'s. */
+const tryWithout = async (
+  context: PilotContext,
+  rollout: Rollout,
+  session: Session,
+  approved: Deployment,
+  trialMs: number,
+): Promise<Dropped> => {
+  const { store, clock } = rollout;
+  const { settings } = context;
+  const before = await observeBaseline(session, store, context, settings);
+  const deployment = (await withEvidence(store, approved, before)) ?? approved;
+  const hidden = await hideIndex(rollout, deployment, new Date(clock.now().getTime() + trialMs));
+  if (hidden.kind === "refused") return hidden;
+  await markChange(session, store, ownRoles(context));
+  const { verdicts } = await pursueVerdicts({
+    ...context,
+    blockMs: settings.blockMs,
+    waitMs: trialMs + 2 * settings.blockMs,
+    minimumBlocks: settings.minimumBlocks,
+    observe: session,
+    rollout,
+    excludeRoles: ownRoles(context),
+  });
+  const pursued = verdicts.find((one) => one.deployment.id === deployment.id);
+  if (pursued === undefined) throw new Error("a trial was forgotten");
+  return { kind: "tried", pursued };
 };

@@ -13,7 +13,7 @@ export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
 export type { BuildReport, CarriedOut } from "./carry-out.ts";
 export { type ChangePlan, changePlan } from "./change-plan.ts";
-export { dropIndex, type DropRequest, findDrop } from "./drop.ts";
+export { dropIndex, endTrial, findDrop } from "./drop.ts";
 export type { DropInquiry } from "./drop-inquiry.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";

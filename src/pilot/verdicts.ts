@@ -2,7 +2,15 @@ import type { Settings } from "../config/index.ts";
 import type { Block, Deployment, EvidencePlan, Verdict } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
-import { advance, type RolloutContext, settleIndex, takeBack } from "../rollout/index.ts";
+import {
+  advance,
+  dropStanding,
+  type RolloutContext,
+  settleIndex,
+  showIndex,
+  takeBack,
+  trialEnd,
+} from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { isDecided, judge } from "../verification/index.ts";
 import type { Emit } from "./events.ts";
@@ -33,7 +41,7 @@ export interface PursuitInput {
 export interface Pursued {
   readonly deployment: Deployment;
   readonly verdict: Verdict | null;
-  readonly result: "kept" | "rolled back" | "rollback postponed" | "pending";
+  readonly result: "kept" | "dropped" | "rolled back" | "rollback postponed" | "pending";
   readonly reason: string;
 }
 
@@ -61,7 +69,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const done: Pursued[] = [];
   let open: Case[] = [];
   // A part has no verdict of its own.
-  const pending = (await store.deployments.list({ states: ["verifying"] })).filter(
+  const pending = (await store.deployments.list({ states: ["verifying", "trying"] })).filter(
     ({ partOf }) => partOf === undefined,
   );
   for (const deployment of pending) {
@@ -81,7 +89,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       done.push(settled);
       open = open.filter((other) => other !== one);
       // A drop changes what the others run beside: their evidence begins anew.
-      if (settled.result === "rolled back") {
+      if (settled.result === "rolled back" || settled.result === "dropped") {
         after = [];
         await markChange(input.observe, store, input.excludeRoles);
       }
@@ -131,12 +139,58 @@ const openCase = async (
 /** Blocks wholly after the last time we built or dropped anything here. */
 const blocksSinceLastChange = async (store: Store): Promise<Block[]> => {
   const changes = (await store.deployments.history()).filter(
-    (event) => (event.from === "building" && event.to === "verifying") || event.to === "rolled_back",
+    (event) =>
+      (event.from === "building" && event.to === "verifying") ||
+      event.to === "rolled_back" ||
+      event.to === "done" ||
+      (event.to === "trying" && event.event === "check"),
   );
   const last = changes.at(-1)?.at;
   if (last === undefined) return [];
   const { blocks } = await store.observations.readBlocks({ from: last });
   return blocks.filter((block) => block.startedAt.getTime() >= last.getTime());
+};
+
+/**
+ * A hidden index comes back as soon as something is worse for it, and is dropped when its trial is over and it is shown that nothing is: what is not known is no reason to drop.
+ * @returns null while the trial goes on
+ */
+const lookAtTrial = async (
+  input: PursuitInput,
+  { deployment, before }: Case,
+  verdict: Verdict,
+  after: readonly Block[],
+): Promise<Pursued | null> => {
+  const { rollout, clock } = input;
+  const { store } = rollout;
+  const isWorse = verdict.outcome === "worse";
+  const end = await trialEnd(rollout, deployment);
+  if (!isWorse && (end === null || clock.now() < end || !isDecided(verdict))) return null;
+  await store.decisions.record({
+    at: clock.now(),
+    subject: "trial",
+    deploymentId: deployment.id,
+    rule: "verification.judge",
+    outcome: verdict.outcome,
+    code: isWorse ? "worse" : "trial_over",
+    reason: verdict.reason,
+    inputs: { blocksBefore: before.length, blocksAfter: after.length, until: end?.toISOString() ?? null },
+  });
+  const { reason } = verdict;
+  if (isWorse) {
+    const shown = await showIndex(rollout, deployment, `worse without it: ${reason}`);
+    return shown.kind === "done"
+      ? { deployment: shown.deployment, verdict, result: "rolled back", reason }
+      : { deployment, verdict, result: "rollback postponed", reason: shown.reason };
+  }
+  const dropped = await dropStanding({ ...rollout, deployment });
+  if (dropped.kind === "dropped") return { deployment: dropped.deployment, verdict, result: "dropped", reason };
+  return {
+    deployment,
+    verdict,
+    result: "pending",
+    reason: dropped.kind === "interrupted" ? "interrupted" : dropped.reason,
+  };
 };
 
 /** Looking costs nothing; what is still undecided is written down once, when the time is up. @returns null while it is open */
@@ -158,6 +212,7 @@ const look = async (
     margin: input.settings.margin,
     minimumBlocks: input.minimumBlocks,
   });
+  if (one.deployment.state === "trying") return lookAtTrial(input, one, measured, after);
   if (!isDecided(measured) && !atDeadline) return null;
   const verdict =
     one.together.length === 0

@@ -59,7 +59,7 @@ export const dropStanding = async (
   const { indexOid, recorded } = deployment;
   if (indexOid === null || recorded === null) throw new Error("a drop says which index, and what it was");
   const standing = await readStanding(build, indexOid);
-  const objection = standing === null ? null : whyNot(deployment, standing);
+  const objection = standing === null ? null : whyNotDrop(deployment, standing);
   if (objection !== null) return { kind: "refused", ...objection, retryAt: null };
   const answer = await askConsent(options, "drop index", deployment);
   if (answer.kind === "refused") return answer;
@@ -81,7 +81,7 @@ export const dropStanding = async (
 };
 
 /** What our own interrupted drop, or our own trial, makes invalid is no reason against the drop. */
-const whyNot = (
+export const whyNotDrop = (
   { state, recorded }: Deployment,
   standing: StandingIndex,
 ): { readonly code: string; readonly reason: string } | null => {

@@ -18,6 +18,7 @@ export { type DropOutcome, dropOurs } from "./drop.ts";
 export { dropStanding, proposeDrop } from "./drop-standing.ts";
 export { objectionToDrop } from "./droppable.ts";
 export { settleIndex } from "./promote.ts";
+export { hideIndex, showIndex, trialEnd, type TrialOutcome } from "./trial.ts";
 export { takeBack } from "./take-back.ts";
 export { findOurs, ownerOf } from "./ownership.ts";
 export { cancelRecorded, isBuilding } from "./outlived.ts";

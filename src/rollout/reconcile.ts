@@ -15,6 +15,7 @@ import { type Removal, removeIndex } from "./remove.ts";
 import { retire, whyLeft } from "./replace.ts";
 import { readIndex, readTableName } from "./statements.ts";
 import { takeBack } from "./take-back.ts";
+import { takeUpTrial } from "./trial.ts";
 import { advance } from "./transitions.ts";
 import { isAsIntended, settleWanted } from "./wanted.ts";
 
@@ -57,7 +58,7 @@ export const reconcile = async (options: ReconcileOptions): Promise<readonly Rec
   const results: Reconciliation[] = [];
   const { store, signal } = options;
   const left = await store.deployments.list({
-    states: ["building", "promoting", "retiring", "dropping", "rolling_back"],
+    states: ["building", "promoting", "retiring", "trying", "dropping", "rolling_back"],
   });
   // What is built of parts goes on when each of them is settled.
   for (const { id } of left.toSorted((a, b) => Number(a.partOf === undefined) - Number(b.partOf === undefined))) {
@@ -65,7 +66,14 @@ export const reconcile = async (options: ReconcileOptions): Promise<readonly Rec
     const deployment = await store.deployments.get(id);
     if (deployment?.state === "rolling_back" || deployment?.state === "dropping")
       results.push(await reconcileDrop(options, deployment));
-    else if (deployment?.state === "promoting") results.push(await reconcilePromotion(options, deployment));
+    else if (deployment?.state === "trying") {
+      const outcome = await takeUpTrial(options, deployment);
+      if (outcome?.kind === "done") {
+        const ended = outcome.deployment.state === "rolled_back";
+        const reason = ended ? "somebody ended its trial by hand" : "the planner does not see it any more";
+        results.push({ deployment: outcome.deployment, result: ended ? "rolled_back" : "adopted", reason });
+      } else if (outcome !== null) results.push({ deployment, result: "postponed", reason: outcome.reason });
+    } else if (deployment?.state === "promoting") results.push(await reconcilePromotion(options, deployment));
     else if (deployment?.state === "retiring") results.push(await reconcileRetirement(options, deployment));
     else if (deployment?.state === "building") {
       const inParts = await isInParts(options.build, deployment);

@@ -1,12 +1,15 @@
 import { formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
-import { dropIndex, type DropInquiry, findDrop } from "../../pilot/index.ts";
+import { dropIndex, type DropInquiry, endTrial, findDrop } from "../../pilot/index.ts";
+import { showVerdict, verdictDocument } from "./outcome-view.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 
 export interface DropFlags extends ConnectionFlags {
   readonly yes?: boolean;
   readonly observe?: number;
   readonly seed: number;
+  readonly trial: number;
+  readonly undo?: boolean;
 }
 
 const inquiryDocument = ({ standing, objection, planned, unread }: DropInquiry) => ({
@@ -35,6 +38,16 @@ const showInquiry = ({ standing, objection, planned, unread }: DropInquiry, { te
 export const drop = async (index: string, flags: DropFlags, context: CommandContext): Promise<ExitCode> => {
   const pilot = pilotContext(flags, context);
   const { terminal } = context;
+  if (flags.undo === true) {
+    const ended = await endTrial(pilot, { index, actor: actorOf(context) });
+    if (context.json)
+      terminal.out(
+        JSON.stringify({ kind: ended.kind, ...("reason" in ended ? { reason: ended.reason } : {}) }, null, 2),
+      );
+    else if (ended.kind === "done") terminal.out(`${index}: the planner sees it again`);
+    else terminal.err(`refused (${ended.code}): ${ended.reason}`);
+    return ended.kind === "done" ? ExitCode.ok : ExitCode.refused;
+  }
   const request = { index, observeMs: flags.observe ?? null, seed: flags.seed };
   if (flags.yes !== true) {
     const inquiry = await findDrop(pilot, request);
@@ -45,12 +58,27 @@ export const drop = async (index: string, flags: DropFlags, context: CommandCont
     }
     return inquiry.objection === null ? ExitCode.ok : ExitCode.refused;
   }
-  const { inquiry, outcome } = await dropIndex(pilot, { ...request, actor: actorOf(context) });
+  const { inquiry, outcome } = await dropIndex(pilot, { ...request, actor: actorOf(context), trialMs: flags.trial });
   if (context.json) {
     const deployment = "deployment" in outcome ? outcome.deployment.id : null;
-    terminal.out(JSON.stringify({ ...inquiryDocument(inquiry), ...outcome, deployment }, null, 2));
-  } else showInquiry(inquiry, context);
+    const about = inquiry === null ? {} : inquiryDocument(inquiry);
+    const rest =
+      outcome.kind === "tried"
+        ? { kind: outcome.kind, ...verdictDocument(outcome.pursued) }
+        : { ...outcome, deployment };
+    terminal.out(JSON.stringify({ ...about, ...rest }, null, 2));
+  } else if (inquiry !== null) showInquiry(inquiry, context);
   switch (outcome.kind) {
+    case "tried":
+      if (!context.json) {
+        showVerdict(outcome.pursued, terminal);
+        if (outcome.pursued.result === "pending") {
+          terminal.out(
+            "The trial goes on: `indexpilot verify` looks again, `drop --undo` ends it, `drop --yes` drops at once.",
+          );
+        }
+      }
+      return outcome.pursued.result === "rolled back" ? ExitCode.findings : ExitCode.ok;
     case "dropped":
       if (!context.json) {
         terminal.out(
@@ -59,7 +87,8 @@ export const drop = async (index: string, flags: DropFlags, context: CommandCont
       }
       return ExitCode.ok;
     case "refused":
-      if (!context.json && inquiry.objection === null) terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
+      if (!context.json && (inquiry === null || inquiry.objection === null))
+        terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
       return ExitCode.refused;
     case "deferred":
       if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);

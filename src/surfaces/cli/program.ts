@@ -509,6 +509,15 @@ In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot sto
   )
     .argument("<index>", "its name, schema-qualified where needed")
     .option("--yes", "really drop, concurrently; the history keeps what it was")
+    .addOption(
+      new Option(
+        "--trial <time>",
+        "hide it from the planner for so long first, and drop it if nothing is worse (superuser)",
+      )
+        .argParser(duration)
+        .default(defaults.trialMs, "no trial"),
+    )
+    .option("--undo", "end a trial: the planner sees the index again")
     .action((index: string, flags: DropFlags & OutputFlags) =>
       run<DropFlags & OutputFlags>((given, context) => drop(index, given, context))(flags),
     );

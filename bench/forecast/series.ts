@@ -21,6 +21,8 @@ export interface MadeSeries {
   readonly seen: readonly Observation[];
   /** What was seen `horizonDays` after the last of these. */
   readonly future: Observation;
+  /** The level, without noise, on each of the next 60 days. */
+  readonly later: readonly Observation[];
 }
 
 const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -76,17 +78,22 @@ export const makeSeries = (shape: Shape, random: Random): MadeSeries => {
   const age = shape === "levels off" ? 10 * random() : 30 * random();
   const days = Array.from({ length: count }, (_, i) => age + i * cadence + (i > 0 && i < count - 1 ? jitter() : 0));
   const last = days.at(-1) ?? 0;
-  const all = [...days, last + horizonDays];
+  const ahead = Array.from({ length: 60 }, (_, i) => last + i + 1);
+  const all = [...days, ...ahead];
   const noise = 0.0005 + 0.006 * random() ** 2;
-  const values = levels(shape, random, all, Math.floor(7 * random())).map((level) =>
-    Math.min(1, Math.max(0, level + noise * normal(random))),
-  );
-  const observed = all.map((day, i) => ({ at: new Date(Math.round(day * DAY_MS)), value: values[i] ?? 0 }));
+  const within = (value: number): number => Math.min(1, Math.max(0, value));
+  const truth = levels(shape, random, all, Math.floor(7 * random())).map(within);
+  const observe = (day: number, i: number): Observation => ({
+    at: new Date(Math.round(day * DAY_MS)),
+    value: within((truth[i] ?? 0) + noise * normal(random)),
+  });
+  const observed = days.map(observe);
   // A reindex in the past: only what the new file showed counts, and that is less.
   const from = shape === "reindexed in between" ? Math.floor(random() * (count - 8)) : 0;
   return {
     shape,
-    seen: observed.slice(from, -1),
-    future: observed.at(-1) ?? { at: new Date(0), value: 0 },
+    seen: observed.slice(from),
+    future: observe(last + horizonDays, count + horizonDays - 1),
+    later: ahead.map((day, i) => ({ at: new Date(Math.round(day * DAY_MS)), value: truth[count + i] ?? 0 })),
   };
 };

@@ -59,6 +59,8 @@ describe("a run of rebuilds", () => {
       chosen: [],
       declined: [],
     });
+    const four = ["a", "b", "c", "d"].map((name) => candidate(name, 0.5, 1e7));
+    expect(chooseRebuilds(four, 0.2, limits).chosen).toHaveLength(limits.indexes);
     const some = fc.array(
       fc.tuple(
         fc.double({ min: 0, max: 0.99, noNaN: true }),

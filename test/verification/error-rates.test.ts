@@ -38,7 +38,8 @@ describe("verdicts on synthetic traffic with rare disasters and wandering levels
 
   it.each([
     { phi: 0.0, before: 12, factor: 0.5, power: 0.75 },
-    { phi: 0.0, before: 20, factor: 0.5, power: 0.93 },
+    { phi: 0.0, before: 20, factor: 0.5, power: 0.88 },
+    { phi: 0.0, before: 6, factor: 0.01, power: 0.8 },
     { phi: 0.5, before: 20, factor: 0.5, power: 0.75 },
     { phi: 0.0, before: 8, factor: 0.2, power: 0.9 },
     { phi: 0.8, before: 20, factor: 0.2, power: 0.95 },

@@ -200,6 +200,10 @@ const measure = async (major: number, rounds: number, seed: number): Promise<Res
     }
     for (const failed of [...before.failures, ...meanwhile.failures])
       process.stdout.write(`${String(major)}  failed: ${failed}\n`);
+    // Who waited for whom, in the server's words.
+    for (const [, detail = ""] of log.matchAll(/ERROR: {2}deadlock detected\n(.*DETAIL:(?:.*\n\t.*)+)/g)) {
+      process.stdout.write(`${detail}\n`);
+    }
     process.stdout.write(
       `${String(major)}  slowest read or write: ${before.slowestMs.toFixed(0)} ms before, ${meanwhile.slowestMs.toFixed(0)} ms meanwhile (${meanwhile.slowest}); longest gap between two looks ${observer.longestGapMs().toFixed(0)} ms\n`,
     );

@@ -33,7 +33,7 @@ export interface PlannedIndex {
   readonly confidence?: Confidence;
 }
 
-/** An index that could go. For a person to read: IndexPilot drops only what it built. */
+/** An index that could go. For a person to read: what is not ours goes only when a person names it. */
 export interface RecommendedDrop {
   /** Qualified and quoted. */
   readonly name: string;

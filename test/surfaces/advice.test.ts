@@ -29,6 +29,7 @@ const written = (show: (terminal: Terminal) => void, width = Number.POSITIVE_INF
     width,
     out: (text) => void lines.push(text),
     err: () => undefined,
+    alarm: () => undefined,
     status: () => undefined,
   });
   return lines.join("\n");

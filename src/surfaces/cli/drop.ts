@@ -1,7 +1,7 @@
 import { formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
 import { dropIndex, type DropInquiry, endTrial, findDrop } from "../../pilot/index.ts";
-import { showVerdict, verdictDocument } from "./outcome-view.ts";
+import { showNotDropped, showVerdict, verdictDocument } from "./outcome-view.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 
 export interface DropFlags extends ConnectionFlags {
@@ -45,7 +45,7 @@ export const drop = async (index: string, flags: DropFlags, context: CommandCont
         JSON.stringify({ kind: ended.kind, ...("reason" in ended ? { reason: ended.reason } : {}) }, null, 2),
       );
     else if (ended.kind === "done") terminal.out(`${index}: the planner sees it again`);
-    else terminal.err(`refused (${ended.code}): ${ended.reason}`);
+    else terminal.alarm(`refused (${ended.code}): ${ended.reason}`);
     return ended.kind === "done" ? ExitCode.ok : ExitCode.refused;
   }
   const request = { index, observeMs: flags.observe ?? null, seed: flags.seed };
@@ -87,16 +87,11 @@ export const drop = async (index: string, flags: DropFlags, context: CommandCont
       }
       return ExitCode.ok;
     case "refused":
-      if (!context.json && (inquiry === null || inquiry.objection === null))
-        terminal.err(`refused (${outcome.code}): ${outcome.reason}`);
-      return ExitCode.refused;
     case "deferred":
-      if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);
-      return ExitCode.refused;
     case "failed":
-      if (!context.json) terminal.err(`failed: ${outcome.reason}; the next start goes on with it`);
-      return ExitCode.failed;
     case "interrupted":
-      return ExitCode.interrupted;
+      // What speaks against it has been shown already.
+      if (outcome.kind === "refused" && inquiry !== null && inquiry.objection !== null) return ExitCode.refused;
+      return showNotDropped(outcome, context);
   }
 };

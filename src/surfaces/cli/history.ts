@@ -3,7 +3,7 @@ import type { Decision, Deployment, DeploymentEvent } from "../../domain/index.t
 import { ExitCode } from "../../errors.ts";
 import { findRollback, readHistory, readStatus, rollBack, type Status } from "../../pilot/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
-import { shortVerdict, showChange, tableOf } from "./outcome-view.ts";
+import { shortVerdict, showChange, showNotDropped, tableOf } from "./outcome-view.ts";
 import { table } from "./terminal.ts";
 
 const nothingYet = "IndexPilot has not changed anything in this database yet.";
@@ -177,27 +177,11 @@ export const rollback = async (index: string, flags: RollbackFlags, context: Com
       ),
     );
   }
-  switch (outcome.kind) {
-    case "dropped":
-      if (!context.json) {
-        terminal.out(
-          `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. To have it again: ${outcome.deployment.definition}`,
-        );
-      }
-      return ExitCode.ok;
-    case "refused":
-      if (!context.json) {
-        const again = outcome.retryAt === null ? "" : `; ask again after ${outcome.retryAt.toISOString()}`;
-        terminal.err(`refused (${outcome.code}): ${outcome.reason}${again}`);
-      }
-      return ExitCode.refused;
-    case "deferred":
-      if (!context.json) terminal.err(`gave way: ${outcome.reason}; the next start goes on with it`);
-      return ExitCode.refused;
-    case "failed":
-      if (!context.json) terminal.err(`failed: ${outcome.reason}; the next start goes on with it`);
-      return ExitCode.failed;
-    case "interrupted":
-      return ExitCode.interrupted;
+  if (outcome.kind !== "dropped") return showNotDropped(outcome, context);
+  if (!context.json) {
+    terminal.out(
+      `${outcome.deployment.indexName}: ${outcome.wasThere ? "dropped" : "was gone already; recorded"}. To have it again: ${outcome.deployment.definition}`,
+    );
   }
+  return ExitCode.ok;
 };

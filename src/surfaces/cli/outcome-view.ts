@@ -1,6 +1,9 @@
 import type { Deployment, Interval, Outcome, Verdict } from "../../domain/index.ts";
 import { formatDuration, formatSize } from "../../config/index.ts";
+import { ExitCode } from "../../errors.ts";
 import type { BuildReport, Pursued } from "../../pilot/index.ts";
+import type { DropOutcome } from "../../rollout/index.ts";
+import type { CommandContext } from "./context.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `-82 %`, `+3.1 %`; beyond ten times as much the number says nothing more. */
@@ -74,6 +77,24 @@ export const showVerdict = (pursued: Pursued, terminal: Terminal): void => {
     `  ${pursued.deployment.indexName}: ${paintOutcome(outcome, terminal)}${change === null ? "" : ` ${showChange(change)} ${showInterval(pursued.verdict?.interval ?? null)}`}, ${pursued.result}`,
   );
   terminal.out(`    ${terminal.colors.dim(pursued.reason)}`);
+};
+
+/** Says why an index was not dropped. @returns how the command ends */
+export const showNotDropped = (
+  outcome: Exclude<DropOutcome, { readonly kind: "dropped" }>,
+  { json, terminal }: Pick<CommandContext, "json" | "terminal">,
+): ExitCode => {
+  if (outcome.kind === "interrupted") return ExitCode.interrupted;
+  if (!json) {
+    const again =
+      "retryAt" in outcome && outcome.retryAt !== null ? `; ask again after ${outcome.retryAt.toISOString()}` : "";
+    terminal.alarm(
+      outcome.kind === "refused"
+        ? `refused (${outcome.code}): ${outcome.reason}${again}`
+        : `${outcome.kind === "deferred" ? "gave way" : "failed"}: ${outcome.reason}; the next start goes on with it`,
+    );
+  }
+  return outcome.kind === "failed" ? ExitCode.failed : ExitCode.refused;
 };
 
 export const shortVerdict = (verdict: Verdict | null): string =>

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly width: number;
   out(text: string): void;
   err(text: string): void;
+  /** Why what was asked for was not done: as `err`, and said where remarks are not wanted, too. */
+  alarm(text: string): void;
   /** Shows one changing line on a terminal; nothing elsewhere. `null` removes it. */
   status(text: string | null): void;
 }
@@ -32,6 +34,10 @@ export const openTerminal = (environment: Readonly<Record<string, string | undef
     err: (text) => {
       clear();
       if (!quiet) process.stderr.write(`${text}\n`);
+    },
+    alarm: (text) => {
+      clear();
+      process.stderr.write(`${text}\n`);
     },
     status: (text) => {
       if (!lively) return;

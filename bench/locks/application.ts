@@ -46,7 +46,12 @@ const ddl = [
 export const startApplication = (
   url: string,
   seed: number,
-): { readonly take: () => Experience; readonly stop: () => Promise<void> } => {
+): {
+  /** While neither the holder nor the changes of the schema run. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+  readonly take: () => Experience;
+  readonly stop: () => Promise<void>;
+} => {
   let seen = fresh();
   const told = new AbortController();
   const random = seededRandom(seed);
@@ -114,6 +119,7 @@ export const startApplication = (
     })(),
   ];
   return {
+    inTurn,
     take: () => {
       const taken = seen;
       seen = fresh();

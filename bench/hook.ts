@@ -122,7 +122,7 @@ try {
     const read = statementReader([experiment("orders", 1)], systemClock);
     for (let i = 0; i < 100; i += 1) {
       const before = cpuUs();
-      if (read(text(turn * 100 + i)).gated() === null) throw new Error("not gated");
+      if (read(text(turn * 100 + i)).gated("treatment") === null) throw new Error("not gated");
       if (turn > 1) firsts.push(cpuUs() - before);
     }
   }

@@ -15,7 +15,7 @@ export interface ConfigFile {
 }
 
 /** Parts of the programme that are planned. They may be written down as switched off, which they are; nothing else would be true. */
-const unbuilt = ["ml_interception", "canary_deployment", "advanced_simulation", "chaos_engineering"] as const;
+const unbuilt = ["ml_interception", "advanced_simulation", "chaos_engineering"] as const;
 
 const byPath = new Map(Object.entries(knobs).map(([name, knob]) => [knob.path, name as KnobName]));
 const sections = new Set(
@@ -82,12 +82,22 @@ export const parseConfig = (text: string, file: string): ConfigFile => {
     if (everyMs !== undefined) values.set("inspectEveryMs", { value: everyMs, line });
   };
 
+  /** The short form of one. */
+  const readCanary = (key: Node, value: unknown): void => {
+    const said = z
+      .strictObject({ enabled: z.boolean() })
+      .safeParse(value === null ? null : (value as Node).toJS(document));
+    if (!said.success) complain(key, "features.canary_deployment takes { enabled: true } or { enabled: false }");
+    else values.set("canary", { value: said.data.enabled ? "on" : "off", line: lineOf(offsetOf(key)) });
+  };
+
   const readFeatures = (map: YAMLMap): void => {
     for (const { key, value } of map.items) {
       const name = isScalar(key) ? String(key.value) : "";
       if (name === "predictive_maintenance") readMaintenance(key as Node, value);
+      else if (name === "canary_deployment") readCanary(key as Node, value);
       else if (!(unbuilt as readonly string[]).includes(name)) {
-        complain(key, unknown(`features.${name}`, name, [...unbuilt, "predictive_maintenance"]));
+        complain(key, unknown(`features.${name}`, name, [...unbuilt, "predictive_maintenance", "canary_deployment"]));
       } else if (!isMap(value) || value.items.length !== 1 || value.get("enabled") !== false) {
         complain(key, `features.${name} does not exist yet: it can only be written as { enabled: false }`);
       }

@@ -196,6 +196,47 @@ export const knobs = {
     why: "A change of mean time within ± this is called equivalent.",
   }),
 
+  canary: choice({
+    path: "canary.use",
+    of: ["on", "off"],
+    default: "off",
+    why: "Whether a new index serves a share of the traffic first, where processes of the application follow experiments; `features.canary_deployment.enabled` says the same.",
+  }),
+  canaryShare: share({
+    path: "canary.first_share",
+    default: 0.1,
+    min: 0.01,
+    max: 0.5,
+    why: "Share of the transactions that a canary begins with, before half of them and then all: few enough to be harmed, enough to be seen.",
+  }),
+  canaryCalls: count({
+    path: "canary.minimum_calls",
+    default: 100,
+    min: 1,
+    max: 1_000_000,
+    why: "Calls that a stage of a canary must have seen before the next one: fewer are an anecdote.",
+  }),
+  canaryMaxMs: duration({
+    path: "canary.longest",
+    default: 3 * day,
+    min: second,
+    max: 30 * day,
+    why: "How long a canary or an experiment may go on before it is called undecided and removed: a workload has shown its weekdays by then.",
+  }),
+  canaryHarm: choice({
+    path: "canary.allow_harm",
+    of: ["no", "yes"],
+    default: "no",
+    why: "Whether an index that is better overall stays although one statement is worse for it: whoever waits for that one would not agree.",
+  }),
+  canaryPatienceMs: duration({
+    path: "canary.patience",
+    default: minute,
+    min: second,
+    max: day,
+    why: "How long a built canary waits for a process of the application that can take part, before the index is built for everybody instead.",
+  }),
+
   trialMs: duration({
     path: "drop.trial",
     flag: "--trial",

@@ -5,6 +5,7 @@ import {
   AUTOPILOT,
   breakable,
   checkHealth,
+  conductExperiments,
   mayAdvise,
   observeBlock,
   type PilotContext,
@@ -94,7 +95,7 @@ const rollOutDuty = (): Duty => {
       const proving = pending.verifying > 0 && now < builtAt + pilot.settings.waitMs;
       const build = !stopped && !proving && pending.approved.some(isDue);
       if (!leftovers && !build) return nothing;
-      const { reconciled, builds } = await rollOut(pilot, (deployment) => build && isDue(deployment));
+      const { reconciled, builds, canaries } = await rollOut(pilot, (deployment) => build && isDue(deployment));
       const ended = pilot.clock.now().getTime();
       for (const { deployment, outcome } of builds) {
         if (outcome.kind === "built") builtAt = ended;
@@ -110,6 +111,7 @@ const rollOutDuty = (): Duty => {
       const told = [
         ...reconciled.map(({ deployment, result }) => `${deployment.indexName} ${result.replaceAll("_", " ")}`),
         ...builds.map(({ deployment, outcome }) => `${deployment.indexName} ${outcome.kind}`),
+        ...canaries.map(({ number, table }) => `canary ${String(number)} on ${table.schema}.${table.name} laid down`),
       ];
       return { did: told.length === 0 ? null : told.join(", ") };
     },
@@ -149,6 +151,28 @@ const verifyDuty = (): Duty => {
   };
 };
 
+/** Takes open experiments further, for a while; then the others have their turn. */
+const experiment: Duty = {
+  name: "experiment",
+  everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
+  run: async ({ pilot, store }) => {
+    const pending = await readPending(store);
+    if (pending.experiments === 0 || pending.stop !== null) return nothing;
+    const actor = { name: AUTOPILOT, consents: false };
+    const conducted = await conductExperiments(pilot, { actor, waitMs: pilot.settings.verifyEveryMs });
+    const ended = conducted.filter((one) => one.experiment.endedAt !== null);
+    return {
+      did:
+        ended.length === 0
+          ? null
+          : ended
+              .map((one) => `experiment ${String(one.experiment.number)} ${one.experiment.state}: ${one.reason}`)
+              .join(", "),
+      againInMs: BREATH_MS,
+    };
+  },
+};
+
 const expire: Duty = {
   name: "expire",
   everyMs: ({ expireEveryMs }) => expireEveryMs,
@@ -177,4 +201,12 @@ const inspect: Duty = {
  * The duties of one target, the most urgent first where several are due. A new one needs a function of the pilot, a knob for its interval, and a place here.
  * What a duty remembers between its turns does not outlive the leadership.
  */
-export const dutiesOf = (): readonly Duty[] => [rollOutDuty(), verifyDuty(), observe, advise, inspect, expire];
+export const dutiesOf = (): readonly Duty[] => [
+  rollOutDuty(),
+  verifyDuty(),
+  experiment,
+  observe,
+  advise,
+  inspect,
+  expire,
+];

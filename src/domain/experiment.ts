@@ -1,4 +1,5 @@
-import type { TableName } from "./index-definition.ts";
+import type { IndexDefinition, TableName } from "./index-definition.ts";
+import type { EvidencePlan } from "./deployment.ts";
 import type { Interval, Outcome } from "./verdict.ts";
 
 /** `control` is what is compared with; the experiment asks whether `treatment` is better. */
@@ -6,8 +7,12 @@ export type ArmName = "control" | "treatment";
 
 /** What one part of the traffic may use. */
 export interface ExperimentArm {
-  /** `create index …` of the index that this arm alone may use; null: the indexes that everybody has. */
-  readonly definition: string | null;
+  /** The index that this arm alone may use; null: the indexes that everybody has. */
+  readonly index: IndexDefinition | null;
+  /** The deployment that will build it for everybody, should the arm win: approved, and waiting. Null where there is no index. */
+  readonly deploymentId: string | null;
+  /** The deployment that builds it behind the arm's gate, and the column that the gate asks for. Null where there is no index. */
+  readonly gate: { readonly deploymentId: string; readonly column: string } | null;
 }
 
 /** What decides: the arithmetic mean of the time per call, or its 95th percentile. */
@@ -19,17 +24,26 @@ export type ExperimentMetric = "mean" | "p95";
  */
 export type ExperimentUnit = "transaction" | "slice";
 
+/** See `verification/SPEC.md`. */
+export type ExperimentState = "preparing" | "running" | "applying" | "removing" | "decided" | "stopped";
+
 export interface Experiment {
   /** UUID. */
   readonly id: string;
   /** From 1, unique in the store: short enough to be written into every statement. */
   readonly number: number;
+  /** `canary`: a new index against none, stage by stage; `comparison`: two ways to index a table, side by side. */
+  readonly kind: "canary" | "comparison";
   readonly table: TableName;
   readonly tableOid: number;
   readonly control: ExperimentArm;
   readonly treatment: ExperimentArm;
-  /** Share of the units that the treatment gets, between 0 and 1. */
-  readonly treatmentShare: number;
+  /** Shares of the units that the treatment gets, one stage after the other, each above 0 and up to 1. */
+  readonly stages: readonly number[];
+  /** Which of them it is at. */
+  readonly stage: number;
+  /** When that stage, or that state, began. */
+  readonly stageAt: Date;
   readonly unit: ExperimentUnit;
   readonly metric: ExperimentMetric;
   /** Changes within ± this are as good as none. */
@@ -38,15 +52,48 @@ export interface Experiment {
   readonly alpha: number;
   /** Length of one window of evidence. */
   readonly blockMs: number;
+  /** Of the stages together. */
   readonly maxMs: number;
-  /** `stopped` by a person, or because its time is up. */
-  readonly state: "running" | "decided" | "stopped";
+  readonly state: ExperimentState;
+  /** Who wanted it. */
+  readonly actor: string;
+  /** What writes are judged by, before and after the gated index was built; null where nothing was observed before. */
+  readonly evidence: EvidencePlan | null;
+  /** Fingerprints of the statements that decide: those whose plan uses an arm's index. Null: all that read the table. */
+  readonly deciding: readonly string[] | null;
+  /** The arm whose index everybody gets; null while that is open, and where it is none. */
+  readonly winner: ArmName | null;
   readonly createdAt: Date;
   readonly endedAt: Date | null;
-  /** Who or what ended it; null while it runs. */
+  /** Why it was decided or stopped; null while that is open. */
   readonly endReason: string | null;
-  /** The last that was recorded; null before anybody looked. */
+  /** The one it was decided by; null before. */
   readonly verdict: ExperimentVerdict | null;
+}
+
+/** Share of the units that the treatment gets now. */
+export const shareOf = ({ stages, stage }: Pick<Experiment, "stages" | "stage">): number => stages[stage] ?? 0;
+
+/** The number of an arm's gate: the two of one experiment differ, and those of other experiments from both. */
+export const gateNumber = ({ number }: Pick<Experiment, "number">, arm: ArmName): number =>
+  number * 2 + (arm === "control" ? 1 : 0);
+
+/** A process of the application that follows experiments, and how it stands to each. */
+export interface Follower {
+  /** UUID of the process. */
+  readonly process: string;
+  readonly application: string;
+  /** Milliseconds since it was heard of, by the server's clock. */
+  readonly silentMs: number;
+  /** By id. */
+  readonly stands: Readonly<Record<string, FollowerStand>>;
+}
+
+export interface FollowerStand {
+  /** Share of its units that it draws for the treatment; 0 where it does not state any gate. */
+  readonly share: number;
+  /** Why it cannot take part; null where it can. */
+  readonly objection: string | null;
 }
 
 /** What arms are compared on: another state of the server, or other indexes on the table, and what was seen meanwhile proves nothing. */
@@ -65,6 +112,8 @@ export interface ArmCall {
   readonly fingerprint: string | null;
   /** Of the transaction, request or slice that was drawn. */
   readonly unit: string;
+  /** Share of the units that the treatment got when it was drawn. */
+  readonly share: number;
   readonly at: Date;
   readonly timeMs: number;
   readonly rows: number | null;
@@ -76,6 +125,8 @@ export interface ArmWindow {
   readonly arm: ArmName;
   /** Number of the window: its start is `slot · blockMs` after the epoch. */
   readonly slot: number;
+  /** Share of the units that the treatment got; null where that changed within the window. */
+  readonly share: number | null;
   readonly units: number;
   readonly failedUnits: number;
   readonly statements: ReadonlyMap<string, ArmCounters>;

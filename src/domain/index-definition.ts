@@ -30,6 +30,8 @@ export interface IndexDefinition {
   readonly include: readonly string[];
   /** SQL of a partial index's predicate as `pg_get_expr` writes it; absent for an index of all rows. */
   readonly where?: string;
+  /** Where it is on trial: a condition true for every row, which only those statements state that shall use it (`sql/gate.ts`). */
+  readonly gate?: { readonly column: string; readonly number: number };
 }
 
 /** An ascending key with PostgreSQL's default null order. */
@@ -45,7 +47,8 @@ export const describeIndex = (definition: IndexDefinition): string => {
   const { schema, name } = definition.table;
   const method = definition.method === "btree" ? "" : ` using ${definition.method}`;
   const where = definition.where === undefined ? "" : ` where ${definition.where}`;
-  return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}`;
+  const gate = definition.gate === undefined ? "" : ` behind gate ${String(definition.gate.number)}`;
+  return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}${gate}`;
 };
 
 /** A canonical text for comparing definitions; not SQL. */
@@ -64,6 +67,7 @@ export const definitionId = (definition: IndexDefinition): string =>
     ]),
     definition.include,
     ...(definition.where === undefined ? [] : [definition.where]),
+    ...(definition.gate === undefined ? [] : [definition.gate]),
   ]);
 
 /** `schema.name` with both parts JSON-escaped where needed: a map key, not SQL. */

@@ -40,8 +40,8 @@ export interface Verdict {
   readonly outcome: Outcome;
   readonly change: number | null;
   readonly interval: Interval | null;
-  /** How traffic was split: `time` is before/after with untouched statements as control. */
-  readonly exposure: "time";
+  /** How traffic was split: `time` is before/after with untouched statements as control, `gate` side by side by transaction. */
+  readonly exposure: "time" | "gate";
   readonly statements: readonly StatementVerdict[];
   /** Null where nothing writes the table; absent in verdicts of earlier versions. */
   readonly writes?: WriteVerdict | null;

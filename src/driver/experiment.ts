@@ -6,8 +6,10 @@ import type { Gate } from "../sql/index.ts";
 /** An index on trial, as the application's side must know it. */
 export type GateExperiment = Gate & {
   readonly id: string;
-  /** Which part of the units is drawn for the index, from 0 to 1. */
+  /** Which part of the units is drawn for the treatment, from 0 to 1. */
   readonly share: number;
+  /** What the other units state, where the control has an index of its own on the same table. */
+  readonly control?: Gate;
 } & (
     | {
         /**
@@ -24,7 +26,7 @@ export type GateExperiment = Gate & {
       }
   );
 
-/** `treatment` states the gate and may use the index, `control` cannot. */
+/** `treatment` states the gate and may use the index; `control` cannot, and states a gate of its own where it has one. */
 export type Arm = "treatment" | "control";
 
 /**
@@ -47,8 +49,12 @@ export const checkExperiments = (experiments: readonly GateExperiment[]): void =
   for (const experiment of experiments) {
     const { id, share, number, table, unit } = experiment;
     if (!(share >= 0 && share <= 1)) problem(`the share of experiment ${id} is ${share}, not a number from 0 to 1`);
-    if (!Number.isInteger(number) || number < 1 || number > 2_147_483_647) {
-      problem(`the gate's number of experiment ${id} is ${number}, not a whole number from 1 to 2147483647`);
+    for (const one of [number, experiment.control?.number ?? 1]) {
+      if (Number.isInteger(one) && one >= 1 && one <= 2_147_483_647) continue;
+      problem(`the gate's number of experiment ${id} is ${one}, not a whole number from 1 to 2147483647`);
+    }
+    if (experiment.control !== undefined && tableId(experiment.control.table) !== tableId(table)) {
+      problem(`the arms of experiment ${id} are on two tables`);
     }
     if (unit !== "transaction" && unit !== "session" && unit !== "slice")
       problem(`experiment ${id} draws neither transactions nor sessions nor slices of time`);

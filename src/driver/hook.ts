@@ -4,7 +4,7 @@ import { type Clock, seedFrom } from "../runtime/index.ts";
 import type { HookCounts, HookSkip } from "./counts.ts";
 import { type Arm, drawsNumbered, type GateExperiment, shouldUseCanary } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import { type GatedText, type Reading, type ReadStatement, type ReadText, statementReader } from "./reading.ts";
+import { type ArmReading, type GatedText, type Reading, type ReadStatement, statementReader } from "./reading.ts";
 import type { ParameterSamples } from "./samples.ts";
 
 /** What is remembered of one connection, or of one line of statements that run one after another. */
@@ -25,6 +25,8 @@ export interface Sent {
   readonly arm: Arm | null;
   /** What the arm was drawn for; null outside of experiments, and where nobody is told. */
   readonly unit: string | null;
+  /** The treatment's, when it was drawn; null outside of experiments. */
+  readonly share: number | null;
   /** What to send instead, where the gate is to be stated. */
   gated: GatedText | null;
   /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
@@ -35,7 +37,7 @@ export interface Sent {
 /** What both drivers share: reading, drawing, measuring. Nothing in here throws. */
 export class Hook {
   readonly #clock: Clock;
-  readonly #observe: ((measurement: Measurement) => void) | undefined;
+  readonly #observers = new Set<(measurement: Measurement) => void>();
   readonly #samples: ParameterSamples | null;
   readonly #process = randomUUID();
   #units: AsyncLocalStorage<string> | null = null;
@@ -55,7 +57,7 @@ export class Hook {
     samples: ParameterSamples | null,
   ) {
     this.#clock = clock;
-    this.#observe = observe;
+    if (observe !== undefined) this.#observers.add(observe);
     this.#samples = samples;
   }
 
@@ -70,6 +72,12 @@ export class Hook {
     // Lines are numbered in every process alike.
     this.#seeds = new Map(experiments.map((one) => [one, seedFrom(`${one.id} ${this.#process}`)]));
     if (this.#ready) this.#read = statementReader(experiments, this.#clock);
+  }
+
+  /** Tells another as well. Returns what ends that. */
+  observe(observer: (measurement: Measurement) => void): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
   }
 
   remove(): void {
@@ -103,10 +111,11 @@ export class Hook {
       const { experiment } = reading;
       const named = experiment === null ? undefined : this.#namedUnit(experiment);
       const arm = experiment === null ? null : this.#draw(experiment, line, named);
-      const unit =
-        experiment === null || this.#observe === undefined ? null : (named ?? this.#unitOf(experiment, line));
-      const sent: Sent = { reading, arm, unit, gated: null, mark: reading.mark, at: 0 };
-      if (arm === "treatment") this.#admit(sent, line, gated);
+      const unit = experiment === null || this.#observers.size === 0 ? null : (named ?? this.#unitOf(experiment, line));
+      const stated = arm === null ? null : reading.arms[arm];
+      const share = experiment === null ? null : experiment.share;
+      const sent: Sent = { reading, arm, unit, share, gated: null, mark: stated?.mark ?? "", at: 0 };
+      if (arm !== null && stated !== null) this.#admit(sent, line, stated, () => gated(arm));
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
       return sent;
@@ -134,18 +143,20 @@ export class Hook {
     const now = this.#clock.monotonicMs();
     const began = line.freeAt > sent.at ? line.freeAt : sent.at;
     line.freeAt = now;
-    if (this.#observe === undefined) return;
+    if (this.#observers.size === 0) return;
     try {
-      this.#observe({
+      const measurement: Measurement = {
         fingerprint: sent.reading.fingerprint,
         experiment: sent.reading.experiment?.id ?? null,
         arm: sent.arm,
         unit: sent.unit,
+        share: sent.share,
         gated: sent.gated !== null,
         timeMs: (firstAt ?? now) - began,
         rows,
         error,
-      });
+      };
+      for (const observer of this.#observers) observer(measurement);
     } catch {
       this.#counts.failures += 1;
     }
@@ -197,11 +208,11 @@ export class Hook {
     return drawn ? "treatment" : "control";
   }
 
-  #admit(sent: Sent, line: Line, gated: ReadText["gated"]): void {
-    for (const reason of sent.reading.skipped) this.#skip(reason);
-    if (sent.reading.splices === null) return;
+  #admit(sent: Sent, line: Line, stated: ArmReading, gated: () => GatedText | null): void {
+    for (const reason of stated.skipped) this.#skip(reason);
+    if (stated.splices === null) return;
     if (this.#refused.has(sent.reading)) this.#skip("refused by the server");
-    else if (line.namesUnclear && sent.reading.bareName) this.#skip("search path unclear");
+    else if (line.namesUnclear && stated.bareName) this.#skip("search path unclear");
     else {
       sent.gated = gated();
       this.#counts.gated += 1;

@@ -11,4 +11,4 @@ export { shouldUseCanary, type GateExperiment } from "./experiment.ts";
 export { intercept, type Interception, type InterceptOptions, type NodePostgres } from "./intercept.ts";
 export type { HookCounts } from "./counts.ts";
 export type { Measurement } from "./measurement.ts";
-export { type ApplicationConnection, type GateTest, testGate } from "./self-test.ts";
+export { type ApplicationConnection, type GateTest, readGateStanding, testGate } from "./self-test.ts";

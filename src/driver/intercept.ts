@@ -25,6 +25,8 @@ export interface Interception {
   readonly ready: Promise<void>;
   /** Runs these experiments from now on, instead of those before. @throws IndexPilotError `experiment_invalid` */
   readonly setExperiments: (experiments: readonly GateExperiment[]) => void;
+  /** Tells another of every statement, as {@link InterceptOptions.observe} is told. Returns what ends that. */
+  readonly observe: (observer: (measurement: Measurement) => void) => () => void;
   /** Runs `work`; all statements in it, also asynchronous ones, are drawn together, by `unit`: a request, a user, a tenant. */
   readonly as: <T>(unit: string, work: () => T) => T;
   readonly counts: () => HookCounts;
@@ -70,6 +72,7 @@ export function intercept(
       checkExperiments(next);
       hook.run(next);
     },
+    observe: (observer) => hook.observe(observer),
     as: (unit, work) => hook.as(unit, work),
     counts: () => hook.counts(),
     samples: () => samples?.all() ?? new Map<string, never>(),

@@ -10,7 +10,9 @@ export interface Measurement {
   readonly arm: Arm | null;
   /** What was drawn: the transaction, request, session or slice of time; null outside of experiments. */
   readonly unit: string | null;
-  /** Whether the gate was stated. In the treatment arm it can be missing, see {@link HookCounts.skipped}. */
+  /** Share of the units that the treatment got when it was drawn; null outside of experiments. */
+  readonly share: number | null;
+  /** Whether the gate was stated. In an arm that has one it can be missing, see {@link HookCounts.skipped}. */
   readonly gated: boolean;
   /**
    * Milliseconds from when the connection was free for it to the last answer; of a cursor or stream, to the first batch. On a pipelined connection,

@@ -14,7 +14,7 @@ import {
   spliced,
 } from "../sql/index.ts";
 import { BoundedCache } from "./bounded.ts";
-import type { GateExperiment } from "./experiment.ts";
+import type { Arm, GateExperiment } from "./experiment.ts";
 
 /** What is known of a statement's text. */
 export interface Reading {
@@ -25,12 +25,18 @@ export interface Reading {
   readonly changesNames: boolean;
   /** The experiment whose table it scans. */
   readonly experiment: GateExperiment | null;
-  /** Where the gate goes; null where it cannot be added. */
+  /** What each arm states; null for what states nothing. */
+  readonly arms: Readonly<Record<Arm, ArmReading | null>>;
+}
+
+/** What an arm makes of a statement. */
+export interface ArmReading {
+  /** Where its gate goes; null where it cannot be added. */
   readonly splices: readonly Splice[] | null;
   /** Whether the gate is right only while bare names mean what they meant. */
   readonly bareName: boolean;
   readonly skipped: readonly GateSkip[];
-  /** Some characters that tell the experiment's gate from others. */
+  /** Some characters that tell its gate from others. */
   readonly mark: string;
 }
 
@@ -44,8 +50,8 @@ export interface GatedText {
 /** A text, and what is known of its shape. */
 export interface ReadText {
   readonly reading: Reading;
-  /** Null where it cannot be added. Made when it is asked for. */
-  readonly gated: () => GatedText | null;
+  /** Null where the arm's gate cannot be added. Made when it is asked for. */
+  readonly gated: (arm: Arm) => GatedText | null;
 }
 
 export type ReadStatement = (text: string) => ReadText;
@@ -68,10 +74,7 @@ const unread: ReadText = {
     read: false,
     changesNames: false,
     experiment: null,
-    splices: null,
-    bareName: false,
-    skipped: [],
-    mark: "",
+    arms: { treatment: null, control: null },
   },
   gated: () => null,
 };
@@ -99,18 +102,21 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
     const shape = shapeOf(text);
     const same = shape === null || shape.key === text;
     const shaped = same ? undefined : shapes.get(shape.key);
-    if (shaped !== undefined) return { reading: shaped, gated: () => gatedText(shaped, text, shape) };
+    if (shaped !== undefined) return { reading: shaped, gated: (arm) => gatedText(shaped, arm, text, shape) };
     if (!mayParse()) return withNames(text);
     if (same) {
       const reading = readText(text, experiments);
-      const gated = gatedText(reading, text, null);
-      const result: ReadText = { reading, gated: () => gated };
+      const gated = {
+        treatment: gatedText(reading, "treatment", text, null),
+        control: gatedText(reading, "control", text, null),
+      };
+      const result: ReadText = { reading, gated: (arm) => gated[arm] };
       texts.set(text, result);
       return result;
     }
     const reading = readText(shape.key, experiments);
     shapes.set(shape.key, reading);
-    return { reading, gated: () => gatedText(reading, text, shape) };
+    return { reading, gated: (arm) => gatedText(reading, arm, text, shape) };
   };
 };
 
@@ -119,7 +125,8 @@ const withNames = (text: string): ReadText =>
     ? { ...unread, reading: { ...unread.reading, changesNames: true } }
     : unread;
 
-const gatedText = ({ splices }: Reading, text: string, shape: Shape | null): GatedText | null => {
+const gatedText = ({ arms }: Reading, arm: Arm, text: string, shape: Shape | null): GatedText | null => {
+  const splices = arms[arm]?.splices ?? null;
   if (splices === null) return null;
   const own = shape === null ? splices : splices.map(({ at, insert }) => ({ at: shape.positionInText(at), insert }));
   return { text: spliced(text, own), splices: own };
@@ -142,11 +149,27 @@ const readText = (text: string, experiments: readonly GateExperiment[]): Reading
 
 const readFor = (from: string | ParsedStatement, experiment: GateExperiment): Partial<Reading> | null => {
   if (!mentions(typeof from === "string" ? from : from.text, experiment.table.name)) return null;
-  const outcome = addGate(from, experiment);
-  if (outcome.kind === "untouched") return null;
-  if (outcome.kind === "skipped") return { experiment, skipped: outcome.reasons };
-  const { splices, bareName, skipped } = outcome;
-  return { experiment, splices, bareName, skipped, mark: markOf(experiment) };
+  const treatment = armReading(from, experiment);
+  if (treatment === null) return null;
+  return {
+    experiment,
+    arms: { treatment, control: experiment.control === undefined ? null : armReading(from, experiment.control) },
+  };
+};
+
+/** Null where the statement does not scan the table. */
+const armReading = (from: string | ParsedStatement, gate: Gate): ArmReading | null => {
+  const outcome = addGate(from, gate);
+  switch (outcome.kind) {
+    case "untouched":
+      return null;
+    case "skipped":
+      return { splices: null, bareName: false, skipped: outcome.reasons, mark: "" };
+    case "rewritten": {
+      const { splices, bareName, skipped } = outcome;
+      return { splices, bareName, skipped, mark: markOf(gate) };
+    }
+  }
 };
 
 const markOf = (gate: Gate): string =>

@@ -9,14 +9,33 @@ export interface ApplicationConnection {
 export type GateTest =
   /** The statements that may use the index do so with the gate: `using` of those that can be given it. None without it does. */
   | { readonly kind: "works"; readonly gated: number; readonly using: number; readonly skipped: readonly GateSkip[] }
-  | {
-      readonly kind: "fails";
-      readonly code: "no_table" | "column_unreadable" | "bare_name" | "control_uses_index" | "treatment_unused";
-      /** For people. */
-      readonly reason: string;
+  | (GateObjection & {
       /** The statement that shows it. */
       readonly statement: string | null;
-    };
+    });
+
+/** Why a gate cannot be stated, or does not do what it is for. */
+export interface GateObjection {
+  readonly kind: "fails";
+  readonly code: "no_table" | "column_unreadable" | "bare_name" | "control_uses_index" | "treatment_unused";
+  /** For people. */
+  readonly reason: string;
+}
+
+/** Whether this connection's role may state the gate, and whether the table's name alone means the table here. Reads catalogues only. */
+export const readGateStanding = async (
+  connection: ApplicationConnection,
+  { table: { schema, name }, column }: Pick<Gate, "table" | "column">,
+): Promise<{ readonly kind: "open"; readonly bareName: boolean } | GateObjection> => {
+  const { rows } = await connection.query(visible, [schema, name, column]);
+  const { readable, bare } = (rows[0] ?? { readable: null, bare: null }) as Visible;
+  if (readable === null) {
+    return { kind: "fails", code: "no_table", reason: `there is no column ${column} in ${schema}.${name}` };
+  }
+  return readable
+    ? { kind: "open", bareName: bare === true }
+    : { kind: "fails", code: "column_unreadable", reason: `this role may not read ${schema}.${name}.${column}` };
+};
 
 /**
  * Whether the gate keeps the index from everybody else and opens it for those who state it, on the application's own connection: to be asked when the
@@ -31,18 +50,17 @@ export const testGate = async (
   statements: readonly string[],
 ): Promise<GateTest> => {
   await loadParser();
-  const fails = (code: (GateTest & { kind: "fails" })["code"], reason: string, statement: string | null): GateTest => ({
+  const fails = (code: GateObjection["code"], reason: string, statement: string | null): GateTest => ({
     kind: "fails",
     code,
     reason,
     statement,
   });
   const { schema, name } = gate.table;
-  const found = await connection.query(visible, [schema, name, gate.column]);
-  const { readable, bare } = (found.rows[0] ?? { readable: null, bare: null }) as Visible;
-  if (readable === null) return fails("no_table", `there is no column ${gate.column} in ${schema}.${name}`, null);
-  if (!readable) return fails("column_unreadable", `this role may not read ${schema}.${name}.${gate.column}`, null);
-  if (gate.bareName && bare !== true) return fails("bare_name", `${name} alone is not ${schema}.${name} here`, null);
+  const standing = await readGateStanding(connection, gate);
+  if (standing.kind === "fails") return { ...standing, statement: null };
+  if (gate.bareName && !standing.bareName)
+    return fails("bare_name", `${name} alone is not ${schema}.${name} here`, null);
 
   const uses = async (statement: string): Promise<boolean> => {
     const { rows } = await connection.query(`explain (format json) ${statement}`);

@@ -2,6 +2,8 @@ import type { Block, Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import type { Session } from "../postgres/index.ts";
 import { buildActOf, type BuildOutcome, type Reconciliation } from "../rollout/index.ts";
+import { beginCanaries } from "./canary.ts";
+import { conduct, type Conducted } from "./conduct.ts";
 import { buildOne } from "./build-one.ts";
 import { observeBaseline } from "./baseline.ts";
 import type { ChangePlan } from "./change-plan.ts";
@@ -33,6 +35,8 @@ export interface CarriedOut {
   /** What earlier processes had left in the middle, and what became of it. */
   readonly reconciled: readonly Reconciliation[];
   readonly builds: readonly BuildReport[];
+  /** Those that serve a share of the traffic first, as far as they have come. */
+  readonly experiments: readonly Conducted[];
   /** Empty where nobody waited. */
   readonly verdicts: readonly Pursued[];
   /** What was observed before the first build, and after the last change. */
@@ -62,10 +66,16 @@ export const carryOut = async (
       proposal.state === "approved" ? proposal : await approveProposal(rollout, proposal, "the person who applied it");
     if (next !== null) approved.push(next);
   }
-  const { builds, before } = await buildApproved(context, rollout, session, approved, options);
+  const { canaries, others } = await beginCanaries(context, rollout, session, approved);
+  const { builds, before } = await buildApproved(context, rollout, session, others, options);
   const built = builds.some(({ outcome }) => outcome.kind === "built");
+  // What is laid down is built and tested at least, so that the next process has only to look.
+  const experiments =
+    canaries.length === 0
+      ? []
+      : await conduct(context, rollout, session, options.waitMs ?? context.settings.canaryPatienceMs);
   if (options.waitMs === null || (!built && reconciled.length === 0)) {
-    return { reconciled, builds, verdicts: [], before, after: [] };
+    return { reconciled, builds, experiments, verdicts: [], before, after: [] };
   }
   const { verdicts, after } = await pursueVerdicts({
     ...context,
@@ -75,7 +85,7 @@ export const carryOut = async (
     rollout,
     excludeRoles: ownRoles(context),
   });
-  return { reconciled, builds, verdicts, before, after };
+  return { reconciled, builds, experiments, verdicts, before, after };
 };
 
 /** Builds one approved index after the other, each under its own permit, after a baseline for what will not be refused. */

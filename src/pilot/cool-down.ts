@@ -19,14 +19,26 @@ export const withoutRecentlyRolledBack = async (
         deployment.intended === null ? [] : [[definitionId(deployment.intended), deployment] as const],
       ),
   );
+  const tried = new Map(
+    (await store.experiments.list()).flatMap((one) =>
+      one.endedAt !== null && one.endedAt.getTime() >= since && one.verdict !== null && one.winner !== "treatment"
+        ? [one.treatment.index].flatMap((index) => (index === null ? [] : [[definitionId(index), one] as const]))
+        : [],
+    ),
+  );
   const wanted: PlannedIndex[] = [];
   for (const planned of create) {
-    const earlier = cooling.get(definitionId(planned.definition));
-    if (earlier === undefined) {
+    const id = definitionId(planned.definition);
+    const experiment = tried.get(id);
+    const onTrial = experiment?.treatment.deploymentId ?? null;
+    const earlier = cooling.get(id) ?? (onTrial === null ? null : await store.deployments.get(onTrial));
+    if (earlier === null) {
       wanted.push(planned);
       continue;
     }
-    const reason = `${earlier.indexName} was rolled back on ${earlier.updatedAt.toISOString()}; the same index is not built again within ${formatDuration(coolDownMs)}`;
+    const what =
+      experiment === undefined ? "was rolled back" : `was removed by experiment ${String(experiment.number)}`;
+    const reason = `${earlier.indexName} ${what} on ${earlier.updatedAt.toISOString()}; the same index is not built again within ${formatDuration(coolDownMs)}`;
     context.emit({ kind: "note", text: reason });
     await store.decisions.record({
       at: context.clock.now(),

@@ -3,7 +3,7 @@ import { quoteIdentifier, type Session, SqlState, sqlStateOf } from "../postgres
 import type { Store } from "../store/index.ts";
 
 /** Reads what the arms of an experiment on this table stand on. Reads catalogues only. */
-export const readGround = async (session: Session, tableOid: number): Promise<ExperimentGround> => {
+const readGround = async (session: Session, tableOid: number): Promise<ExperimentGround> => {
   const [row] = await session.query<{ started: Date; indexes: string[]; schema: string | null }>(
     `select pg_postmaster_start_time() as started,
             coalesce((select array_agg(i.indexrelid::text || ' ' || pg_get_indexdef(i.indexrelid) order by i.indexrelid)
@@ -51,10 +51,10 @@ export const keepGround = async (
   experiment: Pick<Experiment, "id" | "tableOid">,
   now: Date,
 ): Promise<VoidStretch | null> => {
-  const { ground, at } = await store.experiments.ground(experiment.id);
+  const last = await store.experiments.ground(experiment.id);
   const found = await readGround(session, experiment.tableOid);
-  const reason = groundChange(ground, found);
-  const broken = reason === null ? null : { from: at, to: now, reason };
+  const reason = last === null ? null : groundChange(last.ground, found);
+  const broken = reason === null || last === null ? null : { from: last.at, to: now, reason };
   await store.experiments.setGround(experiment.id, found, now, broken);
   return broken;
 };

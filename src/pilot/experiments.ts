@@ -1,25 +1,31 @@
 import { randomUUID } from "node:crypto";
 import {
   type ArmCall,
+  type ArmName,
+  definitionId,
+  type Deployment,
   type Experiment,
   type ExperimentArm,
   type ExperimentMetric,
   type ExperimentUnit,
   type ExperimentVerdict,
+  type IndexDefinition,
+  tableId,
   type TableName,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { openSession, quoteName, readServerIdentity } from "../postgres/index.ts";
+import { openSession, quoteName, readServerIdentity, type Session } from "../postgres/index.ts";
+import { proposeIndex } from "../rollout/index.ts";
 import { openStore, type Store } from "../store/index.ts";
-import { ArmTally, evidenceOfWindows, judgeArms } from "../verification/index.ts";
-import { keepGround, readGround } from "./experiment-ground.ts";
+import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
+import { approveProposal, type Deciding } from "./proposal.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
 export interface AbExperimentSpec {
   readonly table: TableName;
-  /** What the treatment is compared with. */
-  readonly control: ExperimentArm;
-  readonly treatment: ExperimentArm;
+  /** What the treatment is compared with; null: the indexes that everybody has. */
+  readonly control: IndexDefinition | null;
+  readonly treatment: IndexDefinition;
   /** Share of the units that the treatment gets, between 0 and 1. Default 0.1. */
   readonly treatmentShare?: number;
   /** Default `transaction`. */
@@ -31,79 +37,210 @@ export interface AbExperimentSpec {
   readonly alpha?: number;
   /** Length of one window of evidence. */
   readonly blockMs?: number;
-  /** Default three days. */
   readonly maxMs?: number;
+  /** Who wants it, and says yes to whatever it builds. */
+  readonly actor: string;
 }
 
-const threeDaysMs = 3 * 86_400_000;
+const invalid = (problem: string): Error => failure("experiment_invalid", { problem });
 
 /**
- * Lays an experiment down, before anything of it is seen. Builds nothing: the arms' indexes are a rollout's business.
- * @throws IndexPilotError `experiment_invalid`, also where another one runs on the table; as `openSession` and `openStore` do
+ * Lays down an experiment with two ways to index a table, before anything of it is seen. Builds nothing yet: {@link conductExperiments} does.
+ * @throws IndexPilotError `experiment_invalid`, also where another one is open on the table; as `openSession` and `openStore` do
  */
 export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec): Promise<Experiment> =>
   withWritableStore(context, (store) =>
     withSession(openSession(context.observe, "observe"), async (session) => {
-      const invalid = (problem: string): Error => failure("experiment_invalid", { problem });
-      const { settings, clock } = context;
-      const { table, treatmentShare = 0.1, alpha = settings.alpha, margin = settings.margin } = spec;
+      const { table, control, treatment, treatmentShare = 0.1 } = spec;
       if (!(treatmentShare > 0 && treatmentShare < 1)) throw invalid("the treatment's share is not between 0 and 1");
-      if (!(alpha > 0 && alpha < 1)) throw invalid("alpha is not between 0 and 1");
-      if (!(margin > 0 && margin < 1)) throw invalid("the margin is not between 0 and 1");
-      if (spec.control.definition === spec.treatment.definition) throw invalid("both arms have the same index");
-      const [found] = await session.query<{ oid: number }>(
-        `select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-          where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')`,
-        [table.schema, table.name],
-      );
-      if (found === undefined) throw invalid(`there is no table ${quoteName(table)}`);
-      const experiment = await store.experiments.insert(
-        {
-          id: randomUUID(),
-          table,
-          tableOid: found.oid,
-          control: spec.control,
-          treatment: spec.treatment,
-          treatmentShare,
-          unit: spec.unit ?? "transaction",
-          metric: spec.metric ?? "mean",
-          margin,
-          alpha,
-          blockMs: spec.blockMs ?? settings.blockMs,
-          maxMs: spec.maxMs ?? threeDaysMs,
-          state: "running",
-          createdAt: clock.now(),
-          endedAt: null,
-          endReason: null,
-          verdict: null,
-        },
-        await readGround(session, found.oid),
-      );
-      if (experiment === null) throw invalid(`another experiment runs on ${quoteName(table)}`);
+      if (control !== null && definitionId(control) === definitionId(treatment)) {
+        throw invalid("both arms have the same index");
+      }
+      const deciding = { store, clock: context.clock, actor: spec.actor };
+      const armOf = (index: IndexDefinition | null): ExperimentArm =>
+        index === null ? nothing : { index, deploymentId: randomUUID(), gate: gateFor(index) };
+      const experiment = await layDown(context, store, session, {
+        ...spec,
+        kind: "comparison",
+        control: armOf(control),
+        treatment: armOf(treatment),
+        stages: [treatmentShare],
+        evidence: null,
+      });
+      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, experiment, arm);
+      context.emit({
+        kind: "note",
+        text: `experiment ${String(experiment.number)} on ${quoteName(table)} is laid down`,
+      });
       return experiment;
     }),
   );
+
+/**
+ * Lets a new index serve a share of the transactions first, then half of them, then all, before it is built for everybody. Builds nothing yet:
+ * {@link conductExperiments} does.
+ * @throws IndexPilotError `experiment_invalid`, also where another experiment is open on the table; as `openSession` and `openStore` do
+ */
+export const createCanaryDeployment = (
+  context: PilotContext,
+  { index, actor }: { readonly index: IndexDefinition; readonly actor: string },
+): Promise<Experiment> =>
+  withWritableStore(context, (store) =>
+    withSession(openSession(context.observe, "observe"), async (session) => {
+      const treatment = { index, deploymentId: randomUUID(), gate: gateFor(index) };
+      const canary = await layDownCanary(context, store, session, { treatment, evidence: null, actor });
+      await ensureDeployment({ store, clock: context.clock, actor }, canary, "treatment");
+      return canary;
+    }),
+  );
+
+/** Lays down the canary of a deployment that is approved. */
+export const canaryOf = (
+  context: PilotContext,
+  store: Store,
+  /** Observes the target. */
+  session: Session,
+  { id, intended, rationale }: Deployment,
+  actor: string,
+): Promise<Experiment> => {
+  if (intended === null) throw invalid("only what was advised can be a canary");
+  const treatment = { index: intended, deploymentId: id, gate: gateFor(intended) };
+  return layDownCanary(context, store, session, { treatment, evidence: rationale.evidence ?? null, actor });
+};
+
+const layDownCanary = (
+  context: PilotContext,
+  store: Store,
+  session: Session,
+  wanted: Pick<Experiment, "evidence" | "actor"> & {
+    readonly treatment: ExperimentArm & { readonly index: IndexDefinition };
+  },
+): Promise<Experiment> => {
+  const first = context.settings.canaryShare;
+  return layDown(context, store, session, {
+    ...wanted,
+    kind: "canary",
+    table: wanted.treatment.index.table,
+    control: nothing,
+    stages: first < 0.5 ? [first, 0.5, 1] : [first, 1],
+  });
+};
+
+const nothing: ExperimentArm = { index: null, deploymentId: null, gate: null };
+
+/** The leading key's column: it is read anyway, so that index-only scans and HOT updates stay what they are. */
+const gateFor = ({ keys }: IndexDefinition): NonNullable<ExperimentArm["gate"]> => {
+  const [key] = keys;
+  if (key === undefined) throw invalid("an index without keys");
+  return { deploymentId: randomUUID(), column: key.column };
+};
+
+type Laid = Pick<Experiment, "kind" | "table" | "control" | "treatment" | "stages" | "evidence" | "actor"> &
+  Partial<Pick<Experiment, "unit" | "metric" | "margin" | "alpha" | "blockMs" | "maxMs">>;
+
+const layDown = async (context: PilotContext, store: Store, session: Session, laid: Laid): Promise<Experiment> => {
+  const { settings, clock } = context;
+  const { table, alpha = settings.alpha, margin = settings.margin } = laid;
+  if (!(alpha > 0 && alpha < 1)) throw invalid("alpha is not between 0 and 1");
+  if (!(margin > 0 && margin < 1)) throw invalid("the margin is not between 0 and 1");
+  const tableOid = await tableOidOf(session, table, [laid.control, laid.treatment]);
+  const now = clock.now();
+  const experiment = await store.experiments.insert({
+    ...laid,
+    id: randomUUID(),
+    tableOid,
+    stage: 0,
+    stageAt: now,
+    unit: laid.unit ?? "transaction",
+    metric: laid.metric ?? "mean",
+    margin,
+    alpha,
+    blockMs: laid.blockMs ?? settings.blockMs,
+    maxMs: laid.maxMs ?? settings.canaryMaxMs,
+    state: "preparing",
+    deciding: null,
+    winner: null,
+    createdAt: now,
+    endedAt: null,
+    endReason: null,
+    verdict: null,
+  });
+  if (experiment === null) throw invalid(`another experiment is open on ${quoteName(table)}`);
+  return experiment;
+};
+
+/** @throws IndexPilotError `experiment_invalid` where the arms cannot be built on this table */
+const tableOidOf = async (session: Session, table: TableName, arms: readonly ExperimentArm[]): Promise<number> => {
+  const [found] = await session.query<{ oid: number; partitioned: boolean; columns: string[] }>(
+    `select c.oid, c.relkind = 'p' as partitioned,
+            array(select a.attname::text from pg_catalog.pg_attribute a
+                   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')`,
+    [table.schema, table.name],
+  );
+  if (found === undefined) throw invalid(`there is no table ${quoteName(table)}`);
+  if (found.partitioned) {
+    throw invalid(`${quoteName(table)} is partitioned: an index on trial would have to be made on each partition`);
+  }
+  for (const { index } of arms) {
+    if (index === null) continue;
+    if (tableId(index.table) !== tableId(table)) throw invalid(`an arm's index is not on ${quoteName(table)}`);
+    const missing = [...index.keys.map(({ column }) => column), ...index.include].find(
+      (column) => !found.columns.includes(column),
+    );
+    if (missing !== undefined) throw invalid(`${quoteName(table)} has no column ${missing}`);
+  }
+  return found.oid;
+};
+
+/** The deployment that builds an arm's index for everybody, should it win: made where it is missing, approved in the name of who wanted the experiment. */
+export const ensureDeployment = async (
+  deciding: Deciding,
+  experiment: Experiment,
+  arm: ArmName,
+): Promise<Deployment | null> => {
+  const { store, clock } = deciding;
+  const { index, deploymentId } = experiment[arm];
+  if (index === null || deploymentId === null) return null;
+  const known = await store.deployments.get(deploymentId);
+  if (known !== null && known.state !== "proposed") return known;
+  const proposed =
+    known ??
+    proposeIndex({
+      id: deploymentId,
+      definition: index,
+      tableOid: experiment.tableOid,
+      predictedBytes: null,
+      rationale: {
+        statementIds: [],
+        costBefore: null,
+        costAfter: null,
+        reason: `the ${arm} of experiment ${String(experiment.number)}`,
+      },
+      now: clock.now(),
+    });
+  if (known === null) await store.deployments.insert(proposed, { event: "propose", actor: experiment.actor });
+  return approveProposal({ ...deciding, actor: experiment.actor }, proposed, "who wanted the experiment");
+};
 
 /** Adds up what an application sees of an experiment, and hands it over window by window. */
 export interface AbRecorder {
   readonly experiment: Experiment;
   record(call: ArmCall): void;
-  /** Hands over the windows that are over, and looks whether the arms still stand on what they stood on. */
+  /** Hands over the windows that are over. */
   flush(): Promise<void>;
-  /** Hands over everything, and closes its sessions. */
+  /** Hands over everything, and closes its session. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a recorder for one process; several may record the same experiment. Flush it about once per window.
+ * Opens a recorder for an application that measures by itself; several may record the same experiment. Flush it about once per window. With the driver hook,
+ * `followExperiments` does all that.
  * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`; as `openSession` does
  */
 export const openAbRecorder = async (context: PilotContext, id: string): Promise<AbRecorder> => {
-  const observe = await openSession(context.observe, "observe");
   const session = await openSession(context.build, "store");
-  const closeSessions = async (): Promise<void> => {
-    await Promise.all([observe.close(), session.close()]);
-  };
   try {
     const { clock } = context;
     const server = await readServerIdentity(session);
@@ -111,26 +248,22 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
     if (store === null) throw failure("store_missing", {});
     const experiment = await known(store, id);
     const tally = new ArmTally(experiment.blockMs);
-    const handOver = async (before: Date | null): Promise<void> => {
-      await keepGround(observe, store, experiment, clock.now());
-      await store.experiments.add(id, tally.take(before));
-    };
     return {
       experiment,
       record: (call) => {
         tally.add(call);
       },
-      flush: () => handOver(clock.now()),
+      flush: () => store.experiments.add(id, tally.take(clock.now())),
       close: async () => {
         try {
-          await handOver(null);
+          await store.experiments.add(id, tally.take(null));
         } finally {
-          await closeSessions();
+          await session.close();
         }
       },
     };
   } catch (error) {
-    await closeSessions();
+    await session.close();
     throw error;
   }
 };
@@ -146,7 +279,7 @@ const known = async (store: Store, id: string): Promise<Experiment> => {
   return experiment;
 };
 
-/** An experiment with what it says so far, or said when it ended. */
+/** An experiment with what it says so far, or was decided by. */
 export interface AbResults {
   readonly experiment: Experiment;
   readonly verdict: ExperimentVerdict;
@@ -154,12 +287,23 @@ export interface AbResults {
   readonly over: boolean;
 }
 
+/** What was recorded, and the verdict over it. */
+export const judgeRecorded = async (
+  store: Store,
+  experiment: Experiment,
+  now: Date,
+): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
+  const { windows, voids } = await store.experiments.readWindows(experiment.id);
+  const { blockMs, metric, alpha, margin, deciding } = experiment;
+  const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
+  const { arms, treatmentShare } = evidence;
+  return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, metric, alpha, margin }) };
+};
+
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true };
-  const { windows, voids } = await store.experiments.readWindows(experiment.id);
-  const { blockMs, treatmentShare, metric, alpha, margin, createdAt, maxMs } = experiment;
-  const evidence = evidenceOfWindows(windows, voids, blockMs, now);
-  const verdict = judgeArms({ ...evidence, treatmentShare, metric, alpha, margin });
+  const { verdict } = await judgeRecorded(store, experiment, now);
+  const { createdAt, maxMs } = experiment;
   const over = verdict.outcome !== "undecided" || now.getTime() >= createdAt.getTime() + maxMs;
   return { experiment, verdict, over };
 };
@@ -181,9 +325,9 @@ export const listAbExperiments = async (context: PilotContext): Promise<readonly
   (await readStore(context, (store) => store.experiments.list())) ?? [];
 
 /**
- * Ends an experiment with the verdict of what was seen: `decided` where that decides, else `stopped`. Recorders that are still open add nothing more.
- * Indexes are left alone.
- * @throws IndexPilotError `experiment_invalid` where there is no such experiment, or it has ended
+ * Decides an experiment now, by what was seen; `conductExperiments` then removes what was built for it. Nobody's index is applied: a person who stops it has
+ * seen the verdict.
+ * @throws IndexPilotError `experiment_invalid` where there is no such experiment, or it was decided before
  */
 export const endAbExperiment = (
   context: PilotContext,
@@ -192,29 +336,58 @@ export const endAbExperiment = (
   withWritableStore(context, async (store) => {
     const now = context.clock.now();
     const { experiment, verdict } = await resultsOf(store, await known(store, id), now);
-    const state = verdict.outcome === "undecided" ? "stopped" : "decided";
-    const ended =
-      experiment.state === "running" ? await store.experiments.end(id, { state, at: now, reason, verdict }) : null;
-    if (ended === null) throw failure("experiment_invalid", { problem: `experiment ${id} has ended already` });
-    await store.decisions.record({
-      at: now,
-      subject: "experiment",
-      deploymentId: null,
-      rule: "verification.judge_arms",
+    const isOpen = experiment.state === "preparing" || experiment.state === "running";
+    const ended = isOpen
+      ? await store.experiments.advance(experiment, { state: "removing", stageAt: now, endReason: reason, verdict })
+      : null;
+    if (ended === null) {
+      throw failure("experiment_invalid", { problem: `experiment ${String(experiment.number)} was decided before` });
+    }
+    await recordExperiment(store, ended, now, {
       outcome: verdict.outcome,
-      code: verdict.outcome,
+      code: "stopped",
       reason: `${reason}, by ${actor}: ${verdict.reason}`,
-      inputs: {
-        experiment: id,
-        table: experiment.table,
-        control: experiment.control.definition,
-        treatment: experiment.treatment.definition,
-        alpha: experiment.alpha,
-        margin: experiment.margin,
-        soundBlocks: verdict.soundBlocks,
-        voidBlocks: verdict.voidBlocks,
-        units: verdict.units,
-      },
+      verdict,
     });
     return { experiment: ended, verdict, over: true };
   });
+
+/** Writes down what was decided about an experiment, and from what. */
+export const recordExperiment = async (
+  store: Store,
+  experiment: Experiment,
+  at: Date,
+  decision: {
+    readonly outcome: string;
+    readonly code: string;
+    readonly reason: string;
+    readonly verdict?: ExperimentVerdict;
+    readonly inputs?: Readonly<Record<string, unknown>>;
+  },
+): Promise<void> => {
+  const { id, table, control, treatment, alpha, margin, stages, stage } = experiment;
+  const { outcome, code, reason, verdict, inputs = {} } = decision;
+  await store.decisions.record({
+    at,
+    subject: "experiment",
+    deploymentId: treatment.deploymentId,
+    rule: verdict === undefined ? "pilot.conduct" : "verification.next_step",
+    outcome,
+    code,
+    reason,
+    inputs: {
+      experiment: id,
+      exposure: "gate",
+      table,
+      control: control.index,
+      treatment: treatment.index,
+      alpha,
+      margin,
+      share: stages[stage] ?? null,
+      ...(verdict === undefined
+        ? {}
+        : { soundBlocks: verdict.soundBlocks, voidBlocks: verdict.voidBlocks, units: verdict.units }),
+      ...inputs,
+    },
+  });
+};

@@ -5,6 +5,7 @@
  * decides nothing that a stage could decide. Invariants: advising changes nothing on the target; every change goes through a permit; every session is
  * closed, whatever happens.
  */
+export { admitFollower } from "./admit.ts";
 export { type Advice, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
 export { adviceDocument, explicandumDocument } from "./advice-document.ts";
 export { advise, type AdviseInput, type AdviseOptions, type Goal, withAdvice } from "./advise.ts";
@@ -15,6 +16,7 @@ export type { BuildReport, CarriedOut } from "./carry-out.ts";
 export { type ChangePlan, changePlan } from "./change-plan.ts";
 export { dropIndex, endTrial, findDrop } from "./drop.ts";
 export type { DropInquiry } from "./drop-inquiry.ts";
+export { type Conducted, conductExperiments } from "./conduct.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
@@ -26,12 +28,14 @@ export {
   type AbRecorder,
   type AbResults,
   createAbExperiment,
+  createCanaryDeployment,
   endAbExperiment,
   getAbResults,
   listAbExperiments,
   openAbRecorder,
   recordAbResult,
 } from "./experiments.ts";
+export { type Following, followExperiments, type FollowOptions } from "./follow.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { type Explicandum, findExplicandum } from "./explained.ts";
 export { buildStatementsOf, dropReportOf, planPairsOf, reportOf } from "./index-report.ts";

@@ -19,16 +19,28 @@ export interface ObservedBlock {
   readonly snapshot: StatementsSnapshot;
 }
 
+/** Takes a snapshot now; each further call gives the block since the one before. */
+export const openBlocks = async (
+  session: Session,
+  excludeRoles: readonly string[],
+): Promise<() => Promise<ObservedBlock>> => {
+  let before = await readStatementsSnapshot(session, { excludeRoles });
+  return async () => {
+    const snapshot = await readStatementsSnapshot(session, { excludeRoles, previous: before });
+    const block = blockBetween(before, snapshot);
+    before = snapshot;
+    return { block, snapshot };
+  };
+};
+
 /** Snapshots at even distances, as blocks, until the caller has seen enough. The first one needs one block's time. */
 export async function* observeBlocks(input: ObserveInput): AsyncGenerator<ObservedBlock> {
   const { session, clock, signal, blockMs, excludeRoles } = input;
-  let before = await readStatementsSnapshot(session, { excludeRoles });
+  const next = await openBlocks(session, excludeRoles);
   let due = clock.monotonicMs() + blockMs;
   for (;;) {
     await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal);
     due += blockMs;
-    const snapshot = await readStatementsSnapshot(session, { excludeRoles, previous: before });
-    yield { block: blockBetween(before, snapshot), snapshot };
-    before = snapshot;
+    yield await next();
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { definitionId, type Block, type Deployment, type DeploymentRationale } from "../domain/index.ts";
 import { advance, proposeIndex, type RolloutContext } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
+import { heldByExperiments } from "./held.ts";
 import { type ChangePlan, type PlannedIndex, plannedTable } from "./change-plan.ts";
 
 /** What deciding about intentions needs; nothing of the target. */
@@ -28,18 +29,32 @@ export const proposePlan = async (
   supersedes: (waiting: Deployment) => boolean | Promise<boolean> = () => true,
 ): Promise<readonly Deployment[]> => {
   const { store, clock, actor } = deciding;
+  const held = await heldByExperiments(store);
   const waiting = new Map(
     (await store.deployments.list({ states: ["proposed", "approved"] })).flatMap((deployment) =>
-      deployment.kind === "create" && deployment.partOf === undefined && deployment.intended !== null
+      deployment.kind === "create" &&
+      !held.has(deployment.id) &&
+      deployment.partOf === undefined &&
+      deployment.intended !== null
         ? [[definitionId(deployment.intended), deployment] as const]
         : [],
     ),
   );
-  // A leftover is taken up first; what comes of it decides whether it is wanted again. And on a partitioned table the catalogue shows an index only
+  // What is on trial has its experiment. A leftover is taken up first; what comes of it decides whether it is wanted again. And on a partitioned table the catalogue shows an index only
   // when it is settled.
   const underWay = new Set(
-    (await store.deployments.list({ states: ["building", "rolling_back", "verifying", "promoting"] }))
-      .filter(({ state, indexOid }) => state === "building" || state === "rolling_back" || indexOid === null)
+    (
+      await store.deployments.list({
+        states: ["proposed", "approved", "building", "rolling_back", "verifying", "promoting"],
+      })
+    )
+      .filter(
+        ({ id, state, indexOid }) =>
+          held.has(id) ||
+          state === "building" ||
+          state === "rolling_back" ||
+          (indexOid === null && state !== "proposed" && state !== "approved"),
+      )
       .flatMap(({ intended }) => (intended === null ? [] : [definitionId(intended)])),
   );
   const proposals: Deployment[] = [];

@@ -1,13 +1,15 @@
 import { modeOf, type Settings } from "../config/index.ts";
-import type { Deployment, StopSwitch } from "../domain/index.ts";
+import type { Deployment, Experiment, StopSwitch } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { openSession } from "../postgres/index.ts";
 import type { Reconciliation } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Advice } from "./advice.ts";
+import { beginCanaries } from "./canary.ts";
 import { type BuildReport, buildApproved } from "./carry-out.ts";
 import { changePlan } from "./change-plan.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
+import { heldByExperiments } from "./held.ts";
 import { freshAdvice } from "./fresh-advice.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { sampleLoad } from "./load.ts";
@@ -107,13 +109,18 @@ const standingConsent = ({ table, rationale }: Deployment, settings: Settings): 
 export interface RolledOut {
   readonly reconciled: readonly Reconciliation[];
   readonly builds: readonly BuildReport[];
+  /** What is to serve a share of the traffic first. */
+  readonly canaries: readonly Experiment[];
 }
 
 /** Takes up leftovers, then builds what was approved and `isDue`. @throws IndexPilotError `refused` where another process has the build lock */
 export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => boolean): Promise<RolledOut> =>
   withRollout(context, { name: AUTOPILOT, consents: false }, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context.emit);
-    const approved = (await rollout.store.deployments.list({ states: ["approved"] })).filter(isIntention).filter(isDue);
+    const held = await heldByExperiments(rollout.store);
+    const approved = (await rollout.store.deployments.list({ states: ["approved"] }))
+      .filter((one) => isIntention(one) && !held.has(one.id))
+      .filter(isDue);
     const allowed: Deployment[] = [];
     const refused: BuildReport[] = [];
     for (const deployment of approved) {
@@ -121,10 +128,11 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
       if (refusal === null) allowed.push(deployment);
       else refused.push(refusal);
     }
-    const { builds } = await withSession(openSession(context.observe, "observe"), (session) =>
-      buildApproved(context, rollout, session, allowed, context.settings),
-    );
-    return { reconciled, builds: [...refused, ...builds] };
+    return withSession(openSession(context.observe, "observe"), async (session) => {
+      const { canaries, others } = await beginCanaries(context, rollout, session, allowed);
+      const { builds } = await buildApproved(context, rollout, session, others, context.settings);
+      return { reconciled, builds: [...refused, ...builds], canaries };
+    });
   });
 
 /** One table that the build role may not index is no reason to leave the others alone. */
@@ -158,6 +166,8 @@ export interface Pending {
   /** Begun by a process that may be dead. */
   readonly leftovers: number;
   readonly verifying: number;
+  /** Not ended. */
+  readonly experiments: number;
 }
 
 /** Reads the store only. */
@@ -172,7 +182,10 @@ export const readPending = async (store: Store): Promise<Pending> => {
     "rolling_back",
     "verifying",
   ] as const;
-  const open = (await store.deployments.list({ states })).filter((one) => isIntention(one) || one.state === "dropping");
+  const held = await heldByExperiments(store);
+  const open = (await store.deployments.list({ states })).filter(
+    (one) => (isIntention(one) && !held.has(one.id)) || one.state === "dropping",
+  );
   const count = (...states: readonly Deployment["state"][]): number =>
     open.filter(({ state }) => states.includes(state)).length;
   return {
@@ -181,5 +194,6 @@ export const readPending = async (store: Store): Promise<Pending> => {
     approved: open.filter(({ state }) => state === "approved"),
     leftovers: count("building", "promoting", "retiring", "dropping", "rolling_back"),
     verifying: count("verifying"),
+    experiments: (await store.experiments.open()).length,
   };
 };

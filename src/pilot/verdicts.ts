@@ -14,6 +14,7 @@ import {
 import type { Store } from "../store/index.ts";
 import { isDecided, judge } from "../verification/index.ts";
 import type { Emit } from "./events.ts";
+import { heldByExperiments } from "./held.ts";
 import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
@@ -68,9 +69,10 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const { store } = rollout;
   const done: Pursued[] = [];
   let open: Case[] = [];
-  // A part has no verdict of its own.
+  // A part has no verdict of its own, and what is on trial in an experiment has that one's.
+  const held = await heldByExperiments(store);
   const pending = (await store.deployments.list({ states: ["verifying", "trying"] })).filter(
-    ({ partOf }) => partOf === undefined,
+    ({ id, partOf }) => partOf === undefined && !held.has(id),
   );
   for (const deployment of pending) {
     const opened = await openCase(store, deployment, pending);

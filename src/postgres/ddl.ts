@@ -1,4 +1,5 @@
 import type { IndexDefinition, IndexKey, IndexMethod, TableName } from "../domain/index.ts";
+import { gatePredicate } from "../sql/index.ts";
 import { quoteIdentifier, quoteLiteral, quoteName } from "./identifier.ts";
 
 // `pg_get_expr` puts every expression that is not a function call in parentheses of its own; one more pair is always allowed.
@@ -31,7 +32,13 @@ export const renderCreateIndex = (
 ): string => {
   const include =
     definition.include.length > 0 ? ` include (${definition.include.map(quoteIdentifier).join(", ")})` : "";
-  const where = definition.where === undefined ? "" : ` where ${definition.where}`;
+  const condition =
+    definition.gate === undefined
+      ? definition.where
+      : [...(definition.where === undefined ? [] : [`(${definition.where})`]), gatePredicate(definition.gate)].join(
+          " and ",
+        );
+  const where = condition === undefined ? "" : ` where ${condition}`;
   return (
     `create index ${options.concurrently ? "concurrently " : ""}${name === null ? "" : `${quoteIdentifier(name)} `}` +
     `on ${quoteName(definition.table)} using ${definition.method} (${definition.keys.map((one) => key(one, definition.method)).join(", ")})${include}${where}`

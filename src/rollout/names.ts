@@ -14,9 +14,9 @@ const truncate = (text: string, limit: number): string => {
   return result;
 };
 
-/** The name PostgreSQL itself would choose, e.g. `orders_customer_id_created_at_idx`; `attempt` > 0 adds a number, as it does. */
+/** The name PostgreSQL itself would choose, e.g. `orders_customer_id_created_at_idx`; `attempt` > 0 adds a number, as it does. One on trial is told by its end. */
 export const readableName = (definition: IndexDefinition, attempt = 0): string => {
-  const suffix = `_idx${attempt === 0 ? "" : String(attempt)}`;
+  const suffix = `${definition.gate === undefined ? "_idx" : "_gated"}${attempt === 0 ? "" : String(attempt)}`;
   const stem = [definition.table.name, ...definition.keys.map((key) => key.column)].join("_");
   return `${truncate(stem, NAME_BYTES - bytes(suffix))}${suffix}`;
 };

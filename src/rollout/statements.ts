@@ -1,5 +1,6 @@
 import type { Deployment, IndexDefinition, TableName } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
+import { gatedPredicateText } from "../sql/index.ts";
 
 // What the rollout reads of the target. Nothing here locks more than a read of the catalogue does; every role may run it.
 
@@ -84,6 +85,7 @@ export const expectedDefinition = async (
     definition.table.name,
     ...definition.keys.map((key) => key.column),
     ...definition.include,
+    ...(definition.gate === undefined ? [] : [definition.gate.column]),
   ];
   const [row] = await session.query<{ quoted: string[] }>(
     "select array(select pg_catalog.quote_ident(n) from unnest($1::text[]) with ordinality as u (n, i) order by i) as quoted",
@@ -97,11 +99,15 @@ export const expectedDefinition = async (
     const nulls = key.nulls === (key.direction === "asc" ? "last" : "first") ? "" : ` NULLS ${key.nulls.toUpperCase()}`;
     return `${target}${opclass}${key.direction === "desc" ? " DESC" : ""}${nulls}`;
   });
-  const include = columns.slice(definition.keys.length);
+  const include = columns.slice(definition.keys.length, definition.keys.length + definition.include.length);
+  const where =
+    definition.gate === undefined
+      ? definition.where
+      : gatedPredicateText(columns.at(-1) ?? "", definition.gate.number, definition.where);
   return (
     `CREATE INDEX ${index ?? ""} ON ${schema ?? ""}.${table ?? ""} USING ${definition.method} (${keys.join(", ")})` +
     (include.length === 0 ? "" : ` INCLUDE (${include.join(", ")})`) +
-    (definition.where === undefined ? "" : ` WHERE ${definition.where}`)
+    (where === undefined ? "" : ` WHERE ${where}`)
   );
 };
 

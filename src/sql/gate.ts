@@ -25,3 +25,29 @@ export const gateCondition = (gate: Gate, alias: string): string =>
 /** The gate as the predicate of its index. */
 export const gatePredicate = (gate: Pick<Gate, "column" | "number">): string =>
   condition(quoted(gate.column), gate.number);
+
+/**
+ * The predicate of a gated index as `pg_get_indexdef` writes it; `where` is what the index has besides, as the server writes that.
+ * @param column as the server quotes it
+ */
+export const gatedPredicateText = (column: string, number: number, where: string | undefined): string => {
+  const gate = `(\nCASE\n    WHEN (${column} IS NULL) THEN ${number}\n    ELSE ${number}\nEND IS NOT NULL)`;
+  if (where === undefined) return gate;
+  // The server makes one conjunction of what are two.
+  return isConjunction(where) ? `${where.slice(0, -1)} AND ${gate})` : `(${where} AND ${gate})`;
+};
+
+/** Whether the outermost of the parentheses holds a conjunction: the server puts each part of one in parentheses of its own. */
+const isConjunction = (where: string): boolean => {
+  let depth = 0;
+  let quote: string | null = null;
+  for (let at = 0; at < where.length; at += 1) {
+    const character = where[at] ?? "";
+    if (quote !== null) quote = character === quote ? null : quote;
+    else if (character === "'" || character === '"') quote = character;
+    else if (character === "(") depth += 1;
+    else if (character === ")") depth -= 1;
+    else if (depth === 1 && where.startsWith(" AND ", at)) return true;
+  }
+  return false;
+};

@@ -8,9 +8,10 @@
  */
 export { addGate, type GateOutcome, mentions } from "./add-gate.ts";
 export { analyseAccess, functionsOf, parameterUses, type StatementAccess } from "./access.ts";
-export { type Gate, gateCondition, gatePredicate } from "./gate.ts";
+export { type Gate, gateCondition, gatedPredicateText, gatePredicate } from "./gate.ts";
 export type { GateSkip } from "./gate-places.ts";
 export { type Splice, spliced } from "./gate-positions.ts";
+export { type IndexReading, readIndexStatement } from "./index-statement.ts";
 export type { ParameterOperator, ParameterUse } from "./parameter-use.ts";
 export {
   fingerprintOf,

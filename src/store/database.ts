@@ -15,11 +15,14 @@ import type {
   DeploymentKind,
   DeploymentRationale,
   DeploymentState,
+  EvidencePlan,
   Experiment,
+  ExperimentArm,
   ExperimentGround,
   ExperimentMetric,
   ExperimentUnit,
   ExperimentVerdict,
+  Follower,
   IndexChange,
   IndexDefinition,
   RecordedIndex,
@@ -231,9 +234,16 @@ export interface Tables {
     table_schema: string;
     table_name: string;
     table_oid: number;
-    control_definition: string | null;
-    treatment_definition: string | null;
-    treatment_share: number;
+    kind: Experiment["kind"];
+    control: JSONColumnType<ExperimentArm>;
+    treatment: JSONColumnType<ExperimentArm>;
+    stages: number[];
+    stage: number;
+    stage_at: Date;
+    actor: string;
+    evidence: NullableJson<EvidencePlan>;
+    deciding: string[] | null;
+    winner: ArmName | null;
     unit: ExperimentUnit;
     metric: ExperimentMetric;
     margin: number;
@@ -245,13 +255,14 @@ export interface Tables {
     ended_at: Date | null;
     end_reason: string | null;
     verdict: ColumnType<ExperimentVerdict | null, string | null, string | null>;
-    ground: JSONColumnType<ExperimentGround>;
+    ground: NullableJson<ExperimentGround>;
     ground_at: Date;
   };
   experiment_window: {
     experiment_id: string;
     arm: ArmName;
     slot: BigInteger;
+    share: number | null;
     units: BigInteger;
     failed_units: BigInteger;
   };
@@ -264,6 +275,14 @@ export interface Tables {
     total_ms: number;
     rows: BigInteger;
     latencies: JSONColumnType<readonly Readonly<Record<string, number>>[]>;
+  };
+  experiment_follower: {
+    process: string;
+    installation_id: number;
+    application: string;
+    role: string;
+    seen_at: Date;
+    stands: JSONColumnType<Follower["stands"]>;
   };
   experiment_void: { experiment_id: string; from_at: Date; to_at: Date; reason: string };
   stop_switch: { installation_id: number; stopped_at: Date; stopped_by: string; reason: string };

@@ -1,47 +1,65 @@
-import { type Selectable, sql } from "kysely";
-import type {
-  ArmCounters,
-  ArmWindow,
-  Experiment,
-  ExperimentGround,
-  ExperimentVerdict,
-  VoidStretch,
-} from "../domain/index.ts";
+import { type Selectable, sql, type Updateable } from "kysely";
+import type { ArmCounters, ArmWindow, Experiment, ExperimentGround, Follower, VoidStretch } from "../domain/index.ts";
 import type { Database, Tables } from "./database.ts";
 
+/** What a step may change of an experiment. */
+export type ExperimentPatch = Partial<
+  Pick<
+    Experiment,
+    | "control"
+    | "treatment"
+    | "stage"
+    | "stageAt"
+    | "state"
+    | "evidence"
+    | "deciding"
+    | "winner"
+    | "endedAt"
+    | "endReason"
+    | "verdict"
+  >
+>;
+
 export interface ExperimentRepository {
-  /** Gives it its number. @returns null where another one runs on that table */
-  insert(experiment: Omit<Experiment, "number">, ground: ExperimentGround): Promise<Experiment | null>;
+  /** Gives it its number. @returns null where another one is open on that table */
+  insert(experiment: Omit<Experiment, "number">): Promise<Experiment | null>;
   get(id: string): Promise<Experiment | null>;
   /** Oldest first. */
   list(): Promise<readonly Experiment[]>;
-  /** Only where it still runs. @returns the experiment as it now is, or null when another process was quicker */
-  end(
-    id: string,
-    end: {
-      readonly state: "decided" | "stopped";
-      readonly at: Date;
-      readonly reason: string;
-      readonly verdict: ExperimentVerdict;
-    },
-  ): Promise<Experiment | null>;
+  /** Those that have not ended, oldest first. */
+  open(): Promise<readonly Experiment[]>;
+  /** Only where its state and stage still are those we know. @returns the experiment as it now is, or null when another process was quicker */
+  advance(known: Pick<Experiment, "id" | "state" | "stage">, patch: ExperimentPatch): Promise<Experiment | null>;
   /** Adds to what is there of the same windows. Takes only what an experiment that runs has seen. */
   add(id: string, windows: readonly ArmWindow[]): Promise<void>;
   readWindows(id: string): Promise<{ readonly windows: readonly ArmWindow[]; readonly voids: readonly VoidStretch[] }>;
-  /** What the arms stood on when it was last looked at. */
-  ground(id: string): Promise<{ readonly ground: ExperimentGround; readonly at: Date }>;
+  /** What the arms stood on when it was last looked at; null before the first look. */
+  ground(id: string): Promise<{ readonly ground: ExperimentGround; readonly at: Date } | null>;
   /** Sets it anew; where it is another one, the stretch in which it changed is void. */
   setGround(id: string, ground: ExperimentGround, at: Date, broken: VoidStretch | null): Promise<void>;
+  /** A stretch that proves nothing. */
+  addVoid(id: string, stretch: VoidStretch): Promise<void>;
+  /** A process of the application says that it is there, and how it stands; by the server's clock. */
+  sayFollowing(
+    follower: Pick<Follower, "process" | "application" | "stands"> & { readonly role: string },
+  ): Promise<void>;
+  /** Processes that were heard of within `ms`. */
+  followers(withinMs: number): Promise<readonly Follower[]>;
+  /** It follows no more. */
+  endFollowing(process: string): Promise<void>;
 }
 
 const fromRow = (row: Selectable<Tables["experiment"]>): Experiment => ({
   id: row.id,
   number: row.number,
+  kind: row.kind,
   table: { schema: row.table_schema, name: row.table_name },
   tableOid: row.table_oid,
-  control: { definition: row.control_definition },
-  treatment: { definition: row.treatment_definition },
-  treatmentShare: row.treatment_share,
+  control: row.control,
+  treatment: row.treatment,
+  stages: row.stages,
+  stage: row.stage,
+  stageAt: row.stage_at,
   unit: row.unit,
   metric: row.metric,
   margin: row.margin,
@@ -49,10 +67,30 @@ const fromRow = (row: Selectable<Tables["experiment"]>): Experiment => ({
   blockMs: row.block_ms,
   maxMs: Number(row.max_ms),
   state: row.state,
+  actor: row.actor,
+  evidence: row.evidence,
+  deciding: row.deciding,
+  winner: row.winner,
   createdAt: row.created_at,
   endedAt: row.ended_at,
   endReason: row.end_reason,
   verdict: row.verdict,
+});
+
+const json = (value: object | null): string | null => (value === null ? null : JSON.stringify(value));
+
+const patchColumns = (patch: ExperimentPatch): Updateable<Tables["experiment"]> => ({
+  ...(patch.control === undefined ? {} : { control: JSON.stringify(patch.control) }),
+  ...(patch.treatment === undefined ? {} : { treatment: JSON.stringify(patch.treatment) }),
+  ...(patch.stage === undefined ? {} : { stage: patch.stage }),
+  ...(patch.stageAt === undefined ? {} : { stage_at: patch.stageAt }),
+  ...(patch.state === undefined ? {} : { state: patch.state }),
+  ...(patch.evidence === undefined ? {} : { evidence: json(patch.evidence) }),
+  ...(patch.deciding === undefined ? {} : { deciding: patch.deciding === null ? null : [...patch.deciding] }),
+  ...(patch.winner === undefined ? {} : { winner: patch.winner }),
+  ...(patch.endedAt === undefined ? {} : { ended_at: patch.endedAt }),
+  ...(patch.endReason === undefined ? {} : { end_reason: patch.endReason }),
+  ...(patch.verdict === undefined ? {} : { verdict: json(patch.verdict) }),
 });
 
 /** Each hand-over is an element of its own, so that adding needs no reading. */
@@ -67,7 +105,7 @@ const unpackLatencies = (parts: readonly Readonly<Record<string, number>>[]): Re
 };
 
 export const experimentRepository = (db: Database, installationId: number): ExperimentRepository => ({
-  async insert(experiment, ground) {
+  async insert(experiment) {
     const row = await db
       .insertInto("experiment")
       .values({
@@ -76,9 +114,16 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         table_schema: experiment.table.schema,
         table_name: experiment.table.name,
         table_oid: experiment.tableOid,
-        control_definition: experiment.control.definition,
-        treatment_definition: experiment.treatment.definition,
-        treatment_share: experiment.treatmentShare,
+        kind: experiment.kind,
+        control: JSON.stringify(experiment.control),
+        treatment: JSON.stringify(experiment.treatment),
+        stages: [...experiment.stages],
+        stage: experiment.stage,
+        stage_at: experiment.stageAt,
+        actor: experiment.actor,
+        evidence: json(experiment.evidence),
+        deciding: experiment.deciding === null ? null : [...experiment.deciding],
+        winner: experiment.winner,
         unit: experiment.unit,
         metric: experiment.metric,
         margin: experiment.margin,
@@ -89,12 +134,12 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         created_at: experiment.createdAt,
         ended_at: experiment.endedAt,
         end_reason: experiment.endReason,
-        verdict: null,
-        ground: JSON.stringify(ground),
+        verdict: json(experiment.verdict),
+        ground: null,
         ground_at: experiment.createdAt,
       })
       .onConflict((conflict) =>
-        conflict.columns(["installation_id", "table_oid"]).where("state", "=", "running").doNothing(),
+        conflict.columns(["installation_id", "table_oid"]).where("ended_at", "is", null).doNothing(),
       )
       .returningAll()
       .executeTakeFirst();
@@ -121,13 +166,25 @@ export const experimentRepository = (db: Database, installationId: number): Expe
     return rows.map(fromRow);
   },
 
-  async end(id, { state, at, reason, verdict }) {
+  async open() {
+    const rows = await db
+      .selectFrom("experiment")
+      .selectAll()
+      .where("installation_id", "=", installationId)
+      .where("ended_at", "is", null)
+      .orderBy("number")
+      .execute();
+    return rows.map(fromRow);
+  },
+
+  async advance(known, patch) {
     const row = await db
       .updateTable("experiment")
-      .set({ state, ended_at: at, end_reason: reason, verdict: JSON.stringify(verdict) })
+      .set(patchColumns(patch))
       .where("installation_id", "=", installationId)
-      .where("id", "=", id)
-      .where("state", "=", "running")
+      .where("id", "=", known.id)
+      .where("state", "=", known.state)
+      .where("stage", "=", known.stage)
       .returningAll()
       .executeTakeFirst();
     return row === undefined ? null : fromRow(row);
@@ -141,7 +198,6 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         .where("installation_id", "=", installationId)
         .where("id", "=", id)
         .where("state", "=", "running")
-        .forShare()
         .executeTakeFirst();
       if (running === undefined || windows.length === 0) return;
       // In one order everywhere, so that processes that hand over at once do not wait for one another in a circle.
@@ -149,16 +205,18 @@ export const experimentRepository = (db: Database, installationId: number): Expe
       await transaction
         .insertInto("experiment_window")
         .values(
-          ordered.map(({ arm, slot, units, failedUnits }) => ({
+          ordered.map(({ arm, slot, share, units, failedUnits }) => ({
             experiment_id: id,
             arm,
             slot,
+            share,
             units,
             failed_units: failedUnits,
           })),
         )
         .onConflict((conflict) =>
           conflict.columns(["experiment_id", "slot", "arm"]).doUpdateSet({
+            share: sql<number | null>`case when experiment_window.share = excluded.share then excluded.share end`,
             units: sql<number>`experiment_window.units + excluded.units`,
             failed_units: sql<number>`experiment_window.failed_units + excluded.failed_units`,
           }),
@@ -224,6 +282,7 @@ export const experimentRepository = (db: Database, installationId: number): Expe
       windows: windows.map((row) => ({
         arm: row.arm,
         slot: Number(row.slot),
+        share: row.share,
         units: Number(row.units),
         failedUnits: Number(row.failed_units),
         statements: byWindow.get(key(row)) ?? new Map<string, ArmCounters>(),
@@ -239,7 +298,7 @@ export const experimentRepository = (db: Database, installationId: number): Expe
       .where("installation_id", "=", installationId)
       .where("id", "=", id)
       .executeTakeFirstOrThrow();
-    return { ground: row.ground, at: row.ground_at };
+    return row.ground === null ? null : { ground: row.ground, at: row.ground_at };
   },
 
   setGround(id, ground, at, broken) {
@@ -256,5 +315,34 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         .values({ experiment_id: id, from_at: broken.from, to_at: broken.to, reason: broken.reason })
         .execute();
     });
+  },
+
+  async addVoid(id, { from, to, reason }) {
+    await db.insertInto("experiment_void").values({ experiment_id: id, from_at: from, to_at: to, reason }).execute();
+  },
+
+  async sayFollowing({ process, application, role, stands }) {
+    const says = { application, role, seen_at: sql<Date>`clock_timestamp()`, stands: JSON.stringify(stands) };
+    await db
+      .insertInto("experiment_follower")
+      .values({ process, installation_id: installationId, ...says })
+      .onConflict((conflict) => conflict.column("process").doUpdateSet(says))
+      .execute();
+  },
+
+  async followers(withinMs) {
+    const rows = await db
+      .selectFrom("experiment_follower")
+      .select(["process", "application", "stands"])
+      .select(sql<number>`extract(epoch from clock_timestamp() - seen_at)::float8 * 1000`.as("silentMs"))
+      .where("installation_id", "=", installationId)
+      .where(sql<boolean>`seen_at > clock_timestamp() - make_interval(secs => ${withinMs / 1000})`)
+      .orderBy("process")
+      .execute();
+    return rows;
+  },
+
+  async endFollowing(process) {
+    await db.deleteFrom("experiment_follower").where("process", "=", process).execute();
   },
 });

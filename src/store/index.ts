@@ -10,6 +10,7 @@
  */
 export { observeDeployments } from "./deployments.ts";
 export type { DeploymentPatch, Transition } from "./deployments.ts";
+export type { ExperimentPatch } from "./experiments.ts";
 export type { DutyRecord } from "./duties.ts";
 export type { StoredStatement } from "./observations.ts";
 export { type CounterReading, observeReading } from "./readings.ts";

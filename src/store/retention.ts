@@ -7,6 +7,8 @@ const retentionDays = {
   block: 35,
   /** The evidence of an experiment, after it ended; its verdict is kept for ever. */
   experiment_window: 35,
+  /** After it was last heard of. */
+  experiment_follower: 1,
   /** After it was last seen. */
   statement: 90,
   /** A year and a bit, so that last year's decision can be looked up. */
@@ -127,8 +129,16 @@ export const retention = (db: Database, installationId: number): Retention => ({
       .returning("slot")
       .execute();
     await db.deleteFrom("experiment_void").where("experiment_id", "in", ended).execute();
+    // By the server's clock, which is that of the column.
+    const followers = await db
+      .deleteFrom("experiment_follower")
+      .where("installation_id", "=", installationId)
+      .where(sql<boolean>`seen_at < clock_timestamp() - make_interval(days => ${retentionDays.experiment_follower})`)
+      .returning("process")
+      .execute();
     return {
       experiment_window: windows.length,
+      experiment_follower: followers.length,
       block: blocks.length,
       statement: statements.length,
       decision: decisions.length,

@@ -9,6 +9,7 @@ interface Counters extends ArmCounters {
 }
 
 interface Window extends ArmWindow {
+  share: number | null;
   readonly seen: Map<string, boolean>;
   readonly statements: Map<string, Counters>;
 }
@@ -25,8 +26,9 @@ export class ArmTally {
     this.#blockMs = blockMs;
   }
 
-  add({ arm, fingerprint, unit, at, timeMs, rows, failed }: ArmCall): void {
-    const window = this.#window(arm, Math.floor(at.getTime() / this.#blockMs));
+  add({ arm, fingerprint, unit, share, at, timeMs, rows, failed }: ArmCall): void {
+    const window = this.#window(arm, Math.floor(at.getTime() / this.#blockMs), share);
+    if (window.share !== share) window.share = null;
     window.seen.set(unit, failed || window.seen.get(unit) === true);
     if (fingerprint === null) return;
     let of = window.statements.get(fingerprint);
@@ -45,20 +47,20 @@ export class ArmTally {
   /** The windows that ended by `before`; without it all. */
   take(before: Date | null): readonly ArmWindow[] {
     const taken: ArmWindow[] = [];
-    for (const [key, { arm, slot, seen, statements }] of this.#windows) {
+    for (const [key, { arm, slot, share, seen, statements }] of this.#windows) {
       if (before !== null && (slot + 1) * this.#blockMs > before.getTime()) continue;
       const failedUnits = [...seen.values()].filter(Boolean).length;
-      taken.push({ arm, slot, units: seen.size, failedUnits, statements });
+      taken.push({ arm, slot, share, units: seen.size, failedUnits, statements });
       this.#windows.delete(key);
     }
     return taken;
   }
 
-  #window(arm: ArmName, slot: number): Window {
+  #window(arm: ArmName, slot: number, share: number): Window {
     const key = `${arm} ${String(slot)}`;
     let window = this.#windows.get(key);
     if (window === undefined) {
-      window = { arm, slot, units: 0, failedUnits: 0, seen: new Map(), statements: new Map() };
+      window = { arm, slot, share, units: 0, failedUnits: 0, seen: new Map(), statements: new Map() };
       this.#windows.set(key, window);
     }
     return window;

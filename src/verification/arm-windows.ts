@@ -2,39 +2,93 @@ import type { ArmName, ArmWindow, Block, StatementCounters, VoidStretch } from "
 import type { LatencyHistogram } from "../statistics/index.ts";
 import type { ArmEvidence } from "./arms.ts";
 
+/** What was recorded of an experiment, as evidence. */
+export interface RecordedEvidence {
+  /** Windows in which both arms had traffic of their own; units are those of the last share that was promised. */
+  readonly arms: Readonly<Record<ArmName, ArmEvidence>>;
+  /** Share that was promised to the treatment in the windows whose units were counted. */
+  readonly treatmentShare: number;
+  /** Windows in which the treatment had everything. */
+  readonly full: readonly Block[];
+}
+
+interface Slot {
+  readonly at: number;
+  /** Null where it changed within the window, or processes differed. */
+  readonly share: number | null;
+  readonly voidReason: string | null;
+  readonly windows: Partial<Record<ArmName, ArmWindow>>;
+}
+
 /**
  * What was recorded of an experiment as evidence: every window from the first to the last that is over, an arm's empty ones among them. A window that a void
- * stretch touches is void. The units are those of the sound windows.
+ * stretch touches is void, as is one in which not all drew by the same share.
+ * @param deciding fingerprints whose times make the quantiles; null: all
  */
 export const evidenceOfWindows = (
   windows: readonly ArmWindow[],
   voids: readonly VoidStretch[],
   blockMs: number,
   now: Date,
-): Readonly<Record<ArmName, ArmEvidence>> => {
-  const slots = windows.map(({ slot }) => slot);
-  const first = Math.min(...slots);
-  const last = Math.min(Math.max(...slots), Math.floor(now.getTime() / blockMs) - 1);
-  const count = Number.isFinite(first) ? Math.max(0, last - first + 1) : 0;
-  const found = new Map(windows.map((window) => [`${window.arm} ${String(window.slot)}`, window]));
+  deciding: readonly string[] | null = null,
+): RecordedEvidence => {
+  const slots = slotsOf(windows, voids, blockMs, now);
+  const split = slots.filter(({ share }) => share !== 1);
+  const treatmentShare = split.findLast(({ share }) => share !== null)?.share ?? 0.5;
+  const counts = new Set(deciding);
+  const isCounted = deciding === null ? () => true : (fingerprint: string) => counts.has(fingerprint);
+  const blockOf = ({ at, voidReason, windows: found }: Slot, arm: ArmName): Block => ({
+    startedAt: new Date(at * blockMs),
+    endedAt: new Date((at + 1) * blockMs),
+    voidReason,
+    statements: countersOf(found[arm]),
+  });
   const armOf = (arm: ArmName): ArmEvidence => {
-    const blocks: Block[] = [];
-    const latencies: LatencyHistogram[] = [];
     const units = { all: 0, failed: 0 };
-    for (let slot = first; slot < first + count; slot += 1) {
-      const startedAt = new Date(slot * blockMs);
-      const endedAt = new Date((slot + 1) * blockMs);
-      const touching = voids.find(({ from, to }) => from < endedAt && to > startedAt);
-      const window = found.get(`${arm} ${String(slot)}`);
-      blocks.push({ startedAt, endedAt, voidReason: touching?.reason ?? null, statements: countersOf(window) });
-      latencies.push(latenciesOf(window));
-      if (touching !== undefined || window === undefined) continue;
-      units.all += window.units;
-      units.failed += window.failedUnits;
+    for (const slot of split) {
+      if (slot.voidReason !== null || slot.share !== treatmentShare) continue;
+      units.all += slot.windows[arm]?.units ?? 0;
+      units.failed += slot.windows[arm]?.failedUnits ?? 0;
     }
-    return { blocks, latencies, units };
+    return {
+      blocks: split.map((slot) => blockOf(slot, arm)),
+      latencies: split.map((slot) => latenciesOf(slot.windows[arm], isCounted)),
+      units,
+    };
   };
-  return { control: armOf("control"), treatment: armOf("treatment") };
+  return {
+    arms: { control: armOf("control"), treatment: armOf("treatment") },
+    treatmentShare,
+    full: slots.filter(({ share }) => share === 1).map((slot) => blockOf(slot, "treatment")),
+  };
+};
+
+const slotsOf = (
+  windows: readonly ArmWindow[],
+  voids: readonly VoidStretch[],
+  blockMs: number,
+  now: Date,
+): readonly Slot[] => {
+  const bySlot = new Map<number, Partial<Record<ArmName, ArmWindow>>>();
+  for (const window of windows) bySlot.set(window.slot, { ...bySlot.get(window.slot), [window.arm]: window });
+  const first = Math.min(...bySlot.keys());
+  const last = Math.min(Math.max(...bySlot.keys()), Math.floor(now.getTime() / blockMs) - 1);
+  const slots: Slot[] = [];
+  if (!Number.isFinite(first)) return slots;
+  let before: number | null = null;
+  for (let at = first; at <= last; at += 1) {
+    const found = bySlot.get(at) ?? {};
+    const shares = new Set([found.control, found.treatment].flatMap((one) => (one === undefined ? [] : [one.share])));
+    // A window without traffic belongs to what was before.
+    const [own, other] = shares;
+    const share: number | null = own === undefined ? before : own;
+    const isMixed = other !== undefined || share === null;
+    const touching = voids.find(({ from, to }) => from.getTime() < (at + 1) * blockMs && to.getTime() > at * blockMs);
+    const voidReason = touching?.reason ?? (isMixed ? "the treatment's share changed" : null);
+    slots.push({ at, share: isMixed ? null : share, voidReason, windows: found });
+    if (!isMixed) before = share;
+  }
+  return slots;
 };
 
 /** The hook sees no pages. */
@@ -46,9 +100,10 @@ const countersOf = (window: ArmWindow | undefined): ReadonlyMap<string, Statemen
     ]),
   );
 
-const latenciesOf = (window: ArmWindow | undefined): LatencyHistogram => {
+const latenciesOf = (window: ArmWindow | undefined, isCounted: (fingerprint: string) => boolean): LatencyHistogram => {
   const all = new Map<number, number>();
-  for (const { latencies } of window?.statements.values() ?? []) {
+  for (const [fingerprint, { latencies }] of window?.statements ?? []) {
+    if (!isCounted(fingerprint)) continue;
     for (const [bucket, count] of latencies) all.set(bucket, (all.get(bucket) ?? 0) + count);
   }
   return all;

@@ -35,6 +35,8 @@ export interface ExperimentEvidence {
   readonly control: ArmEvidence;
   readonly treatment: ArmEvidence;
   readonly treatmentShare: number;
+  /** Statements that decide: those whose plan an arm's index changes. The others are compared as well, each for itself. Null or absent: all. */
+  readonly deciding?: readonly string[] | null;
   readonly metric: ExperimentMetric;
   readonly alpha: number;
   readonly margin: number;
@@ -69,7 +71,7 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
   const latenciesOf = ({ latencies }: ArmEvidence) => mergeLatencies(sound(latencies ?? []), by);
   const arms = { control: windowsOf(control), treatment: windowsOf(treatment) };
   const ids = [...new Set([...arms.control, ...arms.treatment].flatMap((block) => [...block.statements.keys()]))];
-  const usable = ids.filter((id) =>
+  const usable = (evidence.deciding ?? ids).filter((id) =>
     [arms.control, arms.treatment].every((blocks) => blocksWith(blocks, id).length >= fewestBlocks),
   );
   const mix = commonMix(arms, usable);

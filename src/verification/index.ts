@@ -7,9 +7,11 @@
  * the pilot's. The method and its measured error rates: `bench/verdicts.ts`.
  */
 export { ArmTally } from "./arm-tally.ts";
-export { evidenceOfWindows } from "./arm-windows.ts";
+export { evidenceOfWindows, type RecordedEvidence } from "./arm-windows.ts";
 export { type ArmEvidence, type ExperimentEvidence, judgeArms } from "./arms.ts";
 export type { Evidence } from "./evidence.ts";
+export { chooseExposure, type Exposure } from "./exposure.ts";
 export { judge } from "./judge.ts";
+export { type EndCode, type ExperimentStep, type ExperimentStanding, nextStep } from "./next-step.ts";
 export { isDecided } from "./outcome.ts";
 export { mergeBlocks, mostWindows } from "./windows.ts";

@@ -147,8 +147,13 @@ describe("indexpilot_config.yaml", () => {
     ["a value for a section", "advice: 3\n", /advice must be a section/],
     [
       "a feature that does not exist yet, switched on",
-      "features:\n  canary_deployment: { enabled: true }\n",
-      /c\.yaml:2: features\.canary_deployment does not exist yet/,
+      "features:\n  chaos_engineering: { enabled: true }\n",
+      /c\.yaml:2: features\.chaos_engineering does not exist yet/,
+    ],
+    [
+      "a short form with something else in it",
+      "features:\n  canary_deployment: { enabled: true, percent: 10 }\n",
+      /c\.yaml:2: features\.canary_deployment takes { enabled: true }/,
     ],
     [
       "settings of a feature that does not exist yet",

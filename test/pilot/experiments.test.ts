@@ -2,6 +2,8 @@ import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { type GateExperiment, intercept, type Measurement } from "../../src/driver/index.ts";
 import {
+  type AbExperimentSpec,
+  conductExperiments,
   createAbExperiment,
   endAbExperiment,
   getAbResults,
@@ -10,21 +12,32 @@ import {
   recordAbResult,
 } from "../../src/pilot/index.ts";
 import { seededRandom } from "../../src/runtime/index.ts";
-import type { ArmCall } from "../../src/domain/index.ts";
+import type { ArmCall, Experiment } from "../../src/domain/index.ts";
+import { keepGround } from "../../src/pilot/experiment-ground.ts";
+import { on } from "../rollout/fixtures/rollout.ts";
 import { withTarget } from "../rollout/fixtures/target.ts";
 import { indexpilot } from "../surfaces/run.ts";
 import { openWired, type Wired } from "./wired.ts";
 
 const spec = {
   table: { schema: "public", name: "orders" },
-  control: { definition: null },
-  treatment: { definition: "create index on public.orders (customer_id)" },
+  control: null,
+  treatment: on("orders", "customer_id"),
   treatmentShare: 0.5,
   blockMs: 1000,
+  actor: "ada",
 } as const;
 
 describe("an experiment", () => {
   const target = withTarget(18);
+
+  /** Laid down, and running without anything being built: what is recorded here was measured elsewhere. */
+  const begun = async (wired: Wired, changed: Partial<AbExperimentSpec> = {}): Promise<Experiment> => {
+    const laid = await createAbExperiment(wired.pilot, { ...spec, ...changed });
+    const running = await wired.context.store.experiments.advance(laid, { state: "running" });
+    if (running === null) throw new Error("somebody else began it");
+    return running;
+  };
 
   /** So many windows of traffic; the treatment takes `factor` times as long. Time passes, and what is over is handed over. */
   const play = async (wired: Wired, id: string, factor: number, windows: number, units = 60): Promise<void> => {
@@ -38,6 +51,7 @@ describe("an experiment", () => {
           arm,
           fingerprint: "0123456789abcdef",
           unit: `${String(window)} ${String(unit)}`,
+          share: 0.5,
           at: new Date(slot + at),
           timeMs: (0.5 + random()) * (arm === "treatment" ? factor : 1),
           rows: 1,
@@ -56,11 +70,13 @@ describe("an experiment", () => {
   test("is laid down beforehand, one on a table, with arms that differ", async () => {
     const wired = await openWired(target());
     const first = await createAbExperiment(wired.pilot, spec);
-    expect(first).toMatchObject({ state: "running", number: 1, alpha: 0.05, margin: 0.05, metric: "mean" });
+    expect(first).toMatchObject({ state: "preparing", number: 1, alpha: 0.05, margin: 0.05, metric: "mean" });
     for (const [changed, problem] of [
-      [{}, "another experiment runs"],
+      [{}, "another experiment is open"],
       [{ control: spec.treatment }, "both arms have the same index"],
       [{ table: { schema: "public", name: "nowhere" } }, "there is no table"],
+      [{ treatment: on("customers", "id") }, "is not on"],
+      [{ treatment: on("orders", "nothing") }, "has no column nothing"],
       [{ treatmentShare: 1 }, "share is not between 0 and 1"],
     ] as const) {
       await expect(createAbExperiment(wired.pilot, { ...spec, ...changed })).rejects.toMatchObject({
@@ -72,7 +88,7 @@ describe("an experiment", () => {
 
   test("names the planted better arm, ends once, and takes nothing more", async () => {
     const wired = await openWired(target());
-    const { id } = await createAbExperiment(wired.pilot, spec);
+    const { id } = await begun(wired);
     await play(wired, id, 1, 3);
     expect((await getAbResults(wired.pilot, id)).verdict).toMatchObject({ outcome: "undecided", soundBlocks: 3 });
     await play(wired, id, 0.5, 40);
@@ -84,7 +100,7 @@ describe("an experiment", () => {
 
     const end = { id, actor: "ada", reason: "enough" };
     expect((await endAbExperiment(wired.pilot, end)).experiment).toMatchObject({
-      state: "decided",
+      state: "removing",
       endReason: "enough",
     });
     await expect(endAbExperiment(wired.pilot, end)).rejects.toMatchObject({ code: "experiment_invalid" });
@@ -92,8 +108,10 @@ describe("an experiment", () => {
     await play(wired, id, 5, 5);
     expect(await getAbResults(wired.pilot, id)).toEqual(before);
     expect((await wired.decisions()).at(-1)).toMatchObject({ subject: "experiment", outcome: "better" });
-    // The table is free again.
-    expect((await createAbExperiment(wired.pilot, spec)).state).toBe("running");
+    // Nothing was built, so that nothing is to be removed, and the table is free again.
+    await conductExperiments(wired.pilot, { actor: { name: "ada", consents: true }, waitMs: 0 });
+    expect((await getAbResults(wired.pilot, id)).experiment).toMatchObject({ state: "decided", winner: null });
+    expect((await createAbExperiment(wired.pilot, spec)).state).toBe("preparing");
     expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
   });
 
@@ -104,11 +122,16 @@ describe("an experiment", () => {
     const wired = await openWired(target());
     const admin = await target().open(wired.database, "postgres");
     await admin.query("create extension if not exists pg_stat_statements");
-    const { id } = await createAbExperiment(wired.pilot, spec);
+    const experiment = await begun(wired);
+    const { id } = experiment;
+    const look = () => keepGround(admin, wired.context.store, experiment, wired.clock.now());
     await play(wired, id, 1, 6);
+    expect(await look()).toBeNull();
     await admin.query(sql);
     await play(wired, id, 1, 6);
+    expect(await look()).toMatchObject({ reason });
     await play(wired, id, 1, 6);
+    expect(await look()).toBeNull();
     const { verdict } = await getAbResults(wired.pilot, id);
     expect(verdict.voidBlocks).toBeGreaterThanOrEqual(6);
     expect(verdict.soundBlocks).toBeGreaterThanOrEqual(11);
@@ -118,7 +141,7 @@ describe("an experiment", () => {
 
   test("is fed by the hook in the application, and shown and stopped from the command line", async () => {
     const wired = await openWired(target());
-    const { id, number } = await createAbExperiment(wired.pilot, { ...spec, blockMs: 100 });
+    const { id, number } = await begun(wired, { blockMs: 100 });
     const recorder = await openAbRecorder(wired.pilot, id);
     const gate: GateExperiment = {
       id,
@@ -133,13 +156,14 @@ describe("an experiment", () => {
     const hook = intercept(pg, {
       experiments: [gate],
       observe: (measurement) => {
-        const { experiment, arm, unit } = measurement;
-        if (experiment !== id || arm === null || unit === null) return;
+        const { experiment, arm, unit, share } = measurement;
+        if (experiment !== id || arm === null || unit === null || share === null) return;
         seen.push(measurement);
         recordAbResult(recorder, {
           ...measurement,
           arm,
           unit,
+          share,
           at: wired.clock.now(),
           failed: measurement.error !== null,
         });
@@ -165,7 +189,7 @@ describe("an experiment", () => {
 
     const flags = ["--url", target().server.url(wired.database)];
     const list = await indexpilot(["experiment", "list", ...flags]);
-    expect(list.out).toMatch(/1 +orders +running/);
+    expect(list.out).toMatch(/1 +comparison +orders +running/);
     const show = await indexpilot(["experiment", "show", id.slice(0, 8), ...flags]);
     expect(show).toMatchObject({ code: 0 });
     expect(show.out).toContain("units got the treatment");

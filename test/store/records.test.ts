@@ -236,32 +236,37 @@ describe("observed blocks", () => {
 
 /** With one window of evidence. Its verdict outlives that. */
 const endedExperiment = async (days: number): Promise<void> => {
-  const ground = { serverStartedAt: "", statisticsResetAt: null, indexes: [] };
   const id = randomUUID();
-  await store.experiments.insert(
-    {
-      id,
-      table: { schema: "public", name: "orders" },
-      tableOid: 4711,
-      control: { definition: null },
-      treatment: { definition: "create index on public.orders (id)" },
-      treatmentShare: 0.1,
-      unit: "transaction",
-      metric: "mean",
-      margin: 0.05,
-      alpha: 0.05,
-      blockMs: 1000,
-      maxMs: 1000,
-      state: "running",
-      createdAt: daysAgo(days + 1),
-      endedAt: null,
-      endReason: null,
-      verdict: null,
-    },
-    ground,
-  );
+  const nothing = { index: null, deploymentId: null, gate: null };
+  const experiment = await store.experiments.insert({
+    id,
+    kind: "comparison",
+    table: { schema: "public", name: "orders" },
+    tableOid: 4711,
+    control: nothing,
+    treatment: nothing,
+    stages: [0.1],
+    stage: 0,
+    stageAt: daysAgo(days + 1),
+    unit: "transaction",
+    metric: "mean",
+    margin: 0.05,
+    alpha: 0.05,
+    blockMs: 1000,
+    maxMs: 1000,
+    state: "running",
+    actor: "ada",
+    evidence: null,
+    deciding: null,
+    winner: null,
+    createdAt: daysAgo(days + 1),
+    endedAt: null,
+    endReason: null,
+    verdict: null,
+  });
+  if (experiment === null) throw new Error("another experiment is open");
   const statements = new Map([["f", { calls: 1, totalMs: 1, rows: 1, latencies: new Map([[3, 1]]) }]]);
-  await store.experiments.add(id, [{ arm: "control", slot: 7, units: 1, failedUnits: 0, statements }]);
+  await store.experiments.add(id, [{ arm: "control", slot: 7, share: 0.1, units: 1, failedUnits: 0, statements }]);
   const verdict: ExperimentVerdict = {
     outcome: "undecided",
     change: null,
@@ -274,7 +279,10 @@ const endedExperiment = async (days: number): Promise<void> => {
     voidBlocks: 0,
     reason: "too few windows",
   };
-  await store.experiments.end(id, { state: "stopped", at: daysAgo(days), reason: "enough", verdict });
+  const end = { state: "stopped", endedAt: daysAgo(days), endReason: "enough", verdict } as const;
+  expect(await store.experiments.advance(experiment, end)).toMatchObject({ id, state: "stopped" });
+  // Whoever knew it as it was before is told so.
+  expect(await store.experiments.advance(experiment, end)).toBeNull();
 };
 
 test("what is past its time is removed, the rest is kept", async () => {
@@ -291,6 +299,7 @@ test("what is past its time is removed, the rest is kept", async () => {
   expect(await store.retention.expire(now)).toEqual({
     block: 2,
     experiment_window: 1,
+    experiment_follower: 0,
     statement: 1,
     decision: 0,
     scan_ledger: 1,
@@ -304,6 +313,7 @@ test("what is past its time is removed, the rest is kept", async () => {
   expect(await store.retention.expire(now)).toEqual({
     block: 0,
     experiment_window: 0,
+    experiment_follower: 0,
     statement: 0,
     decision: 0,
     scan_ledger: 0,

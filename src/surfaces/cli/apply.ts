@@ -6,6 +6,9 @@ import {
   apply as applyToTarget,
   applyPlan,
   type CarriedOut,
+  type Conducted,
+  conductExperiments,
+  type PilotContext,
   type Pursued,
   verify as verifyTarget,
   withSession,
@@ -25,7 +28,12 @@ export interface ApplyFlags extends AnalysisFlags {
   readonly baseline: number;
   readonly block: number;
   readonly acceptInstallation?: boolean;
+  readonly canary?: boolean;
 }
+
+/** Both are the same wish: of the file for every time, of the flag for this time. */
+const withCanary = (pilot: PilotContext, { canary }: ApplyFlags): PilotContext =>
+  canary === true ? { ...pilot, settings: { ...pilot.settings, canary: "on" } } : pilot;
 
 const actOptions = (flags: ApplyFlags, context: CommandContext) => ({
   budgetBytes: flags.budget,
@@ -44,6 +52,7 @@ const carriedOutDocument = (report: CarriedOut) => ({
     reason,
   })),
   builds: report.builds.map(buildDocument),
+  experiments: report.experiments,
   verdicts: report.verdicts.map(verdictDocument),
 });
 
@@ -59,7 +68,7 @@ export const apply = async (
     context.terminal.err("\nNothing was changed: this was a dry run. --yes builds.");
     return code;
   }
-  const pilot = pilotContext(flags, context);
+  const pilot = withCanary(pilotContext(flags, context), flags);
   const report = await withSession(openSession(pilot.observe, "observe"), (session) =>
     applyToTarget(pilot, {
       ...actOptions(flags, context),
@@ -111,7 +120,7 @@ const applyFile = async (file: string, flags: ApplyFlags, context: CommandContex
     }
     return ExitCode.ok;
   }
-  const report = await applyPlan(pilotContext(flags, context), plan, actOptions(flags, context));
+  const report = await applyPlan(withCanary(pilotContext(flags, context), flags), plan, actOptions(flags, context));
   if (context.json) terminal.out(JSON.stringify(carriedOutDocument(report), null, 2));
   else showReport(report, context);
   return exitCodeOf(report);
@@ -122,11 +131,28 @@ const showReport = (report: CarriedOut, { terminal }: CommandContext): void => {
     terminal.out(`\n${terminal.colors.bold("Built")}`);
     for (const build of report.builds) terminal.out(`  ${describeBuild(build)}`);
   }
+  showExperiments(report.experiments, terminal);
   showVerdicts(
     report.verdicts,
     report.builds.some(({ outcome }) => outcome.kind === "built"),
     terminal,
   );
+};
+
+const showExperiments = (conducted: readonly Conducted[], terminal: CommandContext["terminal"]): void => {
+  if (conducted.length === 0) return;
+  terminal.out(`\n${terminal.colors.bold("Canaries")}, side by side on live traffic`);
+  for (const { experiment, reason } of conducted) {
+    const { number, treatment, state } = experiment;
+    const index = treatment.index === null ? "" : describeIndex(treatment.index);
+    terminal.out(`  ${String(number)}  ${index}: ${state}`);
+    terminal.out(`     ${terminal.colors.dim(reason)}`);
+  }
+  if (conducted.some(({ experiment }) => experiment.endedAt === null)) {
+    terminal.out(
+      "\n`indexpilot run` or `indexpilot verify` takes them further; `indexpilot experiment show` says how they stand.",
+    );
+  }
 };
 
 const showVerdicts = (verdicts: readonly Pursued[], built: boolean, terminal: CommandContext["terminal"]): void => {
@@ -154,11 +180,10 @@ export interface VerifyFlags extends ConnectionFlags {
 }
 
 export const verify = async (flags: VerifyFlags, context: CommandContext): Promise<ExitCode> => {
-  const { reconciled, verdicts } = await verifyTarget(pilotContext(flags, context), {
-    actor: { name: actorOf(context), consents: true },
-    blockMs: flags.block,
-    waitMs: flags.wait,
-  });
+  const pilot = pilotContext(flags, context);
+  const actor = { name: actorOf(context), consents: true };
+  const experiments = await conductExperiments(pilot, { actor, waitMs: flags.wait });
+  const { reconciled, verdicts } = await verifyTarget(pilot, { actor, blockMs: flags.block, waitMs: flags.wait });
   if (context.json) {
     context.terminal.out(
       JSON.stringify(
@@ -168,13 +193,17 @@ export const verify = async (flags: VerifyFlags, context: CommandContext): Promi
             result,
             reason,
           })),
+          experiments,
           verdicts: verdicts.map(verdictDocument),
         },
         null,
         2,
       ),
     );
-  } else if (verdicts.length === 0) context.terminal.out("No verdict is pending.");
-  else showVerdicts(verdicts, false, context.terminal);
+  } else {
+    showExperiments(experiments, context.terminal);
+    if (verdicts.length > 0) showVerdicts(verdicts, false, context.terminal);
+    else if (experiments.length === 0) context.terminal.out("No verdict is pending.");
+  }
   return verdicts.some(({ verdict }) => verdict?.outcome === "worse") ? ExitCode.findings : ExitCode.ok;
 };

@@ -1,12 +1,30 @@
 import { formatDuration } from "../../config/index.ts";
-import type { Experiment, ExperimentVerdict } from "../../domain/index.ts";
+import {
+  describeIndex,
+  type Experiment,
+  type ExperimentMetric,
+  type ExperimentUnit,
+  type ExperimentVerdict,
+  type IndexDefinition,
+} from "../../domain/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
-import { type AbResults, endAbExperiment, getAbResults, listAbExperiments } from "../../pilot/index.ts";
+import {
+  type AbResults,
+  admitFollower,
+  conductExperiments,
+  createAbExperiment,
+  createCanaryDeployment,
+  endAbExperiment,
+  getAbResults,
+  listAbExperiments,
+} from "../../pilot/index.ts";
+import { loadParser, readIndexStatement } from "../../sql/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 import { paintOutcome, showChange, showInterval, tableOf } from "./outcome-view.ts";
 import { table } from "./terminal.ts";
 
-const definitionOf = ({ definition }: Experiment["control"]): string => definition ?? "the indexes that everybody has";
+const armOf = ({ index }: Experiment["control"]): string =>
+  index === null ? "the indexes that everybody has" : describeIndex(index);
 
 const document = ({ experiment, verdict, over }: AbResults) => ({ ...experiment, verdict, over });
 
@@ -20,6 +38,7 @@ export const listExperiments = async (flags: ConnectionFlags, context: CommandCo
       table(
         [
           { title: "number", align: "right" },
+          { title: "kind" },
           { title: "table" },
           { title: "state" },
           { title: "since (UTC)" },
@@ -28,13 +47,14 @@ export const listExperiments = async (flags: ConnectionFlags, context: CommandCo
         ],
         experiments.map((one) => [
           String(one.number),
+          one.kind,
           tableOf(one),
           one.state,
           one.createdAt.toISOString().slice(0, 16).replace("T", " "),
           one.verdict === null
             ? ""
             : `${one.verdict.outcome}${one.verdict.change === null ? "" : ` ${showChange(one.verdict.change)}`}`,
-          definitionOf(one.treatment),
+          armOf(one.treatment),
         ]),
         terminal,
       ),
@@ -67,23 +87,95 @@ export const showExperiment = async (
   return ExitCode.ok;
 };
 
+export interface CreateExperimentFlags extends ConnectionFlags {
+  readonly treatment: string;
+  readonly control?: string;
+  readonly canary?: boolean;
+  readonly share: number;
+  readonly unit: ExperimentUnit;
+  readonly metric: ExperimentMetric;
+  readonly block: number;
+  readonly longest: number;
+  /** `true` for `--wait` without a time. */
+  readonly wait?: number | true;
+}
+
+/** @throws IndexPilotError `usage` where the text is no index that an arm can have */
+const readArm = (text: string, flag: string): IndexDefinition => {
+  const reading = readIndexStatement(text);
+  if (reading.kind === "index") return reading.definition;
+  throw failure("usage", {
+    problem: `${flag} '${text}' cannot be an arm: ${reading.problem}`,
+    hint: "write it as 'orders (customer_id, created_at desc) include (status)': plain columns of one table",
+  });
+};
+
+/** Lays an experiment down; with `--wait` conducts it as well. */
+export const createExperiment = async (flags: CreateExperimentFlags, context: CommandContext): Promise<ExitCode> => {
+  await loadParser();
+  const treatment = readArm(flags.treatment, "--treatment");
+  const pilot = pilotContext(flags, context);
+  const actor = actorOf(context);
+  const { id, number } =
+    flags.canary === true
+      ? await createCanaryDeployment(pilot, { index: treatment, actor })
+      : await createAbExperiment(pilot, {
+          table: treatment.table,
+          treatment,
+          control: flags.control === undefined ? null : readArm(flags.control, "--control"),
+          treatmentShare: flags.share,
+          unit: flags.unit,
+          metric: flags.metric,
+          blockMs: flags.block,
+          maxMs: flags.longest,
+          actor,
+        });
+  if (flags.wait !== undefined) {
+    const waitMs = flags.wait === true ? flags.longest : flags.wait;
+    await conductExperiments(pilot, { actor: { name: actor, consents: true }, waitMs });
+  }
+  print(await getAbResults(pilot, id), context);
+  if (flags.wait === undefined) {
+    context.terminal.err(
+      `\nNothing is built yet: \`indexpilot run\` or \`indexpilot verify\` conducts it, \`indexpilot experiment show ${String(number)}\` says how it stands.`,
+    );
+  }
+  return ExitCode.ok;
+};
+
+/** Lets a role of the application follow experiments: read them, and hand in what it saw. */
+export const admitRole = async (role: string, flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
+  const granted = await admitFollower(pilotContext(flags, context), role);
+  if (context.json) context.terminal.out(JSON.stringify({ role, granted }, null, 2));
+  else context.terminal.out(`${role} may follow experiments now:\n${granted.map((one) => `  ${one};`).join("\n")}`);
+  return ExitCode.ok;
+};
+
 export interface StopExperimentFlags extends ConnectionFlags {
   readonly reason: string;
 }
 
-/** Ends it with the verdict of what was seen. Indexes are left alone. */
+/** So long the application's processes and the safeguards are waited for. */
+const REMOVAL_MS = 60_000;
+
+/** Ends it with the verdict of what was seen, and removes what was built for it. */
 export const stopExperiment = async (
   name: string,
   flags: StopExperimentFlags,
   context: CommandContext,
 ): Promise<ExitCode> => {
   const id = await idOf(name, flags, context);
-  const found = await endAbExperiment(pilotContext(flags, context), {
-    id,
-    actor: actorOf(context),
-    reason: flags.reason,
-  });
+  const pilot = pilotContext(flags, context);
+  const actor = actorOf(context);
+  await endAbExperiment(pilot, { id, actor, reason: flags.reason });
+  await conductExperiments(pilot, { actor: { name: actor, consents: true }, waitMs: REMOVAL_MS });
+  const found = await getAbResults(pilot, id);
   print(found, context);
+  if (found.experiment.endedAt === null) {
+    context.terminal.err(
+      "\nIts indexes are still there: `indexpilot run` or `indexpilot verify` goes on removing them.",
+    );
+  }
   return ExitCode.ok;
 };
 
@@ -98,9 +190,13 @@ const print = (found: AbResults, context: CommandContext): void => {
   terminal.out(
     `${colors.bold(`experiment ${String(experiment.number)} on ${tableOf(experiment)}`)}, ${experiment.state}${experiment.endReason === null ? "" : ` (${experiment.endReason})`}`,
   );
-  const share = `${(experiment.treatmentShare * 100).toFixed(0)} % of the ${experiment.unit === "slice" ? "slices of time" : "transactions"}`;
-  terminal.out(`  control    ${definitionOf(experiment.control)}`);
-  terminal.out(`  treatment  ${definitionOf(experiment.treatment)}, for ${share}`);
+  const of = experiment.unit === "slice" ? "slices of time" : "transactions";
+  const shares = experiment.stages.map((one, at) =>
+    at === experiment.stage ? colors.bold(`${(one * 100).toFixed(0)} %`) : `${(one * 100).toFixed(0)} %`,
+  );
+  const share = `${shares.join(" → ")} of the ${of}`;
+  terminal.out(`  control    ${armOf(experiment.control)}`);
+  terminal.out(`  treatment  ${armOf(experiment.treatment)}, for ${share}`);
   terminal.out(
     `  ${paintOutcome(verdict.outcome, terminal)}${verdict.change === null ? "" : ` ${showChange(verdict.change)} ${showInterval(verdict.interval)}`}, ${String(verdict.soundBlocks)} windows of ${formatDuration(experiment.blockMs)}${verdict.voidBlocks === 0 ? "" : `, ${String(verdict.voidBlocks)} void`}`,
   );

@@ -26,7 +26,15 @@ import { history, rollback, type RollbackFlags, status } from "./history.ts";
 import { maintain, type MaintainFlags } from "./maintain.ts";
 import { run as runDaemon, type RunFlags } from "./run.ts";
 import { reindex, type ReindexFlags, rollbackVersion, type VersionRollbackFlags } from "./rebuild.ts";
-import { listExperiments, showExperiment, stopExperiment, type StopExperimentFlags } from "./experiment.ts";
+import {
+  admitRole,
+  createExperiment,
+  type CreateExperimentFlags,
+  listExperiments,
+  showExperiment,
+  stopExperiment,
+  type StopExperimentFlags,
+} from "./experiment.ts";
 import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
@@ -39,6 +47,11 @@ const duration = (text: string): number => asArgument(() => parseDuration(text))
 const count = (text: string): number => {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("a whole number above zero is needed");
   return Number(text);
+};
+const fraction = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError("a share between 0 and 1 is needed, e.g. 0.5");
+  return value;
 };
 const seed = (text: string): number => {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
@@ -380,6 +393,10 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         .default(defaults.baselineMs, formatDuration(defaults.baselineMs)),
     )
     .option(
+      "--canary",
+      "let each index serve a share of the transactions first, where the application follows experiments",
+    )
+    .option(
       "--accept-installation",
       "schema indexpilot came here with a move of the server: it belongs to this database from now on",
     )
@@ -436,7 +453,51 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     .action((name: string, flags: ConnectionFlags & OutputFlags) =>
       run<ConnectionFlags & OutputFlags>((given, context) => showExperiment(name, given, context))(flags),
     );
-  ofExperiment("stop", "end an experiment with the verdict of what was seen; indexes are left alone")
+  ofExperiment(
+    "create",
+    "compare two ways to index a table on live traffic, where processes of the application follow experiments",
+  )
+    .requiredOption("--treatment <index>", "the index on trial, e.g. 'orders (customer_id, created_at desc)'")
+    .option("--control <index>", "what it is compared with (default: the indexes that everybody has)")
+    .addOption(
+      new Option(
+        "--canary",
+        "the index against none, a share of the transactions first, then half, then all, then built for everybody: stage by stage, by itself",
+      ).conflicts(["control", "share", "unit", "metric"]),
+    )
+    .addOption(
+      new Option("--share <share>", "share of the units that the treatment gets")
+        .argParser(fraction)
+        .default(0.1, "0.1"),
+    )
+    .addOption(
+      new Option("--unit <what>", "what is drawn: transactions, or slices of time where few connections do everything")
+        .choices(["transaction", "slice"])
+        .default("transaction"),
+    )
+    .addOption(
+      new Option("--metric <what>", "mean time per call, or its 95th percentile")
+        .choices(["mean", "p95"])
+        .default("mean"),
+    )
+    .addOption(
+      new Option("--block <time>", "length of one window of evidence")
+        .argParser(duration)
+        .default(defaults.blockMs, formatDuration(defaults.blockMs)),
+    )
+    .addOption(
+      new Option("--longest <time>", "when it ends undecided")
+        .argParser(duration)
+        .default(defaults.canaryMaxMs, formatDuration(defaults.canaryMaxMs)),
+    )
+    .option("--wait [time]", "conduct it until it has ended, at most this long", duration)
+    .action(run<CreateExperimentFlags & OutputFlags>(createExperiment));
+  ofExperiment("admit", "let a role of the application follow experiments: read them, and hand in what it saw")
+    .argument("<role>", "the role that the application's processes connect as")
+    .action((role: string, flags: ConnectionFlags & OutputFlags) =>
+      run<ConnectionFlags & OutputFlags>((given, context) => admitRole(role, given, context))(flags),
+    );
+  ofExperiment("stop", "end an experiment with the verdict of what was seen, and remove what was built for it")
     .argument("<experiment>", "its number, or the beginning of its id")
     .option("--reason <text>", "why, for the history", "stopped")
     .action((name: string, flags: StopExperimentFlags & OutputFlags) =>

@@ -1,0 +1,464 @@
+import { randomUUID } from "node:crypto";
+import type { ArmName, Deployment, Experiment, ExperimentState, Objection, Outcome } from "../domain/index.ts";
+import { gateNumber, shareOf } from "../domain/index.ts";
+import { IndexPilotError } from "../errors.ts";
+import { openSession, type Session } from "../postgres/index.ts";
+import { advance, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
+import { loadParser } from "../sql/index.ts";
+import type { ExperimentPatch } from "../store/index.ts";
+import { type EndCode, type ExperimentStep, nextStep } from "../verification/index.ts";
+import { observeBaseline } from "./baseline.ts";
+import { buildOne } from "./build-one.ts";
+import { keepGround } from "./experiment-ground.ts";
+import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
+import { standingOf, verdictFor } from "./experiment-verdict.ts";
+import { ensureDeployment, recordExperiment } from "./experiments.ts";
+import { SILENT_MS } from "./follow.ts";
+import { takeUpLeftovers } from "./leftovers.ts";
+import { openBlocks } from "./observe.ts";
+import { saveBlock } from "./record.ts";
+import type { Actor, Rollout } from "./rollout-context.ts";
+import { markChange } from "./since-change.ts";
+import { breakable, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { withRollout } from "./verify.ts";
+
+/** What became of an experiment while it was conducted. */
+export interface Conducted {
+  readonly experiment: Experiment;
+  /** What it waits for, or how it ended. */
+  readonly reason: string;
+}
+
+/** Between two looks, at the most. */
+const LOOK_MS = 1_000;
+/** What the safeguards or the server refuse is asked again so soon, where they do not say when. */
+const AGAIN_MS = 30_000;
+
+interface Conducting {
+  readonly context: PilotContext;
+  readonly rollout: Rollout;
+  /** Observes the target. */
+  readonly session: Session;
+  /** By id of a deployment: not tried again before, epoch milliseconds. */
+  readonly notBefore: Map<string, number>;
+  /** Told by id of an experiment, so that it is told once. */
+  readonly told: Map<string, string>;
+}
+
+/**
+ * Conducts every open experiment, step by step, until all have ended or the time is up: builds the arms' indexes behind their gates, makes sure that the gates
+ * are closed, lets the application's processes draw, judges again and again, gives the winner's index to everybody, and removes what was built for the
+ * experiment. Each step is recorded before the next; whoever calls this next goes on where a killed process ended.
+ * @throws IndexPilotError `store_missing`, `refused` where another process changes indexes, `connection_lost`
+ */
+export const conductExperiments = (
+  context: PilotContext,
+  options: { readonly actor: Actor; readonly waitMs: number },
+): Promise<readonly Conducted[]> =>
+  withRollout(context, options.actor, async (rollout) => {
+    await takeUpLeftovers(rollout, context.emit);
+    return withSession(openSession(context.observe, "observe"), (session) =>
+      conduct(context, rollout, session, options.waitMs),
+    );
+  });
+
+/** The same for whoever holds a rollout, and has taken up what was left over. */
+export const conduct = async (
+  context: PilotContext,
+  rollout: Rollout,
+  /** Observes the target. */
+  session: Session,
+  waitMs: number,
+): Promise<readonly Conducted[]> => {
+  await loadParser();
+  const { clock, settings } = context;
+  const { experiments } = rollout.store;
+  const conducting: Conducting = { context, rollout, session, notBefore: new Map(), told: new Map() };
+  const conducted = new Map<string, Conducted>();
+  const deadline = clock.monotonicMs() + waitMs;
+  const observe = observer(conducting);
+  for (;;) {
+    for (const experiment of await experiments.open()) {
+      breakable(context).signal.throwIfAborted();
+      const one = await conductOne(conducting, experiment);
+      conducted.set(experiment.id, one);
+      tell(conducting, one);
+    }
+    if ((await experiments.open()).length === 0 || clock.monotonicMs() >= deadline) return [...conducted.values()];
+    await observe();
+    await clock.sleep(Math.min(LOOK_MS, settings.blockMs), breakable(context).signal);
+  }
+};
+
+/** Observes what the server counts, a block at a time, between the looks at experiments: what writes are judged by. */
+const observer = ({ context, rollout, session }: Conducting): (() => Promise<void>) => {
+  const { settings, clock } = context;
+  let next: Awaited<ReturnType<typeof openBlocks>> | null = null;
+  let due = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (clock.monotonicMs() < due) return;
+    due = clock.monotonicMs() + settings.blockMs;
+    try {
+      if (next === null) {
+        next = await openBlocks(session, ownRoles(context));
+        return;
+      }
+      const { block, snapshot } = await next();
+      await saveBlock(rollout.store, block, snapshot);
+    } catch (error) {
+      if (!(error instanceof IndexPilotError) || error.code !== "extension_missing") throw error;
+      due = Number.POSITIVE_INFINITY;
+    }
+  };
+};
+
+const tell = ({ context, told }: Conducting, { experiment, reason }: Conducted): void => {
+  const text = `experiment ${String(experiment.number)}: ${experiment.state}, ${reason}`;
+  if (told.get(experiment.id) === text) return;
+  told.set(experiment.id, text);
+  context.emit({ kind: "note", text });
+};
+
+const conductOne = (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  switch (experiment.state) {
+    case "preparing":
+      return prepare(conducting, experiment);
+    case "running":
+      return look(conducting, experiment);
+    case "applying":
+      return applyWinner(conducting, experiment);
+    case "removing":
+      return remove(conducting, experiment);
+    case "decided":
+    case "stopped":
+      return Promise.resolve({ experiment, reason: experiment.endReason ?? "it has ended" });
+  }
+};
+
+const armNames = ["control", "treatment"] as const satisfies readonly ArmName[];
+
+/** Moves it on, where nobody else has. */
+const move = async (
+  { rollout }: Conducting,
+  experiment: Experiment,
+  patch: ExperimentPatch,
+  reason: string,
+): Promise<Conducted> => {
+  const next = await rollout.store.experiments.advance(experiment, patch);
+  return next === null ? { experiment, reason: "another process took it up" } : { experiment: next, reason };
+};
+
+/** It never ran, and cannot: nothing was seen, so that nothing is said about the index. A canary's is then built for everybody at once. */
+const cannotRun = async (
+  conducting: Conducting,
+  experiment: Experiment,
+  code: string,
+  reason: string,
+): Promise<Conducted> => {
+  const { rollout } = conducting;
+  const now = rollout.clock.now();
+  await recordExperiment(rollout.store, experiment, now, { outcome: "undecided", code, reason });
+  return move(conducting, experiment, { state: "removing", stageAt: now, endReason: reason }, reason);
+};
+
+const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conducted> => {
+  const { context, rollout, session } = conducting;
+  const { store, clock } = rollout;
+  const experiment = await withBaseline(conducting, laid);
+  const standing: StandingArm[] = [];
+  let builtAt = experiment.createdAt.getTime();
+  for (const arm of armNames) {
+    const { index, gate } = experiment[arm];
+    if (index === null || gate === null) continue;
+    const built = await buildGated(conducting, experiment, arm);
+    switch (built.kind) {
+      case "waits":
+        return { experiment, reason: built.reason };
+      case "failed":
+        return cannotRun(conducting, experiment, "build_failed", built.reason);
+      case "stands":
+        builtAt = Math.max(builtAt, built.deployment.updatedAt.getTime());
+        standing.push({ arm, column: gate.column, indexName: built.deployment.indexName, index });
+    }
+  }
+  const followers = (await store.experiments.followers(SILENT_MS)).flatMap(({ stands }) => stands[experiment.id] ?? []);
+  if (!followers.some(({ objection }) => objection === null)) {
+    const why =
+      followers[0]?.objection ?? "no process of the application follows experiments, so that nobody can state the gate";
+    return clock.now().getTime() < builtAt + context.settings.canaryPatienceMs
+      ? { experiment, reason: `waiting for the application: ${why}` }
+      : cannotRun(conducting, experiment, "no_follower", why);
+  }
+  const workload = await readTableWorkload(context, session, experiment.table);
+  const test = await testArms(session, experiment, standing, workload);
+  if (test.kind === "fails") return cannotRun(conducting, experiment, test.code, test.reason);
+  await keepGround(session, store, experiment, clock.now());
+  const reason = `the gates are closed to whoever does not state them (${String(test.tested)} statements asked about, ${String(test.deciding.length)} use an arm's index)`;
+  await recordExperiment(store, experiment, clock.now(), {
+    outcome: "running",
+    code: "gates_work",
+    reason,
+    inputs: { deciding: test.deciding },
+  });
+  const deciding = test.deciding.length === 0 ? null : test.deciding;
+  return move(conducting, experiment, { state: "running", stageAt: clock.now(), deciding }, reason);
+};
+
+/** Observes, before anything is built, what writes will be compared with. */
+const withBaseline = async (conducting: Conducting, experiment: Experiment): Promise<Experiment> => {
+  const { context, rollout, session } = conducting;
+  const { store } = rollout;
+  if (experiment.evidence !== null) return experiment;
+  for (const arm of armNames) {
+    const { gate } = experiment[arm];
+    const known = gate === null ? null : await store.deployments.get(gate.deploymentId);
+    if (known !== null && known.state !== "approved") return experiment;
+  }
+  const workload = await readTableWorkload(context, session, experiment.table);
+  if (workload === null || workload.writeIds.length === 0) return experiment;
+  const { baselineMs, blockMs } = context.settings;
+  const before = await observeBaseline(session, store, breakable(context), { baselineMs, blockMs });
+  const [first] = before;
+  const last = before.at(-1);
+  if (first === undefined || last === undefined) return experiment;
+  const evidence = {
+    writeIds: workload.writeIds,
+    controlIds: workload.controlIds,
+    baselineFrom: first.startedAt.toISOString(),
+    baselineTo: last.endedAt.toISOString(),
+  };
+  return (await store.experiments.advance(experiment, { evidence })) ?? experiment;
+};
+
+type Gated =
+  | { readonly kind: "stands"; readonly deployment: Deployment }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Builds an arm's index behind its gate, unless it stands. */
+const buildGated = async (conducting: Conducting, experiment: Experiment, arm: ArmName): Promise<Gated> => {
+  const { rollout } = conducting;
+  const { store, clock } = rollout;
+  const { index, gate } = experiment[arm];
+  if (index === null || gate === null) throw new Error("an arm without an index has no gate");
+  const plain = await ensureDeployment(rollout, experiment, arm);
+  let deployment = await store.deployments.get(gate.deploymentId);
+  if (deployment === null) {
+    const proposed = proposeIndex({
+      id: gate.deploymentId,
+      definition: { ...index, gate: { column: gate.column, number: gateNumber(experiment, arm) } },
+      tableOid: experiment.tableOid,
+      predictedBytes: plain?.predictedBytes ?? null,
+      rationale: {
+        statementIds: [],
+        costBefore: null,
+        costAfter: null,
+        reason: `on trial: the ${arm} of experiment ${String(experiment.number)}`,
+        ...(plain?.rationale.prediction === undefined ? {} : { prediction: plain.rationale.prediction }),
+      },
+      now: clock.now(),
+    });
+    await store.deployments.insert(proposed, { event: "propose", actor: experiment.actor });
+    deployment = proposed;
+  }
+  if (deployment.state === "proposed") {
+    const detail = { by: experiment.actor, reason: "who wanted the experiment" };
+    const approved = await advance(rollout, deployment, "approve", { actor: experiment.actor, detail });
+    if (approved === null) return { kind: "waits", reason: "another process took it up" };
+    deployment = approved;
+  }
+  const built = await carryTo(conducting, deployment);
+  if (built.kind !== "failed" || !built.mayRepeat) return built;
+  // Its process was killed, or the server went down: nothing is known against it.
+  const again = { ...gate, deploymentId: randomUUID() };
+  await store.experiments.advance(experiment, { [arm]: { ...experiment[arm], gate: again } });
+  return { kind: "waits", reason: `${built.reason}; it is built again` };
+};
+
+/** Carries an approved deployment to where its index stands. */
+const carryTo = async (
+  { context, rollout, notBefore }: Conducting,
+  deployment: Deployment,
+): Promise<Gated & { readonly mayRepeat?: boolean }> => {
+  const { clock, store } = rollout;
+  const now = clock.now().getTime();
+  const { state, indexName } = deployment;
+  if (state === "verifying" || state === "settled") return { kind: "stands", deployment };
+  if (state === "building") return { kind: "waits", reason: `${indexName} is being built` };
+  if (state === "failed") {
+    const last = (await store.deployments.history(deployment.id)).at(-1);
+    // Said by whoever took up what a killed process had left.
+    const wasLost = last?.detail["result"] !== undefined;
+    return { kind: "failed", reason: `${indexName} could not be built`, mayRepeat: wasLost };
+  }
+  if (state !== "approved") return { kind: "failed", reason: `${indexName} is ${state.replaceAll("_", " ")}` };
+  if ((notBefore.get(deployment.id) ?? 0) > now) return { kind: "waits", reason: `${deployment.indexName} waits` };
+  context.emit({ kind: "step", text: `building ${deployment.indexName}` });
+  const outcome = await buildOne(context, rollout, deployment);
+  switch (outcome.kind) {
+    case "built":
+      return { kind: "stands", deployment: outcome.deployment };
+    case "refused":
+    case "deferred":
+      notBefore.set(deployment.id, retryOf(outcome, now));
+      return { kind: "waits", reason: outcome.reason };
+    case "interrupted":
+      return { kind: "waits", reason: "interrupted" };
+    case "failed":
+      return { kind: "failed", reason: outcome.reason };
+  }
+};
+
+const retryOf = ({ retryAt }: Pick<Objection, "retryAt">, now: number): number => retryAt?.getTime() ?? now + AGAIN_MS;
+
+/** One look at an experiment that runs. */
+const look = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  const { context, rollout, session } = conducting;
+  const { store, clock } = rollout;
+  const broken = await keepGround(session, store, experiment, clock.now());
+  if (broken !== null)
+    context.emit({ kind: "note", text: `experiment ${String(experiment.number)}: ${broken.reason}` });
+  const gone = await missingArm(conducting, experiment);
+  if (gone !== null) return cannotRun(conducting, experiment, "index_gone", gone);
+  const standing = await standingOf(context, store, experiment);
+  const step = nextStep(standing);
+  const { verdict } = standing;
+  switch (step.kind) {
+    case "wait":
+      return { experiment, reason: verdict.reason };
+    case "advance": {
+      const stage = experiment.stage + 1;
+      const share = `${(shareOf({ ...experiment, stage }) * 100).toFixed(0)} %`;
+      const reason = `${share} from now on: ${step.reason}`;
+      await recordExperiment(store, experiment, clock.now(), {
+        outcome: verdict.outcome,
+        code: "next_stage",
+        reason,
+        verdict,
+      });
+      return move(conducting, experiment, { stage, stageAt: clock.now() }, reason);
+    }
+    case "apply":
+    case "end":
+      return decide(conducting, experiment, standing, step);
+  }
+};
+
+const decide = async (
+  conducting: Conducting,
+  experiment: Experiment,
+  { verdict }: Awaited<ReturnType<typeof standingOf>>,
+  step: Extract<ExperimentStep, { readonly kind: "apply" | "end" }>,
+): Promise<Conducted> => {
+  const { store, clock } = conducting.rollout;
+  const { outcome, reason } = step;
+  // What a canary's rule decided is the verdict: better overall and harmful to one statement is worse.
+  const decided = { ...verdict, outcome, reason };
+  const winner = step.kind === "apply" && experiment[step.winner].index !== null ? step.winner : null;
+  await recordExperiment(store, experiment, clock.now(), {
+    outcome,
+    code: step.kind === "apply" ? `${step.winner}_wins` : (step.code satisfies EndCode),
+    reason,
+    verdict,
+  });
+  const state: ExperimentState = winner === null ? "removing" : "applying";
+  const patch = { state, stageAt: clock.now(), winner, verdict: decided, endReason: reason };
+  return move(conducting, experiment, patch, reason);
+};
+
+/** Somebody dropped an arm's index. */
+const missingArm = async ({ rollout }: Conducting, experiment: Experiment): Promise<string | null> => {
+  for (const arm of armNames) {
+    const { gate } = experiment[arm];
+    const deployment = gate === null ? null : await rollout.store.deployments.get(gate.deploymentId);
+    if (deployment === null || deployment.indexOid === null) continue;
+    const found = await rollout.build.query(
+      "select from pg_catalog.pg_index where indexrelid = $1 and indrelid = $2 and indisvalid",
+      [deployment.indexOid, deployment.tableOid],
+    );
+    if (found.length === 0) return `${deployment.indexName}, the index of the ${arm}, is gone`;
+  }
+  return null;
+};
+
+/** Builds the winner's index for everybody, while the gates are still stated, and keeps it. */
+const applyWinner = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  const { context, rollout, session } = conducting;
+  const { store, clock } = rollout;
+  const { winner } = experiment;
+  const plain = winner === null ? null : await ensureDeployment(rollout, experiment, winner);
+  if (winner === null || plain === null) throw new Error("an experiment applies the index of its winner");
+  const built = await carryTo(conducting, plain);
+  const goOn = (reason: string): Promise<Conducted> =>
+    move(conducting, experiment, { state: "removing", stageAt: clock.now() }, reason);
+  switch (built.kind) {
+    case "waits":
+      return { experiment, reason: built.reason };
+    case "failed": {
+      const reason = `the index of the ${winner} could not be built for everybody: ${built.reason}`;
+      await recordExperiment(store, experiment, clock.now(), { outcome: "failed", code: "not_applied", reason });
+      return goOn(reason);
+    }
+    case "stands":
+      break;
+  }
+  if (built.deployment.state === "verifying") {
+    const verdict = await verdictFor(store, experiment, built.deployment);
+    const kept = await settleIndex(rollout, built.deployment, {
+      detail: { experiment: experiment.id, outcome: verdict.outcome satisfies Outcome },
+      patch: { verdict },
+    });
+    if (kept.kind === "postponed") return { experiment, reason: kept.reason };
+  }
+  await markChange(session, store, ownRoles(context));
+  return goOn(`${built.deployment.indexName} serves everybody`);
+};
+
+/** Removes what was built for the experiment, once nobody states a gate any more. */
+const remove = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  const { rollout, notBefore } = conducting;
+  const { store, clock, actor } = rollout;
+  const now = clock.now();
+  const stating = (await store.experiments.followers(SILENT_MS)).filter(
+    ({ stands }) => (stands[experiment.id]?.share ?? 0) > 0,
+  );
+  if (stating.length > 0 && now.getTime() < experiment.stageAt.getTime() + SILENT_MS) {
+    return { experiment, reason: `${String(stating.length)} processes still state its gates` };
+  }
+  for (const arm of armNames) {
+    const { gate } = experiment[arm];
+    const gated = gate === null ? null : await store.deployments.get(gate.deploymentId);
+    if (gated === null) continue;
+    if (gated.state === "proposed" || gated.state === "approved") {
+      await advance(rollout, gated, "decline", { actor, detail: { reason: experiment.endReason } });
+      continue;
+    }
+    if (gated.state === "building") return { experiment, reason: `${gated.indexName} is being built` };
+    if (gated.state !== "verifying" && gated.state !== "settled" && gated.state !== "rolling_back") continue;
+    if ((notBefore.get(gated.id) ?? 0) > now.getTime())
+      return { experiment, reason: `${gated.indexName} is still there` };
+    const reason = experiment.endReason ?? "the experiment ended";
+    const outcome = await takeBack({ ...rollout, deployment: gated, reason });
+    if (outcome.kind === "dropped") continue;
+    if (outcome.kind === "refused" || outcome.kind === "deferred")
+      notBefore.set(gated.id, retryOf(outcome, now.getTime()));
+    return { experiment, reason: outcome.kind === "interrupted" ? "interrupted" : outcome.reason };
+  }
+  await releaseDeployments(conducting, experiment);
+  const { verdict, endReason } = experiment;
+  const state = verdict === null || verdict.outcome === "undecided" ? "stopped" : "decided";
+  return move(conducting, experiment, { state, endedAt: clock.now() }, endReason ?? "it has ended");
+};
+
+/** Declines what will not be built. A canary that never ran says nothing about its index, which is built for everybody as if there had been none. */
+const releaseDeployments = async ({ rollout }: Conducting, experiment: Experiment): Promise<void> => {
+  const { store, actor } = rollout;
+  const goesOn = experiment.kind === "canary" && experiment.verdict === null;
+  for (const arm of armNames) {
+    const { deploymentId } = experiment[arm];
+    const plain = deploymentId === null ? null : await store.deployments.get(deploymentId);
+    if (plain === null || goesOn || (plain.state !== "approved" && plain.state !== "proposed")) continue;
+    const detail = { code: "experiment", experiment: experiment.id, reason: experiment.endReason };
+    await advance(rollout, plain, "decline", { actor, detail });
+  }
+};

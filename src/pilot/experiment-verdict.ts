@@ -1,0 +1,149 @@
+import type {
+  Block,
+  Deployment,
+  Experiment,
+  ExperimentVerdict,
+  StatementVerdict,
+  Verdict,
+  WriteVerdict,
+} from "../domain/index.ts";
+import { shareOf } from "../domain/index.ts";
+import type { Store } from "../store/index.ts";
+import { type ExperimentStanding, judge, type RecordedEvidence } from "../verification/index.ts";
+import { judgeRecorded } from "./experiments.ts";
+import type { PilotContext } from "./target.ts";
+
+/** All that the next step of an experiment is decided by. */
+export const standingOf = async (
+  context: PilotContext,
+  store: Store,
+  experiment: Experiment,
+): Promise<ExperimentStanding> => {
+  const { settings, clock } = context;
+  const now = clock.now();
+  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
+  const writes = await judgeWrites(context, store, experiment);
+  return {
+    experiment,
+    verdict,
+    atStage: atStageOf(experiment, evidence),
+    full: judgeFull(experiment, evidence, verdict),
+    writes: writes?.verdict ?? null,
+    savedMs: savedMs(evidence, verdict),
+    paidMs: writes?.paidMs ?? 0,
+    minimumWindows: settings.minimumBlocks,
+    minimumCalls: settings.canaryCalls,
+    allowHarm: settings.canaryHarm === "yes",
+    now,
+  };
+};
+
+const sound = (blocks: readonly Block[]): readonly Block[] => blocks.filter(({ voidReason }) => voidReason === null);
+
+const callsOf = (blocks: readonly Block[]): number =>
+  blocks.reduce((sum, { statements }) => [...statements.values()].reduce((all, { calls }) => all + calls, sum), 0);
+
+const atStageOf = (experiment: Experiment, { arms, full }: RecordedEvidence): ExperimentStanding["atStage"] => {
+  const blocks = shareOf(experiment) === 1 ? full : arms.treatment.blocks;
+  const own = sound(blocks).filter(({ startedAt }) => startedAt >= experiment.stageAt);
+  return { windows: own.length, treatmentCalls: callsOf(own) };
+};
+
+/** Everybody on the treatment, against the control of the stages before. */
+const judgeFull = (
+  { alpha, margin, deciding }: Experiment,
+  { arms, full }: RecordedEvidence,
+  { statements }: ExperimentVerdict,
+): ExperimentStanding["full"] => {
+  if (full.length === 0) return null;
+  const affected = deciding ?? statements.map(({ statementId }) => statementId);
+  return judge({ before: arms.control.blocks, after: full, affected, writes: [], control: [], alpha, margin });
+};
+
+/** By the point estimate, at the calls of both arms. */
+const savedMs = ({ arms }: RecordedEvidence, { statements }: ExperimentVerdict): number => {
+  const seconds = sound(arms.control.blocks).reduce(
+    (sum, { startedAt, endedAt }) => sum + (endedAt.getTime() - startedAt.getTime()) / 1000,
+    0,
+  );
+  const saved = statements.reduce((sum, { controlMs, treatmentMs, controlCalls, treatmentCalls }) => {
+    const isKnown = controlMs !== null && treatmentMs !== null;
+    return isKnown ? sum + (controlMs - treatmentMs) * (controlCalls + treatmentCalls) : sum;
+  }, 0);
+  return seconds > 0 ? saved / seconds : 0;
+};
+
+/** What writes pay since the gated index was built: everybody's do, whatever share of the reads may use it. */
+const judgeWrites = async (
+  { settings }: PilotContext,
+  store: Store,
+  { evidence, treatment, alpha, margin }: Experiment,
+): Promise<{ readonly verdict: WriteVerdict; readonly paidMs: number } | null> => {
+  if (evidence === null || evidence.writeIds.length === 0 || treatment.gate === null) return null;
+  const gated = await store.deployments.get(treatment.gate.deploymentId);
+  if (gated === null) return null;
+  const builtAt = gated.updatedAt;
+  const [from, to] = [new Date(evidence.baselineFrom), new Date(evidence.baselineTo)];
+  const before = (await store.observations.readBlocks({ from, to })).blocks.filter(
+    ({ startedAt }) => startedAt >= from,
+  );
+  const after = (await store.observations.readBlocks({ from: builtAt })).blocks.filter(
+    ({ startedAt }) => startedAt >= builtAt,
+  );
+  const { writeIds: writes, controlIds: control } = evidence;
+  const verdict = judge({
+    before,
+    after,
+    affected: [],
+    writes,
+    control,
+    alpha,
+    margin,
+    minimumBlocks: settings.minimumBlocks,
+  }).writes;
+  if (verdict === null || verdict === undefined) return null;
+  const wanted = new Set(writes);
+  let [ms, seconds] = [0, 0];
+  for (const { statements, startedAt, endedAt } of sound(before)) {
+    seconds += (endedAt.getTime() - startedAt.getTime()) / 1000;
+    for (const [id, { totalMs }] of statements) if (wanted.has(id)) ms += totalMs;
+  }
+  return { verdict, paidMs: seconds > 0 ? ((verdict.interval?.low ?? 0) * ms) / seconds : 0 };
+};
+
+/** What the experiment says about the index that everybody gets, as a deployment keeps it: by `Statement.id` where the statement is known. */
+export const verdictFor = async (store: Store, experiment: Experiment, deployment: Deployment): Promise<Verdict> => {
+  const { verdict, winner, evidence } = experiment;
+  if (verdict === null) throw new Error("an experiment that applies its winner has a verdict");
+  const isTreatment = winner === "treatment";
+  const { statements: stored } = await store.observations.readBlocks({
+    from: evidence === null ? experiment.createdAt : new Date(evidence.baselineFrom),
+  });
+  const ids = new Map(stored.map(({ fingerprint, id }) => [fingerprint, id]));
+  const statements = verdict.statements.map((one): StatementVerdict => {
+    const { controlMs, treatmentMs, controlCalls, treatmentCalls, change, interval, outcome } = one;
+    return {
+      statementId: ids.get(one.statementId) ?? one.statementId,
+      outcome,
+      meanMsBefore: isTreatment ? controlMs : treatmentMs,
+      meanMsAfter: isTreatment ? treatmentMs : controlMs,
+      change: isTreatment ? change : null,
+      interval: isTreatment ? interval : null,
+      callsBefore: isTreatment ? controlCalls : treatmentCalls,
+      callsAfter: isTreatment ? treatmentCalls : controlCalls,
+      blocksBefore: verdict.soundBlocks,
+      blocksAfter: verdict.soundBlocks,
+      reason: `side by side in experiment ${String(experiment.number)}`,
+    };
+  });
+  return {
+    outcome: isTreatment ? verdict.outcome : "better",
+    change: isTreatment ? verdict.change : null,
+    interval: isTreatment ? verdict.interval : null,
+    exposure: "gate",
+    statements,
+    drift: null,
+    controlStatements: 0,
+    reason: `${verdict.reason} (${deployment.indexName}, side by side in experiment ${String(experiment.number)})`,
+  };
+};

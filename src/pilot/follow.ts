@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { type Experiment, type FollowerStand, gateNumber, shareOf } from "../domain/index.ts";
+import { type GateExperiment, type Interception, type Measurement, readGateStanding } from "../driver/index.ts";
+import { failure } from "../errors.ts";
+import {
+  type ConnectionTarget,
+  openSession,
+  readServerIdentity,
+  resolveConnection,
+  type Session,
+} from "../postgres/index.ts";
+import { type Clock, systemClock } from "../runtime/index.ts";
+import { openStore, type Store } from "../store/index.ts";
+import { ArmTally } from "../verification/index.ts";
+
+export interface FollowOptions {
+  /**
+   * Where IndexPilot's schema is: best as the application's own role, which `indexpilot experiment admit ROLE` lets in, so that what that role may read and
+   * how it resolves names is known.
+   */
+  readonly url: string;
+  /** For people who look at an experiment. Default `application`. */
+  readonly application?: string;
+  /** How often it looks for what has changed, milliseconds. Default 1,000. */
+  readonly everyMs?: number;
+  /** Told when the store cannot be reached; meanwhile no gate is stated, and it tries again by itself. */
+  readonly onError?: (error: Error) => void;
+  readonly clock?: Clock;
+}
+
+/** A process that follows experiments. */
+export interface Following {
+  /** Experiments whose statements are drawn now. */
+  readonly running: () => readonly { readonly id: string; readonly share: number }[];
+  /** Hands over what was seen, and follows no more. Does not remove the hook. */
+  close(): Promise<void>;
+}
+
+interface Connected {
+  readonly session: Session;
+  readonly store: Store;
+}
+
+/** Whoever conducts an experiment takes a process that was silent for so long for gone. */
+export const SILENT_MS = 15_000;
+
+/** A window compares the arms, so that both have slices of it. */
+const SLICES_PER_WINDOW = 10;
+const SHORTEST_SLICE_MS = 50;
+
+const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connected> => {
+  const session = await openSession(target, "store");
+  try {
+    const server = await readServerIdentity(session);
+    const store = await openStore(session, { create: false, server, now: clock.now() });
+    if (store === null) throw failure("store_missing", {});
+    return { session, store };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+};
+
+/**
+ * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
+ * by window, how the statements fared. One connection of its own. When that is lost no gate is stated until it is back: the application's statements go out as they are.
+ * @throws IndexPilotError as `openSession` and `openStore` do, `store_missing`: the first time only
+ */
+export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
+  const { application = "application", everyMs = 1_000, onError = () => undefined, clock = systemClock } = options;
+  const target = resolveConnection(options.url, {});
+  const process = randomUUID();
+  const tallies = new Map<string, ArmTally>();
+  const refusals = new Map<string, { readonly bareName: boolean; readonly objection: string | null }>();
+  let drawn: readonly GateExperiment[] = [];
+  let connected: Connected | null = await connect(target, clock);
+  await hook.ready;
+
+  const draw = (experiments: readonly GateExperiment[]): void => {
+    const same = JSON.stringify(experiments) === JSON.stringify(drawn);
+    drawn = experiments;
+    if (!same) hook.setExperiments(experiments);
+  };
+
+  const standOf = async (session: Session, experiment: Experiment) => {
+    const known = refusals.get(experiment.id);
+    if (known !== undefined) return known;
+    const query = async (text: string, values?: string[]) => ({ rows: await session.query(text, values) });
+    let bareName = true;
+    let objection: string | null = null;
+    for (const arm of ["treatment", "control"] as const) {
+      const { gate } = experiment[arm];
+      if (gate === null) continue;
+      const standing = await readGateStanding({ query }, { table: experiment.table, column: gate.column });
+      if (standing.kind === "fails") objection ??= standing.reason;
+      else bareName &&= standing.bareName;
+    }
+    const found = { bareName, objection };
+    refusals.set(experiment.id, found);
+    return found;
+  };
+
+  /** Looks what there is to follow, says how it stands, and hands over what it has seen. */
+  const look = async ({ session, store }: Connected): Promise<void> => {
+    const gates: GateExperiment[] = [];
+    const stands: Record<string, FollowerStand> = {};
+    const open = await store.experiments.open();
+    for (const experiment of open) {
+      const { bareName, objection } = await standOf(session, experiment);
+      const isDrawn = (experiment.state === "running" || experiment.state === "applying") && objection === null;
+      const gated = isDrawn ? gateExperimentOf(experiment, bareName) : null;
+      if (gated !== null) gates.push(gated);
+      stands[experiment.id] = { share: gated?.share ?? 0, objection };
+      if (!tallies.has(experiment.id)) tallies.set(experiment.id, new ArmTally(experiment.blockMs));
+    }
+    draw(gates);
+    await store.experiments.sayFollowing({ process, application, role: target.user, stands });
+    await handOver(store, clock.now());
+    for (const id of tallies.keys()) {
+      if (open.some((one) => one.id === id)) continue;
+      tallies.delete(id);
+      refusals.delete(id);
+    }
+  };
+
+  const handOver = async (store: Store, before: Date | null): Promise<void> => {
+    for (const [id, tally] of tallies) await store.experiments.add(id, tally.take(before));
+  };
+
+  const stopObserving = hook.observe((measurement: Measurement) => {
+    const { experiment, arm, unit, share, fingerprint, timeMs, rows, error } = measurement;
+    if (experiment === null || arm === null || unit === null || share === null) return;
+    tallies
+      .get(experiment)
+      ?.add({ arm, unit, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });
+  });
+
+  /** Whatever it is: the application must not end by what IndexPilot cannot do. */
+  const lose = async (problem: unknown): Promise<void> => {
+    draw([]);
+    const lost = connected;
+    connected = null;
+    await lost?.session.close().catch(() => undefined);
+    onError(problem instanceof Error ? problem : new Error(String(problem)));
+  };
+
+  const ended = new AbortController();
+  const loop = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      try {
+        connected ??= await connect(target, clock);
+        await look(connected);
+      } catch (error) {
+        await lose(error);
+      }
+      await clock.sleep(everyMs, ended.signal).catch(() => undefined);
+    }
+  };
+  const running = loop();
+  return {
+    running: () => drawn.map(({ id, share }) => ({ id, share })),
+    close: async () => {
+      ended.abort();
+      await running;
+      draw([]);
+      stopObserving();
+      if (connected === null) return;
+      const { session, store } = connected;
+      try {
+        await handOver(store, null);
+        await store.experiments.endFollowing(process);
+      } finally {
+        await session.close();
+      }
+    },
+  };
+};
+
+/** What the hook needs to know of an experiment. */
+const gateExperimentOf = (experiment: Experiment, bareName: boolean): GateExperiment | null => {
+  const { id, table, unit, control, treatment, blockMs } = experiment;
+  if (treatment.gate === null) return null;
+  const common = { id, table, bareName, share: shareOf(experiment) };
+  const gate = { ...common, column: treatment.gate.column, number: gateNumber(experiment, "treatment") };
+  const own =
+    control.gate === null
+      ? {}
+      : { control: { table, bareName, column: control.gate.column, number: gateNumber(experiment, "control") } };
+  return unit === "slice"
+    ? { ...gate, ...own, unit, sliceMs: Math.max(SHORTEST_SLICE_MS, blockMs / SLICES_PER_WINDOW) }
+    : { ...gate, ...own, unit };
+};

@@ -59,7 +59,7 @@ export interface Experiment {
   readonly actor: string;
   /** What writes are judged by, before and after the gated index was built; null where nothing was observed before. */
   readonly evidence: EvidencePlan | null;
-  /** Fingerprints of the statements that decide: those whose plan uses an arm's index. Null: all that read the table. */
+  /** Fingerprints of the statements that decide: those whose plan uses an arm's index. Null: nobody could ask, and all that read the table decide. */
   readonly deciding: readonly string[] | null;
   /** The arm whose index everybody gets; null while that is open, and where it is none. */
   readonly winner: ArmName | null;

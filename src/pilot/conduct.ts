@@ -31,6 +31,8 @@ export interface Conducted {
 
 /** Between two looks, at the most. */
 const LOOK_MS = 1_000;
+/** All that was seen is read for each judgement; a hundredth more of it says nothing new. */
+const NEWS = 0.01;
 /** What the safeguards or the server refuse is asked again so soon, where they do not say when. */
 const AGAIN_MS = 30_000;
 
@@ -43,6 +45,8 @@ interface Conducting {
   readonly notBefore: Map<string, number>;
   /** Told by id of an experiment, so that it is told once. */
   readonly told: Map<string, string>;
+  /** By id of an experiment: when its evidence was judged last, by the monotonic clock, and what that said. */
+  readonly judged: Map<string, { readonly atMs: number; readonly reason: string }>;
 }
 
 /**
@@ -73,7 +77,14 @@ export const conduct = async (
   await loadParser();
   const { clock, settings } = context;
   const { experiments } = rollout.store;
-  const conducting: Conducting = { context, rollout, session, notBefore: new Map(), told: new Map() };
+  const conducting: Conducting = {
+    context,
+    rollout,
+    session,
+    notBefore: new Map(),
+    told: new Map(),
+    judged: new Map(),
+  };
   const conducted = new Map<string, Conducted>();
   const deadline = clock.monotonicMs() + waitMs;
   const observe = observer(conducting);
@@ -200,7 +211,8 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
     reason,
     inputs: { deciding: test.deciding },
   });
-  const deciding = test.deciding.length === 0 ? null : test.deciding;
+  // Where nothing was counted yet, nothing was asked.
+  const deciding = test.tested === 0 ? null : test.deciding;
   return move(conducting, experiment, { state: "running", stageAt: clock.now(), deciding }, reason);
 };
 
@@ -237,11 +249,11 @@ type Gated =
 
 /** Builds an arm's index behind its gate, unless it stands. */
 const buildGated = async (conducting: Conducting, experiment: Experiment, arm: ArmName): Promise<Gated> => {
-  const { rollout } = conducting;
+  const { rollout, session } = conducting;
   const { store, clock } = rollout;
   const { index, gate } = experiment[arm];
   if (index === null || gate === null) throw new Error("an arm without an index has no gate");
-  const plain = await ensureDeployment(rollout, experiment, arm);
+  const plain = await ensureDeployment(rollout, session, experiment, arm);
   let deployment = await store.deployments.get(gate.deploymentId);
   if (deployment === null) {
     const proposed = proposeIndex({
@@ -320,11 +332,15 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
     context.emit({ kind: "note", text: `experiment ${String(experiment.number)}: ${broken.reason}` });
   const gone = await missingArm(conducting, experiment);
   if (gone !== null) return cannotRun(conducting, experiment, "index_gone", gone);
-  const standing = await standingOf(context, store, experiment);
+  const last = conducting.judged.get(experiment.id);
+  const runsMs = clock.now().getTime() - experiment.createdAt.getTime();
+  if (last !== undefined && clock.monotonicMs() < last.atMs + runsMs * NEWS) return { experiment, reason: last.reason };
+  const standing = await standingOf(context, session, store, experiment);
   const step = nextStep(standing);
   const { verdict } = standing;
   switch (step.kind) {
     case "wait":
+      conducting.judged.set(experiment.id, { atMs: clock.monotonicMs(), reason: verdict.reason });
       return { experiment, reason: verdict.reason };
     case "advance": {
       const stage = experiment.stage + 1;
@@ -386,7 +402,7 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
   const { context, rollout, session } = conducting;
   const { store, clock } = rollout;
   const { winner } = experiment;
-  const plain = winner === null ? null : await ensureDeployment(rollout, experiment, winner);
+  const plain = winner === null ? null : await ensureDeployment(rollout, session, experiment, winner);
   if (winner === null || plain === null) throw new Error("an experiment applies the index of its winner");
   const built = await carryTo(conducting, plain);
   const goOn = (reason: string): Promise<Conducted> =>

@@ -8,6 +8,7 @@ import type {
   WriteVerdict,
 } from "../domain/index.ts";
 import { shareOf } from "../domain/index.ts";
+import type { Session } from "../postgres/index.ts";
 import type { Store } from "../store/index.ts";
 import { type ExperimentStanding, judge, type RecordedEvidence } from "../verification/index.ts";
 import { judgeRecorded } from "./experiments.ts";
@@ -16,6 +17,8 @@ import type { PilotContext } from "./target.ts";
 /** All that the next step of an experiment is decided by. */
 export const standingOf = async (
   context: PilotContext,
+  /** Observes the target. */
+  session: Session,
   store: Store,
   experiment: Experiment,
 ): Promise<ExperimentStanding> => {
@@ -27,6 +30,7 @@ export const standingOf = async (
     experiment,
     verdict,
     atStage: atStageOf(experiment, evidence),
+    scans: await scansOf(session, store, experiment),
     full: judgeFull(experiment, evidence, verdict),
     writes: writes?.verdict ?? null,
     savedMs: savedMs(evidence, verdict),
@@ -36,6 +40,20 @@ export const standingOf = async (
     allowHarm: settings.canaryHarm === "yes",
     now,
   };
+};
+
+/** How often the arms' indexes were used, as the server has counted so far: sessions tell it late, some seconds after. */
+const scansOf = async (session: Session, store: Store, { control, treatment }: Experiment): Promise<number> => {
+  const oids: number[] = [];
+  for (const { gate } of [control, treatment]) {
+    const gated = gate === null ? null : await store.deployments.get(gate.deploymentId);
+    if (gated !== null && gated.indexOid !== null) oids.push(gated.indexOid);
+  }
+  const [row] = await session.query<{ scans: string }>(
+    "select coalesce(sum(pg_catalog.pg_stat_get_numscans(oid)), 0)::text as scans from unnest($1::oid[]) as u (oid)",
+    [oids],
+  );
+  return Number(row?.scans ?? 0);
 };
 
 const sound = (blocks: readonly Block[]): readonly Block[] => blocks.filter(({ voidReason }) => voidReason === null);
@@ -56,7 +74,7 @@ const judgeFull = (
   { statements }: ExperimentVerdict,
 ): ExperimentStanding["full"] => {
   if (full.length === 0) return null;
-  const affected = deciding ?? statements.map(({ statementId }) => statementId);
+  const affected = deciding?.length ? deciding : statements.map(({ statementId }) => statementId);
   return judge({ before: arms.control.blocks, after: full, affected, writes: [], control: [], alpha, margin });
 };
 

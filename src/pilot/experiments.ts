@@ -14,10 +14,13 @@ import {
   type TableName,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { openSession, quoteName, readServerIdentity, type Session } from "../postgres/index.ts";
+import { openSession, quoteName, readCatalog, readServerIdentity, type Session } from "../postgres/index.ts";
 import { proposeIndex } from "../rollout/index.ts";
+import { estimateIndexSize } from "../sizes/index.ts";
+import { loadParser } from "../sql/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
+import { pagesOf } from "./experiment-pages.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
@@ -67,7 +70,7 @@ export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec
         stages: [treatmentShare],
         evidence: null,
       });
-      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, experiment, arm);
+      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, session, experiment, arm);
       context.emit({
         kind: "note",
         text: `experiment ${String(experiment.number)} on ${quoteName(table)} is laid down`,
@@ -89,7 +92,7 @@ export const createCanaryDeployment = (
     withSession(openSession(context.observe, "observe"), async (session) => {
       const treatment = { index, deploymentId: randomUUID(), gate: gateFor(index) };
       const canary = await layDownCanary(context, store, session, { treatment, evidence: null, actor });
-      await ensureDeployment({ store, clock: context.clock, actor }, canary, "treatment");
+      await ensureDeployment({ store, clock: context.clock, actor }, session, canary, "treatment");
       return canary;
     }),
   );
@@ -138,9 +141,12 @@ const gateFor = ({ keys }: IndexDefinition): NonNullable<ExperimentArm["gate"]> 
 type Laid = Pick<Experiment, "kind" | "table" | "control" | "treatment" | "stages" | "evidence" | "actor"> &
   Partial<Pick<Experiment, "unit" | "metric" | "margin" | "alpha" | "blockMs" | "maxMs">>;
 
+/** More of them say hardly more, and each look reads them all. */
+const mostWindows = 20_000;
+
 const layDown = async (context: PilotContext, store: Store, session: Session, laid: Laid): Promise<Experiment> => {
   const { settings, clock } = context;
-  const { table, alpha = settings.alpha, margin = settings.margin } = laid;
+  const { table, alpha = settings.alpha, margin = settings.margin, maxMs = settings.canaryMaxMs } = laid;
   if (!(alpha > 0 && alpha < 1)) throw invalid("alpha is not between 0 and 1");
   if (!(margin > 0 && margin < 1)) throw invalid("the margin is not between 0 and 1");
   const tableOid = await tableOidOf(session, table, [laid.control, laid.treatment]);
@@ -155,8 +161,8 @@ const layDown = async (context: PilotContext, store: Store, session: Session, la
     metric: laid.metric ?? "mean",
     margin,
     alpha,
-    blockMs: laid.blockMs ?? settings.blockMs,
-    maxMs: laid.maxMs ?? settings.canaryMaxMs,
+    blockMs: laid.blockMs ?? Math.max(settings.blockMs, Math.ceil(maxMs / mostWindows)),
+    maxMs,
     state: "preparing",
     deciding: null,
     winner: null,
@@ -197,6 +203,8 @@ const tableOidOf = async (session: Session, table: TableName, arms: readonly Exp
 /** The deployment that builds an arm's index for everybody, should it win: made where it is missing, approved in the name of who wanted the experiment. */
 export const ensureDeployment = async (
   deciding: Deciding,
+  /** Observes the target. */
+  session: Session,
   experiment: Experiment,
   arm: ArmName,
 ): Promise<Deployment | null> => {
@@ -211,7 +219,7 @@ export const ensureDeployment = async (
       id: deploymentId,
       definition: index,
       tableOid: experiment.tableOid,
-      predictedBytes: null,
+      predictedBytes: await estimateBytes(session, experiment, index),
       rationale: {
         statementIds: [],
         costBefore: null,
@@ -222,6 +230,16 @@ export const ensureDeployment = async (
     });
   if (known === null) await store.deployments.insert(proposed, { event: "propose", actor: experiment.actor });
   return approveProposal({ ...deciding, actor: experiment.actor }, proposed, "who wanted the experiment");
+};
+
+const estimateBytes = async (
+  session: Session,
+  { tableOid }: Experiment,
+  index: IndexDefinition,
+): Promise<number | null> => {
+  const { tables } = await readCatalog(session);
+  const table = tables.find(({ oid }) => oid === tableOid);
+  return table === undefined ? null : estimateIndexSize(table, index, { rows: null, expressionTypes: [] }).bytes;
 };
 
 /** Adds up what an application sees of an experiment, and hands it over window by window. */
@@ -297,7 +315,8 @@ export const judgeRecorded = async (
   const { blockMs, metric, alpha, margin, deciding } = experiment;
   const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
   const { arms, treatmentShare } = evidence;
-  return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, metric, alpha, margin }) };
+  const pages = await pagesOf(store, experiment);
+  return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
@@ -313,6 +332,7 @@ const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promi
  * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`
  */
 export const getAbResults = async (context: PilotContext, id: string): Promise<AbResults> => {
+  await loadParser();
   const found = await readStore(context, async (store) =>
     resultsOf(store, await known(store, id), context.clock.now()),
   );
@@ -334,6 +354,7 @@ export const endAbExperiment = (
   { id, actor, reason }: { readonly id: string; readonly actor: string; readonly reason: string },
 ): Promise<AbResults> =>
   withWritableStore(context, async (store) => {
+    await loadParser();
     const now = context.clock.now();
     const { experiment, verdict } = await resultsOf(store, await known(store, id), now);
     const isOpen = experiment.state === "preparing" || experiment.state === "running";

@@ -23,7 +23,7 @@ interface Slot {
 /**
  * What was recorded of an experiment as evidence: every window from the first to the last that is over, an arm's empty ones among them. A window that a void
  * stretch touches is void, as is one in which not all drew by the same share.
- * @param deciding fingerprints whose times make the quantiles; null: all
+ * @param deciding fingerprints whose times make the quantiles; null or none: all
  */
 export const evidenceOfWindows = (
   windows: readonly ArmWindow[],
@@ -36,7 +36,7 @@ export const evidenceOfWindows = (
   const split = slots.filter(({ share }) => share !== 1);
   const treatmentShare = split.findLast(({ share }) => share !== null)?.share ?? 0.5;
   const counts = new Set(deciding);
-  const isCounted = deciding === null ? () => true : (fingerprint: string) => counts.has(fingerprint);
+  const isCounted = counts.size === 0 ? () => true : (fingerprint: string) => counts.has(fingerprint);
   const blockOf = ({ at, voidReason, windows: found }: Slot, arm: ArmName): Block => ({
     startedAt: new Date(at * blockMs),
     endedAt: new Date((at + 1) * blockMs),

@@ -31,12 +31,20 @@ export interface ArmEvidence {
   readonly latencies: readonly LatencyHistogram[] | null;
 }
 
+/** Blocks in which the server counted the pages of both arms, in the same order; by fingerprint. */
+export interface PageEvidence {
+  readonly control: readonly Block[];
+  readonly treatment: readonly Block[];
+}
+
 export interface ExperimentEvidence {
   readonly control: ArmEvidence;
   readonly treatment: ArmEvidence;
   readonly treatmentShare: number;
-  /** Statements that decide: those whose plan an arm's index changes. The others are compared as well, each for itself. Null or absent: all. */
+  /** Statements that decide: those whose plan an arm's index changes. The others are compared as well, each for itself. Null, empty or absent: all. */
   readonly deciding?: readonly string[] | null;
+  /** Where pages were counted apart from the times; null or absent: in the arms' own blocks, if anywhere. */
+  readonly pages?: PageEvidence | null;
   readonly metric: ExperimentMetric;
   readonly alpha: number;
   readonly margin: number;
@@ -71,11 +79,15 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
   const latenciesOf = ({ latencies }: ArmEvidence) => mergeLatencies(sound(latencies ?? []), by);
   const arms = { control: windowsOf(control), treatment: windowsOf(treatment) };
   const ids = [...new Set([...arms.control, ...arms.treatment].flatMap((block) => [...block.statements.keys()]))];
-  const usable = (evidence.deciding ?? ids).filter((id) =>
-    [arms.control, arms.treatment].every((blocks) => blocksWith(blocks, id).length >= fewestBlocks),
-  );
+  const decides = evidence.deciding?.length ? evidence.deciding : ids;
+  const usableOf = (some: Arms): readonly string[] =>
+    decides.filter((id) =>
+      [some.control, some.treatment].every((blocks) => blocksWith(blocks, id).length >= fewestBlocks),
+    );
+  const usable = usableOf(arms);
   const mix = commonMix(arms, usable);
-  const pagesChange = paired(arms, mix, pages);
+  const counted = evidence.pages ? soundPairs(evidence.pages) : arms;
+  const pagesChange = paired(counted, commonMix(counted, usableOf(counted)), pages);
   const timeAlpha = pagesChange === null ? alpha : alpha * (1 - pagesPart);
   const time =
     evidence.metric === "mean"
@@ -137,6 +149,14 @@ interface Arms {
   readonly control: readonly Block[];
   readonly treatment: readonly Block[];
 }
+
+/** Blocks that are sound in both arms, neighbours merged as windows are. */
+const soundPairs = ({ control, treatment }: PageEvidence): Arms => {
+  const isSound = (i: number): boolean => control[i]?.voidReason === null && treatment[i]?.voidReason === null;
+  const [one, two] = [control, treatment].map((blocks) => blocks.filter((_, i) => isSound(i)));
+  const by = mergedBy(one?.length ?? 0);
+  return { control: mergeBlocks(one ?? [], by), treatment: mergeBlocks(two ?? [], by) };
+};
 
 interface Change {
   readonly change: number | null;

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type Settings, defaults } from "../../src/config/index.ts";
 import type { Deployment, Experiment } from "../../src/domain/index.ts";
-import { type Conducted, conductExperiments, type PilotContext } from "../../src/pilot/index.ts";
+import { type Conducted, conductExperiments, createAbExperiment, type PilotContext } from "../../src/pilot/index.ts";
 import { beginCanaries } from "../../src/pilot/canary.ts";
 import { openActing, withSession } from "../../src/pilot/target.ts";
 import { openRollout } from "../../src/pilot/rollout-context.ts";
 import { openSession } from "../../src/postgres/index.ts";
-import { loadParser } from "../../src/sql/index.ts";
+import { fingerprintOf, loadParser } from "../../src/sql/index.ts";
 import { on } from "../rollout/fixtures/rollout.ts";
 import { withTarget } from "../rollout/fixtures/target.ts";
 import { type Application, type Call, startApplication } from "./application.ts";
@@ -20,6 +20,7 @@ const settings: Settings = {
   baselineMs: 900,
   canaryCalls: 20,
   canaryPatienceMs: 5_000,
+  canaryMaxMs: 600_000,
   maintenanceWindows: [],
 };
 
@@ -41,6 +42,7 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
     const wired = await openWired(target());
     await wired.admin.script(`
       create extension if not exists pg_stat_statements;
+      select pg_stat_statements_reset();
       insert into orders (customer_id, created_at, note) select 500 + i % 4500, now() - i * interval '1 s', 'n' || i % 7 from generate_series(1, 60000) i;
       grant select, insert, update, delete on all tables in schema public to nobody_special;
       grant usage on schema public to nobody_special;
@@ -73,9 +75,106 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
     expect(canary).toMatchObject({ state: "preparing", stages: [0.1, 0.5, 1] });
     const [conducted] = await conductAll(pilot);
     expect(conducted?.experiment).toMatchObject({ state: "decided", winner: "treatment", stage: 2 });
+    // What the server counted of each arm, by itself.
+    expect(conducted?.experiment.verdict?.pages?.change).toBeLessThan(-0.5);
     expect(await wired.indexes()).toEqual([
       { name: "orders_customer_id_idx", valid: true, comment: expect.any(String) as string },
     ]);
     expect(application.errors).toEqual([]);
+  });
+
+  test("that lures the planner is taken back, and the harmed statement is named", async () => {
+    const { wired, pilot, url } = await open();
+    // All that is rare is old, which no statistics tell: in order of time, nearly everything is read, from all over the table, before the first is found.
+    await wired.admin.query(`
+      update orders set created_at = now() - (id * 7919 % 60000) * interval '1 s',
+                        note = case when id * 7919 % 60000 > 57000 then 'rare' else 'common' end`);
+    await wired.admin.query("vacuum full analyze orders");
+    const harmed = "select id from orders where note = 'rare' order by created_at desc limit 1";
+    const latest = "select id, note from orders order by created_at desc limit 5";
+    const none = (): readonly unknown[] => [];
+    const deployment = await wired.approved(on("orders", "created_at"));
+    application = await startApplication(url, target().server.url(wired.database), [
+      { sql: harmed, values: none },
+      { sql: latest, values: none },
+    ]);
+    await begin(pilot, deployment);
+    const [conducted] = await conductAll(pilot);
+    expect(conducted?.experiment).toMatchObject({ state: "decided", winner: null, verdict: { outcome: "worse" } });
+    const fingerprint = fingerprintOf(harmed);
+    expect(conducted?.reason).toContain(fingerprint);
+    expect((await wired.decisions()).at(-1)).toMatchObject({ subject: "experiment", outcome: "worse" });
+    expect(await wired.indexes()).toEqual([]);
+    expect((await wired.context.store.deployments.get(deployment.id))?.state).toBe("declined");
+    expect(application.errors).toEqual([]);
+  });
+
+  test("that nobody uses is removed, and is called neither better nor worse", async () => {
+    const { wired, pilot, url } = await open();
+    const deployment = await wired.approved(on("orders", "note"));
+    application = await startApplication(url, target().server.url(wired.database), [byCustomer]);
+    await begin({ ...pilot, settings: { ...settings, canaryMaxMs: 5_000 } }, deployment);
+    const [conducted] = await conductAll(pilot);
+    expect(["undecided", "equivalent"]).toContain(conducted?.experiment.verdict?.outcome);
+    expect(conducted?.experiment).toMatchObject({ winner: null, deciding: [] });
+    expect(await wired.indexes()).toEqual([]);
+  });
+
+  test("is not begun where nobody follows: its index is judged before and after, and the record says why", async () => {
+    const { wired, pilot } = await open();
+    const deployment = await wired.approved(on("orders", "customer_id"));
+    expect(await begin(pilot, deployment)).toEqual([]);
+    expect((await wired.decisions()).at(-1)).toMatchObject({
+      subject: "expose",
+      outcome: "time",
+      reason: expect.stringContaining("no process of the application follows experiments") as string,
+    });
+  });
+
+  test("whose application went away is built for everybody, to be judged before and after", async () => {
+    const { wired, pilot, url } = await open();
+    const deployment = await wired.approved(on("orders", "customer_id"));
+    application = await startApplication(url, target().server.url(wired.database), [byCustomer]);
+    const [canary] = await begin(pilot, deployment);
+    await application.stop();
+    application = null;
+    const [conducted] = await conductAll({ ...pilot, settings: { ...settings, canaryPatienceMs: 1_000 } });
+    expect(conducted?.experiment).toMatchObject({ id: canary?.id, state: "stopped", verdict: null });
+    expect(await wired.indexes()).toEqual([]);
+    expect((await wired.context.store.deployments.get(deployment.id))?.state).toBe("approved");
+    expect(await begin(pilot, deployment)).toEqual([]);
+    expect((await wired.decisions()).at(-1)?.reason).toContain("its canary could not run");
+  });
+
+  test("and two definitions side by side: the planted better one is named and serves everybody", async () => {
+    const { wired, pilot, url } = await open();
+    application = await startApplication(url, target().server.url(wired.database), [byCustomer]);
+    await createAbExperiment(pilot, {
+      table: { schema: "public", name: "orders" },
+      control: on("orders", "note"),
+      treatment: on("orders", "customer_id"),
+      treatmentShare: 0.5,
+      actor: "ann",
+    });
+    const [conducted] = await conductAll(pilot);
+    expect(conducted?.experiment).toMatchObject({ state: "decided", winner: "treatment" });
+    expect((await wired.indexes()).map(({ name }) => name)).toEqual(["orders_customer_id_idx"]);
+    expect(application.errors).toEqual([]);
+  });
+
+  test("and two definitions that do the same are called equivalent, and neither is kept", async () => {
+    const { wired, pilot, url } = await open();
+    application = await startApplication(url, target().server.url(wired.database), [byCustomer]);
+    await createAbExperiment(pilot, {
+      table: { schema: "public", name: "orders" },
+      control: on("orders", "customer_id", "id"),
+      treatment: on("orders", "customer_id", "created_at"),
+      treatmentShare: 0.5,
+      margin: 0.3,
+      actor: "ann",
+    });
+    const [conducted] = await conductAll(pilot);
+    expect(conducted?.experiment).toMatchObject({ state: "decided", winner: null, verdict: { outcome: "equivalent" } });
+    expect(await wired.indexes()).toEqual([]);
   });
 });

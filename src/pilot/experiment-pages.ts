@@ -1,0 +1,63 @@
+import type { Block, Experiment, StatementCounters } from "../domain/index.ts";
+import { gateNumber } from "../domain/index.ts";
+import { addGate, fingerprintOf } from "../sql/index.ts";
+import type { Store, StoredStatement } from "../store/index.ts";
+import type { PageEvidence } from "../verification/index.ts";
+
+/**
+ * Pages that each arm's statements read, as `pg_stat_statements` counted them: the server takes a statement with the gate for another than the one without. Null
+ * where the control has a gate as well, for the numbers of gates are constants, which the server leaves out.
+ */
+export const pagesOf = async (store: Store, experiment: Experiment): Promise<PageEvidence | null> => {
+  const { control, treatment, table, createdAt } = experiment;
+  if (control.gate !== null || treatment.gate === null) return null;
+  const { blocks, statements } = await store.observations.readBlocks({ from: createdAt });
+  const gate = { table, column: treatment.gate.column, number: gateNumber(experiment, "treatment"), bareName: true };
+  /** By the fingerprint of the text with the gate, that of the text without. */
+  const originals = new Map<string, string>();
+  for (const { text, fingerprint } of statements) {
+    const outcome = addGate(text, gate);
+    const gated = outcome.kind === "rewritten" ? fingerprintOf(outcome.text) : null;
+    if (gated !== null) originals.set(gated, fingerprint);
+  }
+  const splittable = new Set(originals.values());
+  const byId = new Map(statements.map((one) => [one.id, armOf(one, originals, splittable)]));
+  const split = (block: Block, arm: "control" | "treatment"): Block => {
+    const own = new Map<string, StatementCounters>();
+    for (const [id, counters] of block.statements) {
+      const found = byId.get(id);
+      if (found?.arm === arm) own.set(found.fingerprint, added(own.get(found.fingerprint), counters));
+    }
+    return { ...block, statements: own };
+  };
+  const pairs = blocks
+    .map((block) => ({ control: split(block, "control"), treatment: split(block, "treatment") }))
+    .filter(({ control: one, treatment: two }) => one.statements.size > 0 && two.statements.size > 0);
+  return { control: pairs.map((one) => one.control), treatment: pairs.map((one) => one.treatment) };
+};
+
+const armOf = (
+  { fingerprint }: StoredStatement,
+  originals: ReadonlyMap<string, string>,
+  splittable: ReadonlySet<string>,
+): { readonly arm: "control" | "treatment"; readonly fingerprint: string } | null => {
+  const original = originals.get(fingerprint);
+  if (original !== undefined) return { arm: "treatment", fingerprint: original };
+  return splittable.has(fingerprint) ? { arm: "control", fingerprint } : null;
+};
+
+/** The same shape from several roles or search paths. */
+const added = (one: StatementCounters | undefined, two: StatementCounters): StatementCounters =>
+  one === undefined
+    ? two
+    : {
+        ...two,
+        calls: one.calls + two.calls,
+        totalMs: one.totalMs + two.totalMs,
+        stddevMs: null,
+        rows: one.rows + two.rows,
+        sharedBlocksHit: one.sharedBlocksHit + two.sharedBlocksHit,
+        sharedBlocksRead: one.sharedBlocksRead + two.sharedBlocksRead,
+        tempBlocks: one.tempBlocks + two.tempBlocks,
+        walBytes: one.walBytes + two.walBytes,
+      };

@@ -22,6 +22,23 @@ const condition = (column: string, number: number): string =>
 export const gateCondition = (gate: Gate, alias: string): string =>
   condition(`${quoted(alias)}.${quoted(gate.column)}`, gate.number);
 
+// As `condition` writes it, with what pg_stat_statements puts in place of constants.
+const name = '"(?:[^"]|"")+"';
+const number = String.raw`(?:\d+|\$\d+)`;
+const stated = String.raw`\(case when ${name}\.${name} is null then ${number} else ${number} end\) is not null`;
+const amongOthers = new RegExp(` (?:${stated} and )+`, "g");
+const alone = new RegExp(` where ${stated}(?: and ${stated})* ?`, "g");
+
+/**
+ * The statement as the application sent it, of one that states gates: what `addGate` put in is taken out, also from a normalised text, whose parameters keep
+ * their numbers. Null for a text that states none.
+ */
+export const withoutGates = (text: string): string | null => {
+  if (!text.includes(" end) is not null")) return null;
+  const plain = text.replaceAll(amongOthers, " ").replaceAll(alone, " ");
+  return plain === text ? null : plain;
+};
+
 /** The gate as the predicate of its index. */
 export const gatePredicate = (gate: Pick<Gate, "column" | "number">): string =>
   condition(quoted(gate.column), gate.number);

@@ -8,7 +8,7 @@
  */
 export { addGate, type GateOutcome, mentions } from "./add-gate.ts";
 export { analyseAccess, functionsOf, parameterUses, type StatementAccess } from "./access.ts";
-export { type Gate, gateCondition, gatedPredicateText, gatePredicate } from "./gate.ts";
+export { type Gate, gateCondition, gatedPredicateText, gatePredicate, withoutGates } from "./gate.ts";
 export type { GateSkip } from "./gate-places.ts";
 export { type Splice, spliced } from "./gate-positions.ts";
 export { type IndexReading, readIndexStatement } from "./index-statement.ts";

@@ -7,11 +7,19 @@ import {
   tableId,
   type Workload,
 } from "../domain/index.ts";
-import { parseStatement, type ParsedStatement, type StatementAccess, toSelect } from "../sql/index.ts";
+import {
+  fingerprintOf,
+  parseStatement,
+  type ParsedStatement,
+  type StatementAccess,
+  toSelect,
+  withoutGates,
+} from "../sql/index.ts";
 import { bindingsOf } from "./binding.ts";
 import { discontinuity, restarted } from "./block.ts";
 import { combined, difference } from "./counters.ts";
 import { type Resolver, resolversFor, resolveStatement } from "./resolution.ts";
+import { statementId } from "./statement-id.ts";
 import type { SnapshotRow, StatementsSnapshot } from "./snapshot.ts";
 
 /** What one node has counted. */
@@ -54,7 +62,7 @@ interface Shape {
  */
 export const buildWorkload = (request: WorkloadRequest): Workload => {
   const { to, replicas = [], catalog, leastPlanned = 200 } = request;
-  const observed = [request, ...replicas].flatMap(observedBy);
+  const observed = [request, ...replicas].flatMap(observedBy).map(withoutExperiment);
 
   const declined: DeclinedStatement[] = [];
   const rowsById = new Map<string, Observed[]>();
@@ -116,6 +124,16 @@ const observedBy = (observation: Observation): Observed[] => {
       before === undefined || restarted(row, before) ? row.counters : difference(row.counters, before.counters);
     return counters.calls > 0 ? [{ row, counters }] : [];
   });
+};
+
+/** What stated the gate of an experiment is the application's statement all the same: under its own id, it weighs with the others. */
+const withoutExperiment = (one: Observed): Observed => {
+  const { row } = one;
+  const text = row.text === null || row.classification.kind !== "statement" ? null : withoutGates(row.text);
+  const fingerprint = text === null ? null : fingerprintOf(text);
+  if (text === null || fingerprint === null || row.classification.kind !== "statement") return one;
+  const classification = { ...row.classification, fingerprint };
+  return { ...one, row: { ...row, text, classification, id: statementId(fingerprint, row.scope) } };
 };
 
 const shapeOf = (id: string, rows: readonly Observed[]): Shape => {

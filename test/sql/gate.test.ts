@@ -1,6 +1,19 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { addGate, type Gate, gateCondition, loadParser, shapeOf, spliced } from "../../src/sql/index.ts";
+import { gate as generated } from "../../bench/gate/schema.ts";
+import { statementGenerator } from "../../bench/gate/generator.ts";
+import { seededRandom } from "../../src/runtime/index.ts";
+import {
+  addGate,
+  fingerprintOf,
+  type Gate,
+  gateCondition,
+  loadParser,
+  normalise,
+  shapeOf,
+  spliced,
+  withoutGates,
+} from "../../src/sql/index.ts";
 
 beforeAll(loadParser);
 
@@ -216,5 +229,27 @@ describe("a text's shape", () => {
         },
       ),
     );
+  });
+});
+
+describe("the gate is taken out again", () => {
+  const random = statementGenerator(seededRandom(11));
+  const texts = Array.from({ length: 400 }, () => random().text);
+
+  it("of what the server has normalised: the statement is the one it was", () => {
+    let rewritten = 0;
+    for (const text of texts) {
+      const outcome = addGate(text, generated);
+      expect(withoutGates(text)).toBeNull();
+      if (outcome.kind !== "rewritten") continue;
+      rewritten += 1;
+      const plain = withoutGates(normalise(outcome.text) ?? "") ?? "";
+      expect(fingerprintOf(plain), outcome.text).toBe(fingerprintOf(text));
+    }
+    expect(rewritten).toBeGreaterThan(200);
+  });
+
+  it("and nothing that only looks like it", () => {
+    expect(withoutGates("select 1 from orders where (case when a is null then 1 else 2 end) is not null")).toBeNull();
   });
 });

@@ -23,7 +23,7 @@ export interface FollowOptions {
   readonly application?: string;
   /** How often it looks for what has changed, milliseconds. Default 1,000. */
   readonly everyMs?: number;
-  /** Told when the store cannot be reached; meanwhile no gate is stated, and it tries again by itself. */
+  /** Told when the store cannot be reached; meanwhile no gate is stated, and it tries again by itself. Default: a warning of the process, once for each problem. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
 }
@@ -35,6 +35,15 @@ export interface Following {
   /** Hands over what was seen, and follows no more. Does not remove the hook. */
   close(): Promise<void>;
 }
+
+const warn = (): ((error: Error) => void) => {
+  const told = new Set<string>();
+  return ({ message }) => {
+    if (told.has(message)) return;
+    told.add(message);
+    process.emitWarning(`experiments are not followed: ${message}`, "IndexPilotWarning");
+  };
+};
 
 interface Connected {
   readonly session: Session;
@@ -63,17 +72,17 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
 
 /**
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
- * by window, how the statements fared. One connection of its own. When that is lost no gate is stated until it is back: the application's statements go out as they are.
- * @throws IndexPilotError as `openSession` and `openStore` do, `store_missing`: the first time only
+ * by window, how the statements fared. One connection of its own. While the store cannot be reached, or is not there yet, no gate is stated: the application's
+ * statements go out as they are. Resolves after the first look, and never rejects: an application shall start without IndexPilot.
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
-  const { application = "application", everyMs = 1_000, onError = () => undefined, clock = systemClock } = options;
+  const { application = "application", everyMs = 1_000, onError = warn(), clock = systemClock } = options;
   const target = resolveConnection(options.url, {});
-  const process = randomUUID();
+  const id = randomUUID();
   const tallies = new Map<string, ArmTally>();
   const refusals = new Map<string, { readonly bareName: boolean; readonly objection: string | null }>();
   let drawn: readonly GateExperiment[] = [];
-  let connected: Connected | null = await connect(target, clock);
+  let connected: Connected | null = null;
   await hook.ready;
 
   const draw = (experiments: readonly GateExperiment[]): void => {
@@ -114,17 +123,17 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       if (!tallies.has(experiment.id)) tallies.set(experiment.id, new ArmTally(experiment.blockMs));
     }
     draw(gates);
-    await store.experiments.sayFollowing({ process, application, role: target.user, stands });
+    await store.experiments.sayFollowing({ process: id, application, role: target.user, stands });
     await handOver(store, clock.now());
-    for (const id of tallies.keys()) {
-      if (open.some((one) => one.id === id)) continue;
-      tallies.delete(id);
-      refusals.delete(id);
+    for (const known of tallies.keys()) {
+      if (open.some((one) => one.id === known)) continue;
+      tallies.delete(known);
+      refusals.delete(known);
     }
   };
 
   const handOver = async (store: Store, before: Date | null): Promise<void> => {
-    for (const [id, tally] of tallies) await store.experiments.add(id, tally.take(before));
+    for (const [experiment, tally] of tallies) await store.experiments.add(experiment, tally.take(before));
   };
 
   const stopObserving = hook.observe((measurement: Measurement) => {
@@ -145,20 +154,25 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   };
 
   const ended = new AbortController();
-  const loop = async (): Promise<void> => {
-    while (!ended.signal.aborted) {
-      try {
-        connected ??= await connect(target, clock);
-        await look(connected);
-      } catch (error) {
-        await lose(error);
-      }
-      await clock.sleep(everyMs, ended.signal).catch(() => undefined);
+  const lookOnce = async (): Promise<void> => {
+    try {
+      connected ??= await connect(target, clock);
+      await look(connected);
+    } catch (error) {
+      await lose(error);
     }
   };
+  const loop = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(everyMs, ended.signal).catch(() => undefined);
+      if (ended.signal.aborted) return;
+      await lookOnce();
+    }
+  };
+  await lookOnce();
   const running = loop();
   return {
-    running: () => drawn.map(({ id, share }) => ({ id, share })),
+    running: () => drawn.map((one) => ({ id: one.id, share: one.share })),
     close: async () => {
       ended.abort();
       await running;
@@ -168,7 +182,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       const { session, store } = connected;
       try {
         await handOver(store, null);
-        await store.experiments.endFollowing(process);
+        await store.experiments.endFollowing(id);
       } finally {
         await session.close();
       }

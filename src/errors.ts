@@ -164,7 +164,7 @@ const catalogue = {
   experiment_invalid: entry<{ problem: string }>({
     exitCode: ExitCode.usage,
     retryable: false,
-    message: (p) => `the driver hook cannot run this experiment: ${p.problem}`,
+    message: (p) => `this experiment cannot be: ${p.problem}`,
     remedy: () => "correct the experiment's description; one experiment per table",
   }),
   driver_unknown: entry<Record<string, never>>({

@@ -43,7 +43,7 @@ interface Conducting {
   readonly session: Session;
   /** By id of a deployment: not tried again before, epoch milliseconds. */
   readonly notBefore: Map<string, number>;
-  /** Told by id of an experiment, so that it is told once. */
+  /** The step of each experiment that was told last, by its id. */
   readonly told: Map<string, string>;
   /** By id of an experiment: when its evidence was judged last, by the monotonic clock, and what that said. */
   readonly judged: Map<string, { readonly atMs: number; readonly reason: string }>;
@@ -123,11 +123,15 @@ const observer = ({ context, rollout, session }: Conducting): (() => Promise<voi
   };
 };
 
+/** Each step is a remark of its own; what is seen in between moves on in place. */
 const tell = ({ context, told }: Conducting, { experiment, reason }: Conducted): void => {
-  const text = `experiment ${String(experiment.number)}: ${experiment.state}, ${reason}`;
-  if (told.get(experiment.id) === text) return;
-  told.set(experiment.id, text);
-  context.emit({ kind: "note", text });
+  const { id, number, state, stage, stages } = experiment;
+  const share = state === "running" ? ` at ${(shareOf(experiment) * 100).toFixed(0)} %` : "";
+  const text = `experiment ${String(number)}: ${state}${share}, ${reason}`;
+  const step = `${state} ${String(stage)}`;
+  if (told.get(id) !== step) context.emit({ kind: "note", text });
+  else context.emit({ kind: "progress", share: state === "running" ? stage / stages.length : null, text });
+  told.set(id, step);
 };
 
 const conductOne = (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {

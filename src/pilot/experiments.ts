@@ -303,6 +303,8 @@ export interface AbResults {
   readonly verdict: ExperimentVerdict;
   /** Whether nothing more is to be waited for: it is decided, or its time is up. */
   readonly over: boolean;
+  /** Of the statements, by fingerprint, for people: verb and tables. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** What was recorded, and the verdict over it. */
@@ -320,11 +322,13 @@ export const judgeRecorded = async (
 };
 
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
-  if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true };
+  const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
+  const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
+  if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
   const { verdict } = await judgeRecorded(store, experiment, now);
   const { createdAt, maxMs } = experiment;
   const over = verdict.outcome !== "undecided" || now.getTime() >= createdAt.getTime() + maxMs;
-  return { experiment, verdict, over };
+  return { experiment, verdict, over, labels };
 };
 
 /**
@@ -356,7 +360,7 @@ export const endAbExperiment = (
   withWritableStore(context, async (store) => {
     await loadParser();
     const now = context.clock.now();
-    const { experiment, verdict } = await resultsOf(store, await known(store, id), now);
+    const { experiment, verdict, labels } = await resultsOf(store, await known(store, id), now);
     const isOpen = experiment.state === "preparing" || experiment.state === "running";
     const ended = isOpen
       ? await store.experiments.advance(experiment, { state: "removing", stageAt: now, endReason: reason, verdict })
@@ -370,7 +374,7 @@ export const endAbExperiment = (
       reason: `${reason}, by ${actor}: ${verdict.reason}`,
       verdict,
     });
-    return { experiment: ended, verdict, over: true };
+    return { experiment: ended, verdict, over: true, labels };
   });
 
 /** Writes down what was decided about an experiment, and from what. */

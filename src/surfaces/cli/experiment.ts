@@ -26,7 +26,7 @@ import { table } from "./terminal.ts";
 const armOf = ({ index }: Experiment["control"]): string =>
   index === null ? "the indexes that everybody has" : describeIndex(index);
 
-const document = ({ experiment, verdict, over }: AbResults) => ({ ...experiment, verdict, over });
+const document = ({ experiment, verdict, over, labels }: AbResults) => ({ ...experiment, verdict, over, labels });
 
 export const listExperiments = async (flags: ConnectionFlags, context: CommandContext): Promise<ExitCode> => {
   const experiments = await listAbExperiments(pilotContext(flags, context));
@@ -213,6 +213,7 @@ const print = (found: AbResults, context: CommandContext): void => {
     table(
       [
         { title: "statement" },
+        { title: "", flexible: true },
         { title: "calls", align: "right" },
         { title: "control ms", align: "right" },
         { title: "treatment ms", align: "right" },
@@ -221,6 +222,7 @@ const print = (found: AbResults, context: CommandContext): void => {
       ],
       verdict.statements.map((one) => [
         one.statementId,
+        found.labels[one.statementId] ?? "",
         `${String(one.controlCalls)} / ${String(one.treatmentCalls)}`,
         one.controlMs?.toPrecision(3) ?? "",
         one.treatmentMs?.toPrecision(3) ?? "",

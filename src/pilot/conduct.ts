@@ -1,5 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { ArmName, Deployment, Experiment, ExperimentState, Objection, Outcome } from "../domain/index.ts";
+import type {
+  ArmName,
+  Deployment,
+  Experiment,
+  ExperimentState,
+  FollowerStand,
+  Objection,
+  Outcome,
+} from "../domain/index.ts";
 import { gateNumber, shareOf } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { openSession, type Session } from "../postgres/index.ts";
@@ -179,9 +187,13 @@ const cannotRun = async (
 const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conducted> => {
   const { context, rollout, session } = conducting;
   const { store, clock } = rollout;
+  if (clock.now().getTime() >= laid.createdAt.getTime() + laid.maxMs) {
+    return cannotRun(conducting, laid, "time_over", "its time was over before it could begin");
+  }
+  const absent = await absence(conducting, laid);
+  if (absent !== null) return absent;
   const experiment = await withBaseline(conducting, laid);
   const standing: StandingArm[] = [];
-  let builtAt = experiment.createdAt.getTime();
   for (const arm of armNames) {
     const { index, gate } = experiment[arm];
     if (index === null || gate === null) continue;
@@ -192,17 +204,8 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
       case "failed":
         return cannotRun(conducting, experiment, "build_failed", built.reason);
       case "stands":
-        builtAt = Math.max(builtAt, built.deployment.updatedAt.getTime());
         standing.push({ arm, column: gate.column, indexName: built.deployment.indexName, index });
     }
-  }
-  const followers = (await store.experiments.followers(SILENT_MS)).flatMap(({ stands }) => stands[experiment.id] ?? []);
-  if (!followers.some(({ objection }) => objection === null)) {
-    const why =
-      followers[0]?.objection ?? "no process of the application follows experiments, so that nobody can state the gate";
-    return clock.now().getTime() < builtAt + context.settings.canaryPatienceMs
-      ? { experiment, reason: `waiting for the application: ${why}` }
-      : cannotRun(conducting, experiment, "no_follower", why);
   }
   const workload = await readTableWorkload(context, session, experiment.table);
   const test = await testArms(session, experiment, standing, workload);
@@ -218,6 +221,24 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
   // Where nothing was counted yet, nothing was asked.
   const deciding = test.tested === 0 ? null : test.deciding;
   return move(conducting, experiment, { state: "running", stageAt: clock.now(), deciding }, reason);
+};
+
+/** Nothing is built for nobody: what is to be waited for, or the end of the waiting. Null where somebody can state the gates. */
+const absence = async (conducting: Conducting, experiment: Experiment): Promise<Conducted | null> => {
+  const { context, rollout } = conducting;
+  const { store, clock } = rollout;
+  const { canaryPatienceMs } = context.settings;
+  const standsWithin = async (ms: number): Promise<readonly FollowerStand[]> =>
+    (await store.experiments.followers(ms)).flatMap(({ stands }) => stands[experiment.id] ?? []);
+  const isWilling = ({ objection }: FollowerStand): boolean => objection === null;
+  const present = await standsWithin(SILENT_MS);
+  if (present.some(isWilling)) return null;
+  const why =
+    present[0]?.objection ?? "no process of the application follows experiments, so that nobody can state the gate";
+  const mayCome = clock.now().getTime() < experiment.createdAt.getTime() + canaryPatienceMs;
+  return mayCome || (await standsWithin(canaryPatienceMs)).some(isWilling)
+    ? { experiment, reason: `waiting for the application: ${why}` }
+    : cannotRun(conducting, experiment, "no_follower", why);
 };
 
 /** Observes, before anything is built, what writes will be compared with. */

@@ -7,4 +7,5 @@
  * (what-if) and a budget (selection).
  */
 export { generateCandidates, type CandidateInput, type CandidateOptions, type Candidates } from "./generate.ts";
+export { namesTenant } from "./tenant.ts";
 export { redundantIndexes, replacedIndexes } from "./redundant.ts";

@@ -8,6 +8,9 @@ const leastTables = 2;
 /** Of the accesses to those tables, by weight, so many name the tenant. */
 const leastShare = 0.7;
 
+/** Whether a column is called as the one is that says whose row it is. */
+export const namesTenant = (column: string): boolean => tenantName.test(column);
+
 /** The columns, by name, by which most of the workload singles out one tenant's rows in several tables. */
 export const tenantColumns = ({
   catalog,

@@ -12,7 +12,12 @@ export interface ExperimentArm {
   /** The deployment that will build it for everybody, should the arm win: approved, and waiting. Null where there is no index. */
   readonly deploymentId: string | null;
   /** The deployment that builds it behind the arm's gate, and the column that the gate asks for. Null where there is no index. */
-  readonly gate: { readonly deploymentId: string; readonly column: string } | null;
+  readonly gate: {
+    readonly deploymentId: string;
+    readonly column: string;
+    /** Where tenants are split and not transactions: the index on trial holds the rows up to this value. */
+    readonly upTo?: string;
+  } | null;
 }
 
 /** What decides: the arithmetic mean of the time per call, or its 95th percentile. */
@@ -34,6 +39,8 @@ export interface Experiment {
   readonly number: number;
   /** `canary`: a new index against none, stage by stage; `comparison`: two ways to index a table, side by side. */
   readonly kind: "canary" | "comparison";
+  /** `gate`: a share of the units states the index's condition; `tenant`: the index holds the rows of some tenants only. */
+  readonly exposure: "gate" | "tenant";
   readonly table: TableName;
   readonly tableOid: number;
   readonly control: ExperimentArm;

@@ -30,9 +30,16 @@ export interface IndexDefinition {
   readonly include: readonly string[];
   /** SQL of a partial index's predicate as `pg_get_expr` writes it; absent for an index of all rows. */
   readonly where?: string;
-  /** Where it is on trial: a condition true for every row, which only those statements state that shall use it (`sql/gate.ts`). */
-  readonly gate?: { readonly column: string; readonly number: number };
+  /** Where it is on trial: what keeps it from most statements (`sql/gate.ts`). */
+  readonly gate?: TrialGate;
 }
+
+/** A part of what may use an index on trial. */
+export type TrialGate =
+  /** All rows, for statements that state the condition of this number. */
+  | { readonly column: string; readonly number: number }
+  /** Rows up to a value, for statements that ask for those: the tenants of a canary. `upTo` is SQL as the server writes the literal. */
+  | { readonly column: string; readonly upTo: string };
 
 /** An ascending key with PostgreSQL's default null order. */
 export const ascending = (column: string): IndexKey => ({ column, direction: "asc", nulls: "last" });
@@ -47,7 +54,12 @@ export const describeIndex = (definition: IndexDefinition): string => {
   const { schema, name } = definition.table;
   const method = definition.method === "btree" ? "" : ` using ${definition.method}`;
   const where = definition.where === undefined ? "" : ` where ${definition.where}`;
-  const gate = definition.gate === undefined ? "" : ` behind gate ${String(definition.gate.number)}`;
+  const gate =
+    definition.gate === undefined
+      ? ""
+      : "number" in definition.gate
+        ? ` behind gate ${String(definition.gate.number)}`
+        : ` for ${definition.gate.column} <= ${definition.gate.upTo}`;
   return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}${gate}`;
 };
 

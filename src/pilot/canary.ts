@@ -5,6 +5,7 @@ import { canaryOf } from "./experiments.ts";
 import { SILENT_MS } from "./follow.ts";
 import type { Rollout } from "./rollout-context.ts";
 import type { PilotContext } from "./target.ts";
+import { tenantsFor } from "./tenants.ts";
 
 /**
  * Chooses for each approved deployment how its traffic will be split, and lays down the canaries; nothing is built. Each choice that is not the
@@ -30,18 +31,21 @@ export const beginCanaries = async (
     const busy = (await store.experiments.open()).map(({ table }) => table);
     const exposure = chooseExposure(deployment, {
       followers,
+      tenants:
+        deployment.intended === null
+          ? null
+          : await tenantsFor(session, deployment.intended, context.settings.canaryShare),
       isPartitioned: found?.partitioned === true,
       busy,
       wasTried: tried.has(deployment.id),
     });
     if (exposure.kind === "later") continue;
-    if (exposure.kind === "gate") {
+    if (exposure.kind !== "time") {
       const by = (await store.deployments.approvedBy(deployment.id)) ?? actor;
-      canaries.push(await canaryOf(context, store, session, deployment, by));
-      continue;
-    }
-    others.push(deployment);
-    if (deployment.kind !== "create") continue;
+      const tenants = exposure.kind === "tenant" ? exposure.tenants : null;
+      canaries.push(await canaryOf(context, store, session, deployment, tenants, by));
+    } else others.push(deployment);
+    if (deployment.kind !== "create" || exposure.kind === "gate") continue;
     await store.decisions.record({
       at: clock.now(),
       subject: "expose",
@@ -49,7 +53,7 @@ export const beginCanaries = async (
       rule: "verification.choose_exposure",
       outcome: exposure.kind,
       code: exposure.kind,
-      reason: `judged before and after, because ${exposure.because}`,
+      reason: `judged before and after${exposure.kind === "tenant" ? `, first for tenants of ${exposure.tenants.column} up to ${exposure.tenants.upTo}` : ""}, because ${exposure.because}`,
       inputs: { followers: followers.length, table: deployment.table },
     });
   }

@@ -4,9 +4,11 @@ import type {
   Deployment,
   Experiment,
   ExperimentState,
+  ExperimentVerdict,
   FollowerStand,
   Objection,
   Outcome,
+  TrialGate,
 } from "../domain/index.ts";
 import { gateNumber, shareOf } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
@@ -14,12 +16,12 @@ import { openSession, type Session } from "../postgres/index.ts";
 import { advance, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import type { ExperimentPatch } from "../store/index.ts";
-import { type EndCode, type ExperimentStep, nextStep } from "../verification/index.ts";
+import { type EndCode, type ExperimentStep, nextStep, tenantStep } from "../verification/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
-import { standingOf, verdictFor } from "./experiment-verdict.ts";
+import { standingOf, tenantStandingOf, verdictFor } from "./experiment-verdict.ts";
 import { ensureDeployment, recordExperiment } from "./experiments.ts";
 import { SILENT_MS } from "./follow.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
@@ -190,7 +192,7 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
   if (clock.now().getTime() >= laid.createdAt.getTime() + laid.maxMs) {
     return cannotRun(conducting, laid, "time_over", "its time was over before it could begin");
   }
-  const absent = await absence(conducting, laid);
+  const absent = laid.exposure === "gate" ? await absence(conducting, laid) : null;
   if (absent !== null) return absent;
   const experiment = await withBaseline(conducting, laid);
   const standing: StandingArm[] = [];
@@ -204,14 +206,19 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
       case "failed":
         return cannotRun(conducting, experiment, "build_failed", built.reason);
       case "stands":
-        standing.push({ arm, column: gate.column, indexName: built.deployment.indexName, index });
+        standing.push({ ...gate, arm, indexName: built.deployment.indexName, index });
     }
   }
   const workload = await readTableWorkload(context, session, experiment.table);
   const test = await testArms(session, experiment, standing, workload);
   if (test.kind === "fails") return cannotRun(conducting, experiment, test.code, test.reason);
   await keepGround(session, store, experiment, clock.now());
-  const reason = `the gates are closed to whoever does not state them (${String(test.tested)} statements asked about, ${String(test.deciding.length)} use an arm's index)`;
+  if (experiment.exposure === "tenant" && (test.deciding.length === 0 || experiment.evidence === null)) {
+    const why = "no statement of the workload asks for the tenants that have it, so that nothing could be seen";
+    return cannotRun(conducting, experiment, "no_tenant_asks", why);
+  }
+  const closed = experiment.exposure === "gate" ? "whoever does not state them" : "all but some tenants";
+  const reason = `the gates are closed to ${closed} (${String(test.tested)} statements asked about, ${String(test.deciding.length)} use an arm's index)`;
   await recordExperiment(store, experiment, clock.now(), {
     outcome: "running",
     code: "gates_work",
@@ -252,7 +259,7 @@ const withBaseline = async (conducting: Conducting, experiment: Experiment): Pro
     if (known !== null && known.state !== "approved") return experiment;
   }
   const workload = await readTableWorkload(context, session, experiment.table);
-  if (workload === null || workload.writeIds.length === 0) return experiment;
+  if (workload === null || (experiment.exposure === "gate" && workload.writeIds.length === 0)) return experiment;
   const { baselineMs, blockMs } = context.settings;
   const before = await observeBaseline(session, store, breakable(context), { baselineMs, blockMs });
   const [first] = before;
@@ -283,7 +290,7 @@ const buildGated = async (conducting: Conducting, experiment: Experiment, arm: A
   if (deployment === null) {
     const proposed = proposeIndex({
       id: gate.deploymentId,
-      definition: { ...index, gate: { column: gate.column, number: gateNumber(experiment, arm) } },
+      definition: { ...index, gate: trialGate(experiment, arm, gate) },
       tableOid: experiment.tableOid,
       predictedBytes: plain?.predictedBytes ?? null,
       rationale: {
@@ -311,6 +318,12 @@ const buildGated = async (conducting: Conducting, experiment: Experiment, arm: A
   await store.experiments.advance(experiment, { [arm]: { ...experiment[arm], gate: again } });
   return { kind: "waits", reason: `${built.reason}; it is built again` };
 };
+
+const trialGate = (
+  experiment: Experiment,
+  arm: ArmName,
+  { column, upTo }: NonNullable<Experiment[ArmName]["gate"]>,
+): TrialGate => (upTo === undefined ? { column, number: gateNumber(experiment, arm) } : { column, upTo });
 
 /** Carries an approved deployment to where its index stands. */
 const carryTo = async (
@@ -360,9 +373,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
   const last = conducting.judged.get(experiment.id);
   const runsMs = clock.now().getTime() - experiment.createdAt.getTime();
   if (last !== undefined && clock.monotonicMs() < last.atMs + runsMs * NEWS) return { experiment, reason: last.reason };
-  const standing = await standingOf(context, session, store, experiment);
-  const step = nextStep(standing);
-  const { verdict } = standing;
+  const { verdict, step } = await judged(conducting, experiment);
   switch (step.kind) {
     case "wait":
       conducting.judged.set(experiment.id, { atMs: clock.monotonicMs(), reason: verdict.reason });
@@ -381,14 +392,26 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
     }
     case "apply":
     case "end":
-      return decide(conducting, experiment, standing, step);
+      return decide(conducting, experiment, verdict, step);
   }
+};
+
+const judged = async (
+  { context, rollout, session }: Conducting,
+  experiment: Experiment,
+): Promise<{ readonly verdict: ExperimentVerdict; readonly step: ExperimentStep }> => {
+  if (experiment.exposure === "gate") {
+    const standing = await standingOf(context, session, rollout.store, experiment);
+    return { verdict: standing.verdict, step: nextStep(standing) };
+  }
+  const standing = await tenantStandingOf(context, session, rollout.store, experiment);
+  return { verdict: standing.verdict, step: tenantStep(standing) };
 };
 
 const decide = async (
   conducting: Conducting,
   experiment: Experiment,
-  { verdict }: Awaited<ReturnType<typeof standingOf>>,
+  verdict: ExperimentVerdict,
   step: Extract<ExperimentStep, { readonly kind: "apply" | "end" }>,
 ): Promise<Conducted> => {
   const { store, clock } = conducting.rollout;
@@ -429,6 +452,12 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
   const { winner } = experiment;
   const plain = winner === null ? null : await ensureDeployment(rollout, session, experiment, winner);
   if (winner === null || plain === null) throw new Error("an experiment applies the index of its winner");
+  const isProved = experiment.exposure === "gate";
+  if (!isProved && experiment.evidence !== null && plain.state === "approved") {
+    // It has its verdict when everybody has it, against what was observed before anybody had.
+    const rationale = { ...plain.rationale, evidence: experiment.evidence };
+    await store.deployments.revise(plain.id, { rationale });
+  }
   const built = await carryTo(conducting, plain);
   const goOn = (reason: string): Promise<Conducted> =>
     move(conducting, experiment, { state: "removing", stageAt: clock.now() }, reason);
@@ -443,7 +472,7 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
     case "stands":
       break;
   }
-  if (built.deployment.state === "verifying") {
+  if (built.deployment.state === "verifying" && isProved) {
     const verdict = await verdictFor(store, experiment, built.deployment);
     const kept = await settleIndex(rollout, built.deployment, {
       detail: { experiment: experiment.id, outcome: verdict.outcome satisfies Outcome },

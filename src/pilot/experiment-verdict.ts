@@ -1,6 +1,7 @@
 import type {
   Block,
   Deployment,
+  EvidencePlan,
   Experiment,
   ExperimentVerdict,
   StatementVerdict,
@@ -9,8 +10,8 @@ import type {
 } from "../domain/index.ts";
 import { shareOf } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
-import type { Store } from "../store/index.ts";
-import { type ExperimentStanding, judge, type RecordedEvidence } from "../verification/index.ts";
+import type { Store, StoredStatement } from "../store/index.ts";
+import { type ExperimentStanding, judge, type RecordedEvidence, type TenantStanding } from "../verification/index.ts";
 import { judgeRecorded } from "./experiments.ts";
 import type { PilotContext } from "./target.ts";
 
@@ -39,6 +40,79 @@ export const standingOf = async (
     minimumCalls: settings.canaryCalls,
     allowHarm: settings.canaryHarm === "yes",
     now,
+  };
+};
+
+/** The same of a canary that some tenants have. */
+export const tenantStandingOf = async (
+  { settings, clock }: PilotContext,
+  session: Session,
+  store: Store,
+  experiment: Experiment,
+): Promise<TenantStanding> => {
+  const { evidence, deciding, alpha, margin } = experiment;
+  if (evidence === null || deciding === null) {
+    throw new Error("a canary of tenants has a baseline, and statements that decide");
+  }
+  const { before, after, statements } = await beforeAndAfter(store, experiment, evidence);
+  const wanted = new Set(deciding);
+  const affected = [...new Set(statements.flatMap(({ id, fingerprint }) => (wanted.has(fingerprint) ? [id] : [])))];
+  const judged = judge({
+    before,
+    after,
+    affected,
+    writes: evidence.writeIds.filter((id) => !affected.includes(id)),
+    control: evidence.controlIds,
+    alpha,
+    margin,
+    minimumBlocks: settings.minimumBlocks,
+  });
+  const blocks = sound(after).length;
+  return {
+    experiment,
+    verdict: {
+      ...judged,
+      pages: null,
+      errors: null,
+      units: null,
+      statements: judged.statements.map((one) => ({
+        ...one,
+        controlMs: one.meanMsBefore,
+        treatmentMs: one.meanMsAfter,
+        controlCalls: one.callsBefore,
+        treatmentCalls: one.callsAfter,
+      })),
+      soundBlocks: blocks,
+      voidBlocks: after.length - blocks,
+    },
+    scans: await scansOf(session, store, experiment),
+    blocks,
+    minimumBlocks: settings.minimumBlocks,
+    now: clock.now(),
+  };
+};
+
+/** What the server counted before the index on trial was built, and since. */
+const beforeAndAfter = async (
+  store: Store,
+  { treatment }: Experiment,
+  { baselineFrom, baselineTo }: EvidencePlan,
+): Promise<{
+  readonly before: readonly Block[];
+  readonly after: readonly Block[];
+  readonly statements: readonly StoredStatement[];
+}> => {
+  const gated = treatment.gate === null ? null : await store.deployments.get(treatment.gate.deploymentId);
+  const from = new Date(baselineFrom);
+  const earlier = await store.observations.readBlocks({ from, to: new Date(baselineTo) });
+  const before = earlier.blocks.filter(({ startedAt }) => startedAt >= from);
+  if (gated === null) return { before, after: [], statements: earlier.statements };
+  const builtAt = gated.updatedAt;
+  const later = await store.observations.readBlocks({ from: builtAt });
+  return {
+    before,
+    after: later.blocks.filter(({ startedAt }) => startedAt >= builtAt),
+    statements: [...earlier.statements, ...later.statements],
   };
 };
 
@@ -95,19 +169,11 @@ const savedMs = ({ arms }: RecordedEvidence, { statements }: ExperimentVerdict):
 const judgeWrites = async (
   { settings }: PilotContext,
   store: Store,
-  { evidence, treatment, alpha, margin }: Experiment,
+  experiment: Experiment,
 ): Promise<{ readonly verdict: WriteVerdict; readonly paidMs: number } | null> => {
-  if (evidence === null || evidence.writeIds.length === 0 || treatment.gate === null) return null;
-  const gated = await store.deployments.get(treatment.gate.deploymentId);
-  if (gated === null) return null;
-  const builtAt = gated.updatedAt;
-  const [from, to] = [new Date(evidence.baselineFrom), new Date(evidence.baselineTo)];
-  const before = (await store.observations.readBlocks({ from, to })).blocks.filter(
-    ({ startedAt }) => startedAt >= from,
-  );
-  const after = (await store.observations.readBlocks({ from: builtAt })).blocks.filter(
-    ({ startedAt }) => startedAt >= builtAt,
-  );
+  const { evidence, alpha, margin } = experiment;
+  if (evidence === null || evidence.writeIds.length === 0) return null;
+  const { before, after } = await beforeAndAfter(store, experiment, evidence);
   const { writeIds: writes, controlIds: control } = evidence;
   const verdict = judge({
     before,

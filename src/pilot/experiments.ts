@@ -65,6 +65,7 @@ export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec
       const experiment = await layDown(context, store, session, {
         ...spec,
         kind: "comparison",
+        exposure: "gate",
         control: armOf(control),
         treatment: armOf(treatment),
         stages: [treatmentShare],
@@ -91,7 +92,8 @@ export const createCanaryDeployment = (
   withWritableStore(context, (store) =>
     withSession(openSession(context.observe, "observe"), async (session) => {
       const treatment = { index, deploymentId: randomUUID(), gate: gateFor(index) };
-      const canary = await layDownCanary(context, store, session, { treatment, evidence: null, actor });
+      const exposed = { exposure: "gate", treatment, evidence: null, actor } as const;
+      const canary = await layDownCanary(context, store, session, exposed);
       await ensureDeployment({ store, clock: context.clock, actor }, session, canary, "treatment");
       return canary;
     }),
@@ -104,18 +106,25 @@ export const canaryOf = (
   /** Observes the target. */
   session: Session,
   { id, intended, rationale }: Deployment,
+  /** The tenants that it shall serve first; null: transactions that state its gate. */
+  tenants: { readonly column: string; readonly upTo: string } | null,
   actor: string,
 ): Promise<Experiment> => {
   if (intended === null) throw invalid("only what was advised can be a canary");
-  const treatment = { index: intended, deploymentId: id, gate: gateFor(intended) };
-  return layDownCanary(context, store, session, { treatment, evidence: rationale.evidence ?? null, actor });
+  const gate = tenants === null ? gateFor(intended) : { deploymentId: randomUUID(), ...tenants };
+  return layDownCanary(context, store, session, {
+    exposure: tenants === null ? "gate" : "tenant",
+    treatment: { index: intended, deploymentId: id, gate },
+    evidence: rationale.evidence ?? null,
+    actor,
+  });
 };
 
 const layDownCanary = (
   context: PilotContext,
   store: Store,
   session: Session,
-  wanted: Pick<Experiment, "evidence" | "actor"> & {
+  wanted: Pick<Experiment, "exposure" | "evidence" | "actor"> & {
     readonly treatment: ExperimentArm & { readonly index: IndexDefinition };
   },
 ): Promise<Experiment> => {
@@ -125,7 +134,7 @@ const layDownCanary = (
     kind: "canary",
     table: wanted.treatment.index.table,
     control: nothing,
-    stages: first < 0.5 ? [first, 0.5, 1] : [first, 1],
+    stages: wanted.exposure === "tenant" ? [first] : first < 0.5 ? [first, 0.5, 1] : [first, 1],
   });
 };
 
@@ -138,7 +147,10 @@ const gateFor = ({ keys }: IndexDefinition): NonNullable<ExperimentArm["gate"]> 
   return { deploymentId: randomUUID(), column: key.column };
 };
 
-type Laid = Pick<Experiment, "kind" | "table" | "control" | "treatment" | "stages" | "evidence" | "actor"> &
+type Laid = Pick<
+  Experiment,
+  "kind" | "exposure" | "table" | "control" | "treatment" | "stages" | "evidence" | "actor"
+> &
   Partial<Pick<Experiment, "unit" | "metric" | "margin" | "alpha" | "blockMs" | "maxMs">>;
 
 /** More of them say hardly more, and each look reads them all. */
@@ -321,10 +333,25 @@ export const judgeRecorded = async (
   return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
+/** Of a canary that some tenants have, before it is decided. */
+const notYet: ExperimentVerdict = {
+  outcome: "undecided",
+  change: null,
+  interval: null,
+  pages: null,
+  errors: null,
+  units: null,
+  statements: [],
+  soundBlocks: 0,
+  voidBlocks: 0,
+  reason: "judged before and after, from what the server counts, by whoever conducts it",
+};
+
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
   const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
+  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: false, labels };
   const { verdict } = await judgeRecorded(store, experiment, now);
   const { createdAt, maxMs } = experiment;
   const over = verdict.outcome !== "undecided" || now.getTime() >= createdAt.getTime() + maxMs;
@@ -402,7 +429,7 @@ export const recordExperiment = async (
     reason,
     inputs: {
       experiment: id,
-      exposure: "gate",
+      exposure: experiment.exposure,
       table,
       control: control.index,
       treatment: treatment.index,

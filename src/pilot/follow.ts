@@ -113,7 +113,8 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   const look = async ({ session, store }: Connected): Promise<void> => {
     const gates: GateExperiment[] = [];
     const stands: Record<string, FollowerStand> = {};
-    const open = await store.experiments.open();
+    // Tenants are split by what the index holds: there is nothing to state.
+    const open = (await store.experiments.open()).filter(({ exposure }) => exposure === "gate");
     for (const experiment of open) {
       const { bareName, objection } = await standOf(session, experiment);
       const isDrawn = (experiment.state === "running" || experiment.state === "applying") && objection === null;

@@ -103,7 +103,7 @@ export const expectedDefinition = async (
   const where =
     definition.gate === undefined
       ? definition.where
-      : gatedPredicateText(columns.at(-1) ?? "", definition.gate.number, definition.where);
+      : gatedPredicateText(columns.at(-1) ?? "", definition.gate, definition.where);
   return (
     `CREATE INDEX ${index ?? ""} ON ${schema ?? ""}.${table ?? ""} USING ${definition.method} (${keys.join(", ")})` +
     (include.length === 0 ? "" : ` INCLUDE (${include.join(", ")})`) +

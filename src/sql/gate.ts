@@ -1,4 +1,4 @@
-import type { TableName } from "../domain/index.ts";
+import type { TableName, TrialGate } from "../domain/index.ts";
 import { quoted } from "./quoted.ts";
 
 /**
@@ -40,15 +40,18 @@ export const withoutGates = (text: string): string | null => {
 };
 
 /** The gate as the predicate of its index. */
-export const gatePredicate = (gate: Pick<Gate, "column" | "number">): string =>
-  condition(quoted(gate.column), gate.number);
+export const gatePredicate = (gate: TrialGate): string =>
+  "number" in gate ? condition(quoted(gate.column), gate.number) : `${quoted(gate.column)} <= ${gate.upTo}`;
 
 /**
  * The predicate of a gated index as `pg_get_indexdef` writes it; `where` is what the index has besides, as the server writes that.
  * @param column as the server quotes it
  */
-export const gatedPredicateText = (column: string, number: number, where: string | undefined): string => {
-  const gate = `(\nCASE\n    WHEN (${column} IS NULL) THEN ${number}\n    ELSE ${number}\nEND IS NOT NULL)`;
+export const gatedPredicateText = (column: string, of: TrialGate, where: string | undefined): string => {
+  const gate =
+    "number" in of
+      ? `(\nCASE\n    WHEN (${column} IS NULL) THEN ${of.number}\n    ELSE ${of.number}\nEND IS NOT NULL)`
+      : `(${column} <= ${of.upTo})`;
   if (where === undefined) return gate;
   // The server makes one conjunction of what are two.
   return isConjunction(where) ? `${where.slice(0, -1)} AND ${gate})` : `(${where} AND ${gate})`;

@@ -235,6 +235,7 @@ export interface Tables {
     table_name: string;
     table_oid: number;
     kind: Experiment["kind"];
+    exposure: Experiment["exposure"];
     control: JSONColumnType<ExperimentArm>;
     treatment: JSONColumnType<ExperimentArm>;
     stages: number[];

@@ -10,8 +10,15 @@ export { ArmTally } from "./arm-tally.ts";
 export { evidenceOfWindows, type RecordedEvidence } from "./arm-windows.ts";
 export { type ArmEvidence, type ExperimentEvidence, judgeArms, type PageEvidence } from "./arms.ts";
 export type { Evidence } from "./evidence.ts";
-export { chooseExposure, type Exposure } from "./exposure.ts";
+export { chooseExposure, type Exposure, type Tenants } from "./exposure.ts";
 export { judge } from "./judge.ts";
-export { type EndCode, type ExperimentStep, type ExperimentStanding, nextStep } from "./next-step.ts";
+export {
+  type EndCode,
+  type ExperimentStep,
+  type ExperimentStanding,
+  type TenantStanding,
+  nextStep,
+  tenantStep,
+} from "./next-step.ts";
 export { isDecided } from "./outcome.ts";
 export { mergeBlocks, mostWindows } from "./windows.ts";

@@ -37,6 +37,43 @@ export type ExperimentStep =
     }
   | { readonly kind: "end"; readonly outcome: Outcome; readonly code: EndCode; readonly reason: string };
 
+/** What is known of a canary that some tenants have: before and after, for the index serves nobody else. */
+export interface TenantStanding {
+  readonly experiment: Pick<Experiment, "createdAt" | "maxMs">;
+  readonly verdict: ExperimentVerdict;
+  readonly scans: number;
+  /** Sound blocks since the index was built. */
+  readonly blocks: number;
+  readonly minimumBlocks: number;
+  readonly now: Date;
+}
+
+/**
+ * Some tenants are there to be harmed before everybody is: what is worse ends. What they use, and is not shown to be worse in twice the blocks that a verdict
+ * needs, is built for everybody, and has its verdict then.
+ */
+export const tenantStep = ({
+  experiment,
+  verdict,
+  scans,
+  blocks,
+  minimumBlocks,
+  now,
+}: TenantStanding): ExperimentStep => {
+  const harmed = verdict.statements.find(({ outcome }) => outcome === "worse");
+  if (verdict.outcome === "worse") return { kind: "end", outcome: "worse", code: "worse", reason: verdict.reason };
+  if (harmed !== undefined) {
+    const reason = `worse on ${harmed.statementId} (${percent(harmed.change ?? 0)})`;
+    return { kind: "end", outcome: "worse", code: "harms_statement", reason };
+  }
+  if (scans > 0 && blocks >= 2 * minimumBlocks) {
+    const reason = `nothing is worse for the tenants that have it: ${verdict.reason}`;
+    return { kind: "apply", winner: "treatment", outcome: verdict.outcome, reason };
+  }
+  if (now.getTime() < experiment.createdAt.getTime() + experiment.maxMs) return { kind: "wait" };
+  return { kind: "end", outcome: "undecided", code: scans > 0 ? "undecided" : "unused", reason: verdict.reason };
+};
+
 export type EndCode =
   | "unused"
   | "errors"

@@ -241,6 +241,7 @@ const endedExperiment = async (days: number): Promise<void> => {
   const experiment = await store.experiments.insert({
     id,
     kind: "comparison",
+    exposure: "gate",
     table: { schema: "public", name: "orders" },
     tableOid: 4711,
     control: nothing,

@@ -11,6 +11,7 @@ alter table indexpilot.experiment
   drop constraint experiment_state_check,
   add constraint experiment_state_check check (state in ('preparing', 'running', 'applying', 'removing', 'decided', 'stopped')),
   add column kind text not null default 'comparison' check (kind in ('canary', 'comparison')),
+  add column exposure text not null default 'gate' check (exposure in ('gate', 'tenant')),
   add column control jsonb not null default '{"index": null, "deploymentId": null, "gate": null}',
   add column treatment jsonb not null default '{"index": null, "deploymentId": null, "gate": null}',
   add column stages double precision[] not null default '{0.5}',

@@ -194,7 +194,11 @@ const print = (found: AbResults, context: CommandContext): void => {
   const shares = experiment.stages.map((one, at) =>
     at === experiment.stage ? colors.bold(`${(one * 100).toFixed(0)} %`) : `${(one * 100).toFixed(0)} %`,
   );
-  const share = `${shares.join(" → ")} of the ${of}`;
+  const { gate } = experiment.treatment;
+  const share =
+    gate?.upTo === undefined
+      ? `${shares.join(" → ")} of the ${of}`
+      : `tenants of ${gate.column} up to ${gate.upTo}, then everybody`;
   terminal.out(`  control    ${armOf(experiment.control)}`);
   terminal.out(`  treatment  ${armOf(experiment.treatment)}, for ${share}`);
   terminal.out(

@@ -237,11 +237,11 @@ type Gated =
 
 /** Builds an arm's index behind its gate, unless it stands. */
 const buildGated = async (conducting: Conducting, experiment: Experiment, arm: ArmName): Promise<Gated> => {
-  const { rollout } = conducting;
+  const { rollout, session } = conducting;
   const { store, clock } = rollout;
   const { index, gate } = experiment[arm];
   if (index === null || gate === null) throw new Error("an arm without an index has no gate");
-  const plain = await ensureDeployment(rollout, experiment, arm);
+  const plain = await ensureDeployment(rollout, session, experiment, arm);
   let deployment = await store.deployments.get(gate.deploymentId);
   if (deployment === null) {
     const proposed = proposeIndex({
@@ -386,7 +386,7 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
   const { context, rollout, session } = conducting;
   const { store, clock } = rollout;
   const { winner } = experiment;
-  const plain = winner === null ? null : await ensureDeployment(rollout, experiment, winner);
+  const plain = winner === null ? null : await ensureDeployment(rollout, session, experiment, winner);
   if (winner === null || plain === null) throw new Error("an experiment applies the index of its winner");
   const built = await carryTo(conducting, plain);
   const goOn = (reason: string): Promise<Conducted> =>

@@ -18,6 +18,7 @@ import { openSession, quoteName, readServerIdentity, type Session } from "../pos
 import { proposeIndex } from "../rollout/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
+import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
@@ -67,7 +68,7 @@ export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec
         stages: [treatmentShare],
         evidence: null,
       });
-      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, experiment, arm);
+      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, session, experiment, arm);
       context.emit({
         kind: "note",
         text: `experiment ${String(experiment.number)} on ${quoteName(table)} is laid down`,
@@ -89,7 +90,7 @@ export const createCanaryDeployment = (
     withSession(openSession(context.observe, "observe"), async (session) => {
       const treatment = { index, deploymentId: randomUUID(), gate: gateFor(index) };
       const canary = await layDownCanary(context, store, session, { treatment, evidence: null, actor });
-      await ensureDeployment({ store, clock: context.clock, actor }, canary, "treatment");
+      await ensureDeployment({ store, clock: context.clock, actor }, session, canary, "treatment");
       return canary;
     }),
   );
@@ -197,6 +198,8 @@ const tableOidOf = async (session: Session, table: TableName, arms: readonly Exp
 /** The deployment that builds an arm's index for everybody, should it win: made where it is missing, approved in the name of who wanted the experiment. */
 export const ensureDeployment = async (
   deciding: Deciding,
+  /** Observes the target. */
+  session: Session,
   experiment: Experiment,
   arm: ArmName,
 ): Promise<Deployment | null> => {
@@ -211,7 +214,7 @@ export const ensureDeployment = async (
       id: deploymentId,
       definition: index,
       tableOid: experiment.tableOid,
-      predictedBytes: null,
+      predictedBytes: await predictBytes(session, index),
       rationale: {
         statementIds: [],
         costBefore: null,

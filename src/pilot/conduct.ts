@@ -6,7 +6,7 @@ import { openSession, type Session } from "../postgres/index.ts";
 import { advance, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import type { ExperimentPatch } from "../store/index.ts";
-import { type EndCode, type ExperimentStep, nextStep } from "../verification/index.ts";
+import { type EndCode, type ExperimentStanding, type ExperimentStep, nextStep } from "../verification/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
@@ -335,6 +335,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
         code: "next_stage",
         reason,
         verdict,
+        inputs: besideArms(standing),
       });
       return move(conducting, experiment, { stage, stageAt: clock.now() }, reason);
     }
@@ -344,14 +345,24 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
   }
 };
 
+/** What the next step was decided by, beside the comparison of the arms. */
+const besideArms = ({ atStage, full, writes, savedMs, paidMs }: ExperimentStanding) => ({
+  atStage,
+  full,
+  writes,
+  savedMs,
+  paidMs,
+});
+
 const decide = async (
   conducting: Conducting,
   experiment: Experiment,
-  { verdict }: Awaited<ReturnType<typeof standingOf>>,
+  standing: ExperimentStanding,
   step: Extract<ExperimentStep, { readonly kind: "apply" | "end" }>,
 ): Promise<Conducted> => {
   const { store, clock } = conducting.rollout;
   const { outcome, reason } = step;
+  const { verdict } = standing;
   // What a canary's rule decided is the verdict: better overall and harmful to one statement is worse.
   const decided = { ...verdict, outcome, reason };
   const winner = step.kind === "apply" && experiment[step.winner].index !== null ? step.winner : null;
@@ -360,6 +371,7 @@ const decide = async (
     code: step.kind === "apply" ? `${step.winner}_wins` : (step.code satisfies EndCode),
     reason,
     verdict,
+    inputs: besideArms(standing),
   });
   const state: ExperimentState = winner === null ? "removing" : "applying";
   const patch = { state, stageAt: clock.now(), winner, verdict: decided, endReason: reason };

@@ -12,6 +12,6 @@ export { type ArmEvidence, type ExperimentEvidence, judgeArms } from "./arms.ts"
 export type { Evidence } from "./evidence.ts";
 export { chooseExposure, type Exposure } from "./exposure.ts";
 export { judge } from "./judge.ts";
-export { type EndCode, type ExperimentStep, type ExperimentStanding, nextStep } from "./next-step.ts";
+export { type EndCode, type ExperimentStep, type ExperimentStanding, harmedStatements, nextStep } from "./next-step.ts";
 export { isDecided } from "./outcome.ts";
 export { mergeBlocks, mostWindows } from "./windows.ts";

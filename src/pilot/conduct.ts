@@ -16,7 +16,13 @@ import { openSession, type Session } from "../postgres/index.ts";
 import { advance, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import type { ExperimentPatch } from "../store/index.ts";
-import { type EndCode, type ExperimentStep, nextStep, tenantStep } from "../verification/index.ts";
+import {
+  type EndCode,
+  type ExperimentStanding,
+  type ExperimentStep,
+  nextStep,
+  tenantStep,
+} from "../verification/index.ts";
 import { observeBaseline } from "./baseline.ts";
 import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
@@ -373,7 +379,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
   const last = conducting.judged.get(experiment.id);
   const runsMs = clock.now().getTime() - experiment.createdAt.getTime();
   if (last !== undefined && clock.monotonicMs() < last.atMs + runsMs * NEWS) return { experiment, reason: last.reason };
-  const { verdict, step } = await judged(conducting, experiment);
+  const { verdict, step, beside } = await judge(conducting, experiment);
   switch (step.kind) {
     case "wait":
       conducting.judged.set(experiment.id, { atMs: clock.monotonicMs(), reason: verdict.reason });
@@ -387,31 +393,47 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
         code: "next_stage",
         reason,
         verdict,
+        inputs: beside,
       });
       return move(conducting, experiment, { stage, stageAt: clock.now() }, reason);
     }
     case "apply":
     case "end":
-      return decide(conducting, experiment, verdict, step);
+      return decide(conducting, experiment, { verdict, beside }, step);
   }
 };
 
-const judged = async (
-  { context, rollout, session }: Conducting,
-  experiment: Experiment,
-): Promise<{ readonly verdict: ExperimentVerdict; readonly step: ExperimentStep }> => {
+/** What the next step was decided by, beside the comparison of the arms. */
+const besideArms = ({ atStage, full, writes, savedMs, paidMs, scans }: ExperimentStanding) => ({
+  atStage,
+  full,
+  writes,
+  savedMs,
+  paidMs,
+  scans,
+});
+
+interface Judged {
+  readonly verdict: ExperimentVerdict;
+  readonly step: ExperimentStep;
+  /** What else the step was decided by. */
+  readonly beside: Readonly<Record<string, unknown>>;
+}
+
+const judge = async ({ context, rollout, session }: Conducting, experiment: Experiment): Promise<Judged> => {
   if (experiment.exposure === "gate") {
     const standing = await standingOf(context, session, rollout.store, experiment);
-    return { verdict: standing.verdict, step: nextStep(standing) };
+    return { verdict: standing.verdict, step: nextStep(standing), beside: besideArms(standing) };
   }
   const standing = await tenantStandingOf(context, session, rollout.store, experiment);
-  return { verdict: standing.verdict, step: tenantStep(standing) };
+  const { scans, blocks } = standing;
+  return { verdict: standing.verdict, step: tenantStep(standing), beside: { scans, blocks } };
 };
 
 const decide = async (
   conducting: Conducting,
   experiment: Experiment,
-  verdict: ExperimentVerdict,
+  { verdict, beside }: Omit<Judged, "step">,
   step: Extract<ExperimentStep, { readonly kind: "apply" | "end" }>,
 ): Promise<Conducted> => {
   const { store, clock } = conducting.rollout;
@@ -424,6 +446,7 @@ const decide = async (
     code: step.kind === "apply" ? `${step.winner}_wins` : (step.code satisfies EndCode),
     reason,
     verdict,
+    inputs: beside,
   });
   const state: ExperimentState = winner === null ? "removing" : "applying";
   const patch = { state, stageAt: clock.now(), winner, verdict: decided, endReason: reason };

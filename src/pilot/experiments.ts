@@ -14,13 +14,13 @@ import {
   type TableName,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { openSession, quoteName, readCatalog, readServerIdentity, type Session } from "../postgres/index.ts";
+import { openSession, quoteName, readServerIdentity, type Session } from "../postgres/index.ts";
 import { proposeIndex } from "../rollout/index.ts";
-import { estimateIndexSize } from "../sizes/index.ts";
 import { loadParser } from "../sql/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
 import { pagesOf } from "./experiment-pages.ts";
+import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
@@ -231,7 +231,7 @@ export const ensureDeployment = async (
       id: deploymentId,
       definition: index,
       tableOid: experiment.tableOid,
-      predictedBytes: await estimateBytes(session, experiment, index),
+      predictedBytes: await predictBytes(session, index),
       rationale: {
         statementIds: [],
         costBefore: null,
@@ -242,16 +242,6 @@ export const ensureDeployment = async (
     });
   if (known === null) await store.deployments.insert(proposed, { event: "propose", actor: experiment.actor });
   return approveProposal({ ...deciding, actor: experiment.actor }, proposed, "who wanted the experiment");
-};
-
-const estimateBytes = async (
-  session: Session,
-  { tableOid }: Experiment,
-  index: IndexDefinition,
-): Promise<number | null> => {
-  const { tables } = await readCatalog(session);
-  const table = tables.find(({ oid }) => oid === tableOid);
-  return table === undefined ? null : estimateIndexSize(table, index, { rows: null, expressionTypes: [] }).bytes;
 };
 
 /** Adds up what an application sees of an experiment, and hands it over window by window. */

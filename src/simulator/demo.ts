@@ -1,28 +1,14 @@
 import { defaults } from "../config/index.ts";
 import type { Block, Statement, StatementVerdict } from "../domain/index.ts";
-import { startEmbedded } from "../embedded/index.ts";
 import { openSession, resolveConnection } from "../postgres/index.ts";
-import {
-  apply,
-  type ApplyReport,
-  type Emit,
-  type PilotContext,
-  withSession,
-  workloadOfTraffic,
-} from "../pilot/index.ts";
-import type { Clock } from "../runtime/index.ts";
+import { apply, type ApplyReport, type PilotContext, withSession, workloadOfTraffic } from "../pilot/index.ts";
 import { fingerprintOf, loadParser } from "../sql/index.ts";
-import { createDemoDatabase } from "./database.ts";
-import { demoPace, demoSettings } from "./settings.ts";
+import { demoPace } from "./settings.ts";
+import { type ShopOptions, withShop } from "./shop.ts";
 import { runTraffic, type TrafficSummary } from "./traffic.ts";
 import { ecommerceMix } from "./workloads/ecommerce/index.ts";
 
-export interface DemoOptions {
-  readonly major: number;
-  readonly seed: number;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-  readonly emit: Emit;
+export interface DemoOptions extends ShopOptions {
   /** Runs while server and traffic are still there. */
   readonly onDone: (report: DemoReport) => Promise<void>;
 }
@@ -69,40 +55,16 @@ const WAIT_MS = 40_000;
  * with two roles that are no superusers. The server and its files are gone afterwards.
  */
 export const runDemo = async (options: DemoOptions): Promise<void> => {
-  const { major, seed, clock, signal, emit } = options;
+  const { seed, clock, signal, emit } = options;
   await loadParser();
-  emit({ kind: "step", text: `starting an embedded PostgreSQL ${String(major)}` });
-  const server = await startEmbedded({ major, settings: demoSettings });
-  try {
-    signal.throwIfAborted();
-    emit({ kind: "step", text: "creating an online shop: customers, products, orders, inventory, events" });
-    const database = await withSession(openSession(resolveConnection(server.url(), {}), "store"), (superuser) =>
-      createDemoDatabase(superuser, {
-        seed,
-        clock,
-        onProgress: (text) => emit({ kind: "progress", share: null, text }),
-      }),
-    );
-    emit({
-      kind: "note",
-      text: `${database.rows.toLocaleString("en")} rows in ${(database.loadMs / 1000).toFixed(1)} s, primary keys and no other index`,
-    });
-    signal.throwIfAborted();
+  await withShop(options, async ({ database, url, buildUrl, applicationUrl }) => {
     emit({
       kind: "step",
       text: `live traffic: ${String(ecommerceMix.length)} query shapes from ${String(demoPace.connections)} connections as role ${database.application}`,
     });
-    const traffic = runTraffic({
-      url: server.url(database.database, database.application),
-      ...demoPace,
-      mix: ecommerceMix,
-      seed,
-      clock,
-    });
+    const traffic = runTraffic({ url: applicationUrl, ...demoPace, mix: ecommerceMix, seed, clock });
     try {
       await clock.sleep(WARM_UP_MS, signal);
-      const url = server.url(database.database, database.access.observe);
-      const buildUrl = server.url(database.database, database.access.build);
       const context: PilotContext = {
         observe: resolveConnection(url, {}),
         build: resolveConnection(buildUrl, {}),
@@ -142,9 +104,7 @@ export const runDemo = async (options: DemoOptions): Promise<void> => {
     } finally {
       await traffic.stop();
     }
-  } finally {
-    await server.stop();
-  }
+  });
 };
 
 interface Sum {

@@ -11,6 +11,8 @@ export interface TrafficOptions {
   readonly seed: number;
   /** Calls per second, all connections together. Each waits between its calls so as to reach it, and never catches up on what it missed. */
   readonly callsPerSecond: number;
+  /** Of the connections: one of node-postgres, with or without a hook. Default `pg.Client`. */
+  readonly Client?: typeof pg.Client;
   /** Ends the traffic, like `stop()`. */
   readonly signal?: AbortSignal;
   /** Told of each failed call; the connection goes on with the next, if need be on a new connection. */
@@ -73,6 +75,7 @@ export const runTraffic = (options: TrafficOptions): Traffic => {
     mix,
     seed,
     callsPerSecond,
+    Client = pg.Client,
     signal,
     onError = () => undefined,
     clock = systemClock,
@@ -100,7 +103,7 @@ export const runTraffic = (options: TrafficOptions): Traffic => {
   };
 
   const connect = async (): Promise<pg.Client | null> => {
-    const client = new pg.Client({ connectionString: url, application_name: "shop" });
+    const client = new Client({ connectionString: url, application_name: "shop" });
     // Without a listener, a connection that dies while idle would end the process; the next call reports it.
     client.on("error", () => undefined);
     try {

@@ -14,10 +14,11 @@ export { chooseExposure, type Exposure, type Tenants } from "./exposure.ts";
 export { judge } from "./judge.ts";
 export {
   type EndCode,
-  type ExperimentStep,
   type ExperimentStanding,
-  type TenantStanding,
+  type ExperimentStep,
+  harmedStatements,
   nextStep,
+  type TenantStanding,
   tenantStep,
 } from "./next-step.ts";
 export { isDecided } from "./outcome.ts";

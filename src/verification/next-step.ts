@@ -1,4 +1,4 @@
-import type { Experiment, ExperimentVerdict, Outcome, Verdict, WriteVerdict } from "../domain/index.ts";
+import type { ArmComparison, Experiment, ExperimentVerdict, Outcome, Verdict, WriteVerdict } from "../domain/index.ts";
 import { shareOf } from "../domain/index.ts";
 import { percent } from "./wording.ts";
 
@@ -91,6 +91,27 @@ export type EndCode =
 const gateCost = 0.2;
 
 /**
+ * Statements that the treatment harms: those that are shown to be worse. Where all together are, before any of them is by itself, the one that decides and
+ * takes the most time more.
+ */
+export const harmedStatements = (
+  { outcome, statements }: Pick<ExperimentVerdict, "outcome" | "statements">,
+  deciding: Experiment["deciding"],
+): readonly ArmComparison[] => {
+  const shown = statements.filter(
+    (one) =>
+      one.outcome === "worse" && (deciding?.includes(one.statementId) === true || (one.interval?.low ?? 0) > gateCost),
+  );
+  if (shown.length > 0 || outcome !== "worse") return shown;
+  const moreMs = ({ controlMs, treatmentMs, controlCalls, treatmentCalls }: ArmComparison): number =>
+    controlMs === null || treatmentMs === null ? 0 : (treatmentMs - controlMs) * (controlCalls + treatmentCalls);
+  return statements
+    .filter((one) => moreMs(one) > 0 && (deciding ?? [one.statementId]).includes(one.statementId))
+    .toSorted((a, b) => moreMs(b) - moreMs(a))
+    .slice(0, 1);
+};
+
+/**
  * What comes next in an experiment, by what was seen so far. Whatever speaks against the treatment comes first and needs no minimum: harm ends at once. A
  * canary goes to the next stage when enough was seen of the present one, and to everybody when it is shown to be better; a comparison ends when it is decided.
  */
@@ -113,17 +134,14 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
       ? end("undecided", "unused", `nothing uses it: the planner for no statement, and none of ${calls}`)
       : { kind: "wait" };
   }
+  const harmed = harmedStatements(verdict, deciding);
+  const named = harmed.map(({ statementId, change }) => `${statementId} (${percent(change ?? 0)})`).join(", ");
   if (verdict.outcome === "worse") {
-    return isCanary
-      ? end("worse", "worse", verdict.reason)
-      : { kind: "apply", winner: "control", outcome: "worse", reason: verdict.reason };
+    const isShown = harmed.some(({ outcome }) => outcome === "worse");
+    const reason = isShown || named === "" ? verdict.reason : `${verdict.reason}; the most of it by ${named}`;
+    return isCanary ? end("worse", "worse", reason) : { kind: "apply", winner: "control", outcome: "worse", reason };
   }
-  const harmed = verdict.statements.filter(
-    ({ statementId, outcome, interval }) =>
-      outcome === "worse" && (deciding?.includes(statementId) === true || (interval?.low ?? 0) > gateCost),
-  );
   if (isCanary && harmed.length > 0 && !standing.allowHarm) {
-    const named = harmed.map(({ statementId, change }) => `${statementId} (${percent(change ?? 0)})`).join(", ");
     return end("worse", "harms_statement", `worse on ${named}, and canary.allow_harm does not allow that`);
   }
   if (isCanary && writes?.outcome === "worse" && standing.paidMs > Math.max(0, standing.savedMs)) {

@@ -86,6 +86,20 @@ describe("an experiment", () => {
     }
   });
 
+  test("that a person laid down is built: its indexes' sizes are predicted, as the budget asks", async () => {
+    const wired = await openWired(target());
+    await createAbExperiment(wired.pilot, { ...spec, control: on("orders", "note") });
+    await conductExperiments(wired.pilot, { actor: { name: "ada", consents: true }, waitMs: 0 });
+    expect((await wired.indexes()).map(({ name, valid }) => [name, valid])).toEqual([
+      ["orders_customer_id_gated", true],
+      ["orders_note_gated", true],
+    ]);
+    for (const { predictedBytes, sizeBytes } of await wired.context.store.deployments.list()) {
+      expect(predictedBytes).toBeGreaterThan(0);
+      if (sizeBytes !== null) expect(predictedBytes ?? 0).toBeLessThan(2 * sizeBytes);
+    }
+  });
+
   test("names the planted better arm, ends once, and takes nothing more", async () => {
     const wired = await openWired(target());
     const { id } = await begun(wired);

@@ -1,16 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/runtime/index.ts";
-import { accessStatements, ecommerceMix } from "../../src/simulator/index.ts";
+import { accessStatements, canaryMix, ecommerceMix } from "../../src/simulator/index.ts";
 
 describe("the shop's mix of statements", () => {
   it("has at least fifteen reads and four writes, each with a name of its own", () => {
     expect(ecommerceMix.filter(({ kind }) => kind === "read").length).toBeGreaterThanOrEqual(15);
     expect(ecommerceMix.filter(({ kind }) => kind === "write").length).toBeGreaterThanOrEqual(4);
-    expect(new Set(ecommerceMix.map(({ name }) => name)).size).toBe(ecommerceMix.length);
+    for (const mix of [ecommerceMix, canaryMix]) expect(new Set(mix.map(({ name }) => name)).size).toBe(mix.length);
+  });
+
+  it("has, where canaries are shown, six shapes that it has anyway and two of the canaries' own", () => {
+    const known = new Set(ecommerceMix.map(({ name }) => name));
+    expect(canaryMix.filter(({ name }) => known.has(name))).toHaveLength(6);
+    expect(canaryMix).toHaveLength(8);
   });
 
   it("draws as many values as each statement has parameters, the same for a seed", () => {
-    for (const { name, sql, parameters } of ecommerceMix) {
+    for (const { name, sql, parameters } of [...ecommerceMix, ...canaryMix]) {
       const numbers = [...sql.matchAll(/\$(\d+)/g)].map((match) => Number(match[1]));
       expect(parameters(seededRandom(1)), name).toHaveLength(Math.max(0, ...numbers));
       expect(parameters(seededRandom(7)), name).toEqual(parameters(seededRandom(7)));

@@ -3,9 +3,11 @@ import { startEmbedded, type EmbeddedServer } from "../../src/embedded/index.ts"
 import { openSession, resolveConnection, SqlState, sqlStateOf, type Session } from "../../src/postgres/index.ts";
 import { seededRandom, systemClock } from "../../src/runtime/index.ts";
 import {
+  canaryMix,
   createDemoDatabase,
   demoSettings,
   ecommerceMix,
+  harmfulIndex,
   runTraffic,
   type DemoDatabase,
   type QueryShape,
@@ -130,6 +132,26 @@ describe.each([14, 18])("the demo's shop on PostgreSQL %i", (major) => {
     }
   });
 
+  it("lures the planner into the harmful index of the canary demo: the archive's pages read at least twice as much", async () => {
+    const archive = canaryMix.find(({ name }) => name === "page of the events' archive");
+    if (archive === undefined) throw new Error("the mix has no archive");
+    const random = seededRandom(5);
+    const calls = Array.from({ length: 10 }, () => textOf(archive, random));
+    const before: number[] = [];
+    for (const text of calls) before.push((await pagesRead(session, text)).pages);
+    await session.query("begin");
+    try {
+      await session.query(`create index on events (${harmfulIndex.keys.map(({ column }) => column).join(", ")})`);
+      for (const [i, text] of calls.entries()) {
+        const after = await pagesRead(session, text);
+        expect(after.plan, text).toContain("events_created_at_idx");
+        expect(after.pages, text).toBeGreaterThan(2 * (before[i] ?? Infinity));
+      }
+    } finally {
+      await session.query("rollback");
+    }
+  });
+
   it("answers its application without a single error, every statement in every round", async () => {
     const traffic = runTraffic({
       url: server.url("shop", "app"),
@@ -189,9 +211,24 @@ describe.each([14, 18])("the demo's shop on PostgreSQL %i", (major) => {
   });
 });
 
-const explain = async (session: Session, { sql, parameters }: QueryShape, random: () => number): Promise<unknown> => {
+const textOf = ({ sql, parameters }: QueryShape, random: () => number): string => {
   const values = parameters(random).map((value) => (value === null ? "null" : `'${String(value)}'`));
-  const text = sql.replaceAll(/\$(\d+)/g, (_, number: string) => values[Number(number) - 1] ?? "");
-  const [row] = await session.query<{ "QUERY PLAN": unknown }>(`explain (format json) ${text}`);
+  return sql.replaceAll(/\$(\d+)/g, (_, number: string) => values[Number(number) - 1] ?? "");
+};
+
+const explain = async (session: Session, shape: QueryShape, random: () => number): Promise<unknown> => {
+  const [row] = await session.query<{ "QUERY PLAN": unknown }>(`explain (format json) ${textOf(shape, random)}`);
   return row?.["QUERY PLAN"];
+};
+
+const pagesRead = async (
+  session: Session,
+  text: string,
+): Promise<{ readonly pages: number; readonly plan: string }> => {
+  const [row] = await session.query<{
+    "QUERY PLAN": readonly [{ Plan: { "Shared Hit Blocks": number; "Shared Read Blocks": number } }];
+  }>(`explain (analyze, buffers, timing off, format json) ${text}`);
+  if (row === undefined) throw new Error("an explanation without a plan");
+  const [{ Plan: plan }] = row["QUERY PLAN"];
+  return { pages: plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], plan: JSON.stringify(plan) };
 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ArmComparison, ExperimentVerdict, Outcome } from "../../src/domain/index.ts";
-import { type ExperimentStanding, nextStep } from "../../src/verification/index.ts";
+import { type ExperimentStanding, harmedStatements, nextStep } from "../../src/verification/index.ts";
 
 const verdict = (outcome: Outcome, changed: Partial<ExperimentVerdict> = {}): ExperimentVerdict => ({
   outcome,
@@ -176,5 +176,22 @@ describe("what comes next in an experiment", () => {
     ],
   ])("%s", (_, known, expected) => {
     expect(nextStep(known)).toMatchObject(expected);
+  });
+
+  test("names the statement that harms most, where all together are worse before any is by itself", () => {
+    const slower = (statementId: string, treatmentMs: number, calls: number): ArmComparison => ({
+      ...worseStatement(statementId, 0),
+      outcome: "undecided",
+      treatmentMs,
+      controlCalls: calls,
+      change: treatmentMs - 1,
+    });
+    const statements = [slower("a", 3, 10), slower("b", 2, 200), slower("other", 50, 200)];
+    const experiment = { ...standing().experiment, deciding: ["a", "b"] };
+    expect(nextStep(standing({ experiment, verdict: verdict("worse", { statements }) }))).toMatchObject({
+      code: "worse",
+      reason: "it is worse; the most of it by b (+100 %)",
+    });
+    expect(harmedStatements(verdict("undecided", { statements }), null)).toEqual([]);
   });
 });

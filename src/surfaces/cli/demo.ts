@@ -13,27 +13,35 @@ export interface DemoFlags {
   readonly seed: number;
   readonly major: number;
   readonly keep?: boolean;
+  readonly canary?: boolean;
 }
 
 export const demo = async (flags: DemoFlags, context: CommandContext): Promise<ExitCode> => {
-  const { terminal, signal } = context;
+  const { terminal } = context;
   await runDemo({
     major: flags.major,
     seed: flags.seed,
     clock: systemClock,
-    signal,
+    signal: context.signal,
     emit: context.emit,
     onDone: async (report) => {
       if (context.json) terminal.out(JSON.stringify(demoDocument(report), null, 2));
       else showDemo(report, terminal);
-      if (flags.keep !== true) return;
-      terminal.err(`\nThe server runs until Ctrl-C.\n  observe: ${report.url}\n  build:   ${report.buildUrl}`);
-      await new Promise<void>((resolve) => {
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
+      if (flags.keep === true) await keepServer(report, context);
     },
   });
   return ExitCode.ok;
+};
+
+/** Says where the server is, and leaves it running until Ctrl-C. */
+export const keepServer = async (
+  { url, buildUrl }: { readonly url: string; readonly buildUrl: string },
+  { terminal, signal }: CommandContext,
+): Promise<void> => {
+  terminal.err(`\nThe server runs until Ctrl-C.\n  observe: ${url}\n  build:   ${buildUrl}`);
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 };
 
 const factor = (query: DemoQuery): string => {
@@ -42,7 +50,7 @@ const factor = (query: DemoQuery): string => {
   return `× ${value >= 9.95 ? value.toFixed(0) : value.toFixed(1)}`;
 };
 
-const milliseconds = (value: number | null): string =>
+export const milliseconds = (value: number | null): string =>
   value === null ? "–" : `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
 
 const showDemo = (report: DemoReport, terminal: Terminal): void => {

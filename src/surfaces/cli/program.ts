@@ -18,6 +18,7 @@ import { apply, type ApplyFlags, verify, type VerifyFlags } from "./apply.ts";
 import { config, type ConfigFlags } from "./config.ts";
 import { type CommandContext, type ConnectionFlags, makeContext, type OutputFlags } from "./context.ts";
 import { demo, type DemoFlags } from "./demo.ts";
+import { demoCanary } from "./demo-canary.ts";
 import { doctor } from "./doctor.ts";
 import { drop, type DropFlags } from "./drop.ts";
 import { explain, type ExplainFlags } from "./explain.ts";
@@ -244,6 +245,7 @@ const write = (error: object): void => {
 const manual = `
 The loop:
   $ indexpilot demo                       the whole loop on an embedded PostgreSQL, in about a minute
+  $ indexpilot demo --canary              one new index promoted and one rolled back, under live traffic
   $ indexpilot doctor --url URL           what is missing on your server, and how to get it
   $ indexpilot advise --url URL           which indexes would help, and why; changes nothing
   $ indexpilot apply  --url URL --build-url URL2 --yes --wait
@@ -289,8 +291,14 @@ const buildProgram = (run: <F extends OutputFlags>(action: Action<F>) => (flags:
   command("demo", "show the whole loop on an embedded PostgreSQL with an e-commerce database and live traffic")
     .addOption(new Option("--seed <n>", "seed of data and traffic").argParser(seed).default(defaults.seed))
     .addOption(new Option("--major <n>", "which PostgreSQL, 14 to 18").argParser(count).default(18))
+    .option(
+      "--canary",
+      "two new indexes on trial, each for a tenth of the transactions first: one that helps is promoted, one that harms is rolled back",
+    )
     .option("--keep", "leave the server running at the end until Ctrl-C, and print its URL")
-    .action(run<DemoFlags & OutputFlags>(demo));
+    .action((flags: DemoFlags & OutputFlags) =>
+      run<DemoFlags & OutputFlags>(flags.canary === true ? demoCanary : demo)(flags),
+    );
 
   connection(
     command("doctor", "check version, extensions and the privileges of both roles; each finding with its remedy"),

@@ -262,6 +262,9 @@ Beside it:
                                           the target's plan and the shadow's, and what the advice would change
   $ indexpilot snapshot --url URL --out FILE, then: indexpilot advise --snapshot FILE
                                           the same advice without a connection
+  $ indexpilot experiment create --treatment 'orders (customer_id)' --wait --url URL --build-url URL2
+                                          two ways to index a table side by side, where the application's driver is hooked
+  $ indexpilot demo --canary              a good index promoted and a harmful one taken back, live
   $ indexpilot config --explain           every setting of indexpilot_config.yaml, and where its value comes from
 
 URLs are libpq's: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem

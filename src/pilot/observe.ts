@@ -1,7 +1,13 @@
 import type { Block } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
-import { blockBetween, readStatementsSnapshot, type StatementsSnapshot } from "../workload/index.ts";
+import {
+  blockBetween,
+  readStatementsSnapshot,
+  readTables,
+  type StatementsSnapshot,
+  tablesBetween,
+} from "../workload/index.ts";
 import type { Emit } from "./events.ts";
 
 export interface ObserveInput {
@@ -23,12 +29,14 @@ export interface ObservedBlock {
 export async function* observeBlocks(input: ObserveInput): AsyncGenerator<ObservedBlock> {
   const { session, clock, signal, blockMs, excludeRoles } = input;
   let before = await readStatementsSnapshot(session, { excludeRoles });
+  let tablesBefore = await readTables(session);
   let due = clock.monotonicMs() + blockMs;
   for (;;) {
     await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal);
     due += blockMs;
     const snapshot = await readStatementsSnapshot(session, { excludeRoles, previous: before });
-    yield { block: blockBetween(before, snapshot), snapshot };
-    before = snapshot;
+    const tables = await readTables(session);
+    yield { block: { ...blockBetween(before, snapshot), tables: tablesBetween(tablesBefore, tables) }, snapshot };
+    [before, tablesBefore] = [snapshot, tables];
   }
 }

@@ -11,6 +11,7 @@ import { indexSamples } from "./0009_index_samples.ts";
 import { daemon } from "./0010_daemon.ts";
 import { drops } from "./0011_drops.ts";
 import { experiments } from "./0012_experiments.ts";
+import { tableCounters } from "./0014_table_counters.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   daemon,
   drops,
   experiments,
+  tableCounters,
 ];

@@ -1,9 +1,10 @@
 /**
- * How often do verdicts err, and how often do they find what is there? `npm run bench:verdicts [-- --runs 2000 --replays 400 --power 450 --seed 1]`
+ * How often do verdicts err, and how often do they find what is there? `npm run bench:verdicts [-- --runs 2000 --replays 400 --power 1350 --seed 1]`
  *
  * Two arms side by side, looked at after every window. Experiments without an effect, simulated: calls of each arm are a Gaussian AR(1) in ranks
  * (φ 0, 0.5, 0.8), mapped to latencies that are recorded first, from an embedded server under load. Replays: the recorded trace itself, its transactions
- * drawn anew by a hash each time. Planted regressions of 50 and 10 %: found by when, against the fixed-size test of the same estimate and the same power.
+ * drawn anew by a hash each time. Planted regressions of 50 and 10 %: found by when, against the fixed-size test of the same estimate and the same power, that is
+ * the fewest windows after which one look finds as many; `--power` runs of each, for of a few runs hardly any power can be told from all.
  * Coverage: the share of all experiments in which every interval, at every look, held the truth (95 % are promised).
  * Then before and after a change (`--levels` runs per cell): synthetic blocks (test/verification/traffic.ts) with heavy-tailed calls, levels that wander with
  * autocorrelation φ, and noise shared by all statements. A "winner" is `better` or `worse` at any look.
@@ -108,6 +109,8 @@ const print = (line: string): void => {
 
 /** Of so many windows an experiment consists at most. */
 const windows = 800;
+/** And one with a large regression in it: several times what either test takes. */
+const windowsForLarge = 200;
 /** Windows so long that the logarithm of the ratio of their means varies by this: a regression of 50 % is nine tenths of it. */
 const windowDeviation = 0.45;
 const phis = [0, 0.5, 0.8] as const;
@@ -123,7 +126,11 @@ const share = (runs: readonly ArmsRun[], what: (run: ArmsRun) => boolean): numbe
   runs.filter(what).length / runs.length;
 
 /** A regression planted in each cell: found how often, and when, against the fixed-size test of the same power. */
-const plant = (cells: readonly Cell[], factor: number, runsPerCell: number, seed: number) => {
+const plant = (
+  cells: readonly Cell[],
+  { factor, windows, runsPerCell }: { readonly factor: number; readonly windows: number; readonly runsPerCell: number },
+  seed: number,
+) => {
   const ratios: number[] = [];
   const all: ArmsRun[] = [];
   for (const { statement, phi, latencies, callsPerWindow } of cells) {
@@ -147,11 +154,13 @@ const plant = (cells: readonly Cell[], factor: number, runsPerCell: number, seed
     );
   }
   return {
+    runs: all,
     power: share(all, ({ winner }) => winner?.outcome === "worse"),
-    coverage: share(all, ({ covered }) => covered),
-    median: quantile(ratios, 0.5),
-    p99: quantile(ratios, 0.99),
-    runs: all.length,
+    sampleSize: {
+      maxCallsPerArm: windows * Math.max(...cells.map(({ callsPerWindow }) => callsPerWindow)),
+      median: quantile(ratios, 0.5),
+      p99: quantile(ratios, 0.99),
+    },
   };
 };
 
@@ -178,7 +187,7 @@ const main = async (): Promise<void> => {
     options: {
       runs: { type: "string", default: "2000" },
       replays: { type: "string", default: "400" },
-      power: { type: "string", default: "450" },
+      power: { type: "string", default: "1350" },
       levels: { type: "string", default: "300" },
       seconds: { type: "string", default: "30" },
       seed: { type: "string", default: "1" },
@@ -231,28 +240,18 @@ const main = async (): Promise<void> => {
     `no effect, the recorded trace replayed: a winner in ${String(replayWinners)} of ${String(replays)}, at most ${(100 * atMost(replayWinners, replays)).toFixed(1)} % (95 %)`,
   );
 
-  const perCell = Math.ceil(power / cells.length);
-  const large = plant(cells, 1.5, perCell, seed);
-  const small = plant(cells, 1.1, perCell, seed + 1);
+  const runsPerCell = Math.ceil(power / cells.length);
+  const large = plant(cells, { factor: 1.5, windows: windowsForLarge, runsPerCell }, seed);
+  const small = plant(cells, { factor: 1.1, windows, runsPerCell }, seed + 1);
   beforeAfter(levels, seed);
-  const coverage =
-    [share(aa, ({ covered }) => covered) * aa.length, large.coverage * large.runs, small.coverage * small.runs].reduce(
-      (sum, one) => sum + one,
-      0,
-    ) /
-    (aa.length + large.runs + small.runs);
   print(
     JSON.stringify({
       aa: { runs: aa.length, winners },
       power50: large.power,
       power10: small.power,
-      coverage,
+      coverage: share([...aa, ...large.runs, ...small.runs], ({ covered }) => covered),
       replays: { runs: replays, winners: replayWinners, atMost: atMost(replayWinners, replays) },
-      sampleSize: {
-        maxCallsPerArm,
-        "50": { median: large.median, p99: large.p99 },
-        "10": { median: small.median, p99: small.p99 },
-      },
+      sampleSize: { "50": large.sampleSize, "10": small.sampleSize },
     }),
   );
 };

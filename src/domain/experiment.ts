@@ -1,6 +1,6 @@
 import type { IndexDefinition, TableName } from "./index-definition.ts";
 import type { EvidencePlan } from "./deployment.ts";
-import type { Interval, Outcome } from "./verdict.ts";
+import type { Interval, Outcome, WriteVerdict } from "./verdict.ts";
 
 /** `control` is what is compared with; the experiment asks whether `treatment` is better. */
 export type ArmName = "control" | "treatment";
@@ -183,6 +183,8 @@ export interface ExperimentVerdict {
   /** Units in each arm, and an anytime-valid p-value of the promised split; null where units were not counted. */
   readonly units: { readonly control: number; readonly treatment: number; readonly splitPValue: number } | null;
   readonly statements: readonly ArmComparison[];
+  /** What everybody's writes pay, before and after; null where that is not known, absent before it is decided. */
+  readonly writes?: WriteVerdict | null;
   readonly soundBlocks: number;
   readonly voidBlocks: number;
   readonly reason: string;

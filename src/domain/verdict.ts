@@ -1,6 +1,6 @@
 export type Outcome = "better" | "worse" | "equivalent" | "undecided";
 
-/** A two-sided interval for a relative change: −0.5 is half the time, +1 is twice. */
+/** A two-sided interval for a relative change (−0.5 is half the time, +1 is twice), or for the difference of two shares. */
 export interface Interval {
   readonly low: number;
   readonly high: number;
@@ -25,6 +25,20 @@ export interface StatementVerdict {
   readonly reason: string;
 }
 
+/**
+ * Which share of the table's updated rows made no entry in its indexes, because the new version stayed on its page (heap-only tuples). An index on a column that
+ * is updated takes that away from every index of the table. It explains what writes pay and decides nothing: the time and the log they take are measured.
+ */
+export interface HotVerdict {
+  /** From 0 to 1; null where no row was updated. */
+  readonly shareBefore: number | null;
+  readonly shareAfter: number | null;
+  /** After minus before: −0.3 is thirty points less. Null until both sides have enough blocks with updates. */
+  readonly change: number | null;
+  /** Of that difference, from −1 to 1. */
+  readonly interval: Interval | null;
+}
+
 /** What the statements that write the table pay, at their calls before the change. Everybody pays at once, whoever may read the index. */
 export interface WriteVerdict {
   readonly outcome: Outcome;
@@ -34,6 +48,8 @@ export interface WriteVerdict {
   /** Bytes for each row written; null where no row was, or the server does not count them (before 13). */
   readonly walPerRowBefore: number | null;
   readonly walPerRowAfter: number | null;
+  /** Null where the table's counters were not read; absent in verdicts of earlier versions. */
+  readonly hot?: HotVerdict | null;
 }
 
 export interface Verdict {

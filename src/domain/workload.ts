@@ -81,6 +81,18 @@ export interface StatementCounters {
   readonly walBytes: number;
 }
 
+/**
+ * Rows of one table that the server counted, cumulative in a reading or the difference within a block. A session reports its transactions up to a second
+ * later, and when it falls idle up to ten (pgstat.c), so that the first block after a change can hold some from before it.
+ */
+export interface TableCounters {
+  readonly inserted: number;
+  readonly updated: number;
+  /** Of the updated: those whose new version stayed on its page and made no entry in any index but BRIN (heap-only tuples). */
+  readonly hotUpdated: number;
+  readonly deleted: number;
+}
+
 /** What happened to every statement between two snapshots. */
 export interface Block {
   readonly startedAt: Date;
@@ -89,4 +101,9 @@ export interface Block {
   readonly voidReason: string | null;
   /** By `Statement.id`. */
   readonly statements: ReadonlyMap<string, StatementCounters>;
+  /**
+   * By the table's OID; a partitioned table has the sums of its partitions. A table is missing where nothing was written to it, and where its counters
+   * were reset within the block. Absent where nobody read them.
+   */
+  readonly tables?: ReadonlyMap<number, TableCounters>;
 }

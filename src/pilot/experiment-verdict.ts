@@ -29,7 +29,7 @@ export const standingOf = async (
   const writes = await judgeWrites(context, store, experiment);
   return {
     experiment,
-    verdict,
+    verdict: { ...verdict, writes: writes?.verdict ?? null },
     atStage: atStageOf(experiment, evidence),
     scans: await scansOf(session, store, experiment),
     full: judgeFull(experiment, evidence, verdict),
@@ -66,6 +66,7 @@ export const tenantStandingOf = async (
     alpha,
     margin,
     minimumBlocks: settings.minimumBlocks,
+    table: experiment.tableOid,
   });
   const blocks = sound(after).length;
   return {
@@ -184,6 +185,7 @@ const judgeWrites = async (
     alpha,
     margin,
     minimumBlocks: settings.minimumBlocks,
+    table: experiment.tableOid,
   }).writes;
   if (verdict === null || verdict === undefined) return null;
   const wanted = new Set(writes);
@@ -226,6 +228,7 @@ export const verdictFor = async (store: Store, experiment: Experiment, deploymen
     interval: isTreatment ? verdict.interval : null,
     exposure: "gate",
     statements,
+    writes: verdict.writes ?? null,
     drift: null,
     controlStatements: 0,
     reason: `${verdict.reason} (${deployment.indexName}, side by side in experiment ${String(experiment.number)})`,

@@ -1,7 +1,13 @@
 import type { Block } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Clock } from "../runtime/index.ts";
-import { blockBetween, readStatementsSnapshot, type StatementsSnapshot } from "../workload/index.ts";
+import {
+  blockBetween,
+  readStatementsSnapshot,
+  readTables,
+  type StatementsSnapshot,
+  tablesBetween,
+} from "../workload/index.ts";
 import type { Emit } from "./events.ts";
 
 export interface ObserveInput {
@@ -25,10 +31,12 @@ export const openBlocks = async (
   excludeRoles: readonly string[],
 ): Promise<() => Promise<ObservedBlock>> => {
   let before = await readStatementsSnapshot(session, { excludeRoles });
+  let tablesBefore = await readTables(session);
   return async () => {
     const snapshot = await readStatementsSnapshot(session, { excludeRoles, previous: before });
-    const block = blockBetween(before, snapshot);
-    before = snapshot;
+    const tables = await readTables(session);
+    const block = { ...blockBetween(before, snapshot), tables: tablesBetween(tablesBefore, tables) };
+    [before, tablesBefore] = [snapshot, tables];
     return { block, snapshot };
   };
 };

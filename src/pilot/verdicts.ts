@@ -210,6 +210,7 @@ const look = async (
     affected: one.deployment.rationale.statementIds,
     writes: one.evidence.writeIds,
     control: one.evidence.controlIds,
+    table: one.deployment.tableOid,
     alpha: input.settings.alpha,
     margin: input.settings.margin,
     minimumBlocks: input.minimumBlocks,

@@ -15,8 +15,14 @@ const meanSquare = (values: readonly number[]): number =>
  * Satterthwaite (1946, Biometrics Bulletin 2), with m in place of n.
  *
  * Null when the series are too short or too autocorrelated to say anything.
+ * @param leastStandardError where theory says that it cannot be less
  */
-export const difference = (value: number, first: readonly number[], second: readonly number[]): Estimate | null => {
+export const difference = (
+  value: number,
+  first: readonly number[],
+  second: readonly number[],
+  leastStandardError = 0,
+): Estimate | null => {
   const phi = lagOneAutocorrelation([first, second], wanderingLevels);
   const raw = [first, second].map((influence) => ({
     effective: effectiveSize(influence.length, phi),
@@ -34,7 +40,8 @@ export const difference = (value: number, first: readonly number[], second: read
   const degreesOfFreedom =
     denominator > 0 ? variance ** 2 / denominator : parts.reduce((total, part) => total + part.degrees, 0);
   const information = 1 / raw.reduce((total, part) => total + 1 / part.effective, 0);
-  return estimateOf(value, Math.sqrt(variance), degreesOfFreedom, information, largeEffect);
+  const standardError = Math.max(leastStandardError, Math.sqrt(variance));
+  return estimateOf(value, standardError, degreesOfFreedom, information, largeEffect);
 };
 
 /**

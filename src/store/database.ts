@@ -135,6 +135,14 @@ export interface Tables {
     temp_blocks: BigInteger;
     wal_bytes: BigInteger;
   };
+  block_table: {
+    block_id: string;
+    table_oid: number;
+    inserted: BigInteger;
+    updated: BigInteger;
+    hot_updated: BigInteger;
+    deleted: BigInteger;
+  };
   circuit_breaker: {
     installation_id: number;
     scope: string;

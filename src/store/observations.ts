@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Block, ServerIdentity, Statement, StatementCounters } from "../domain/index.ts";
+import type { Block, ServerIdentity, Statement, StatementCounters, TableCounters } from "../domain/index.ts";
 import type { Database } from "./database.ts";
 
 /** What is remembered of a statement: its shape and its scope, no values. */
@@ -145,6 +145,15 @@ export const observationRepository = (
         ...counterColumns(counters),
       }));
       for (const some of chunks(rows)) await transaction.insertInto("block_statement").values(some).execute();
+      const written = [...(block.tables ?? [])].map(([tableOid, { inserted, updated, hotUpdated, deleted }]) => ({
+        block_id: id,
+        table_oid: tableOid,
+        inserted,
+        updated,
+        hot_updated: hotUpdated,
+        deleted,
+      }));
+      for (const some of chunks(written)) await transaction.insertInto("block_table").values(some).execute();
       return id;
     });
   },
@@ -174,6 +183,20 @@ export const observationRepository = (
         walBytes: Number(row.wal_bytes),
       });
     }
+    const written = await db
+      .selectFrom("block_table")
+      .selectAll()
+      .where("block_id", "=", sql<string>`any(${ids}::bigint[])`)
+      .execute();
+    const tablesOf = new Map<string, Map<number, TableCounters>>(ids.map((id) => [id, new Map()]));
+    for (const row of written) {
+      tablesOf.get(row.block_id)?.set(row.table_oid, {
+        inserted: Number(row.inserted),
+        updated: Number(row.updated),
+        hotUpdated: Number(row.hot_updated),
+        deleted: Number(row.deleted),
+      });
+    }
     const statements = await db
       .selectFrom("statement")
       .innerJoin("observation_scope as scope", "scope.id", "statement.scope_id")
@@ -197,6 +220,7 @@ export const observationRepository = (
         endedAt: row.ended_at,
         voidReason: row.void_reason,
         statements: byBlock.get(row.id) ?? new Map<string, StatementCounters>(),
+        tables: tablesOf.get(row.id) ?? new Map<number, TableCounters>(),
       })),
       statements: statements.map((row) => ({
         id: row.id,

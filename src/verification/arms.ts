@@ -109,7 +109,7 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
         : decide(time.interval, pagesInterval, margin);
   const byPages = outcome !== outcomeOf(time.interval, margin) && errors?.outcome !== "worse" && !broken && !tooFew;
   const voids = voidBlocks(
-    control.blocks.map((block, i) => ({ ...block, voidReason: void_[i] ?? null })),
+    void_.map((voidReason) => ({ voidReason })),
     "of the experiment",
   );
   const statements = compareStatements(arms, ids, alpha, margin);

@@ -11,6 +11,8 @@ export interface Evidence {
   readonly writes: readonly string[];
   /** Statements that neither read nor write the table, and that nothing else was done for between the two periods: what changes in them is drift. */
   readonly control: readonly string[];
+  /** OID of the index's table, whose counters tell the share of heap-only updates. */
+  readonly table?: number;
   /** Chance of ever naming a winner although nothing changed, however often the growing evidence is judged. Default 0.05. */
   readonly alpha?: number;
   /** Changes within ± this are as good as none. Default 0.05, that is 5 %. */

@@ -1,5 +1,6 @@
 import type {
   Block,
+  HotVerdict,
   Interval,
   Outcome,
   StatementCounters,
@@ -10,6 +11,7 @@ import type {
 import { holmLevels } from "../statistics/index.ts";
 import { blocksWith, callsIn, contrast, mixOf, perCall, usableIn, type Contrast } from "./contrast.ts";
 import type { Evidence } from "./evidence.ts";
+import { judgeHot } from "./hot.ts";
 import { intervalOf, outcomeOf } from "./outcome.ts";
 import { between, milliseconds, percent, sentence, share, voidBlocks } from "./wording.ts";
 
@@ -86,6 +88,7 @@ const judgeWrites = (settled: Settled): WriteVerdict | null => {
     interval,
     walPerRowBefore: walPerRow(settled.soundBefore, settled.writes),
     walPerRowAfter: walPerRow(settled.soundAfter, settled.writes),
+    hot: judgeHot(settled.soundBefore, settled.soundAfter, settled),
   };
 };
 
@@ -232,14 +235,24 @@ const dissent = (outcome: Outcome, statements: readonly StatementVerdict[]): str
 
 const describeWrites = (writes: WriteVerdict | null): string | null => {
   if (writes === null) return null;
-  const { change, interval, walPerRowBefore, walPerRowAfter } = writes;
+  const { change, interval, walPerRowBefore, walPerRowAfter, hot } = writes;
   const parts = [
     ...(change === null || interval === null ? [] : [`writes of the table ${percent(change)} (${between(interval)})`]),
     ...(walPerRowBefore === null || walPerRowAfter === null
       ? []
       : [`write-ahead log per row ${walPerRowBefore.toFixed(0)} bytes before, ${walPerRowAfter.toFixed(0)} after`]),
+    ...(hot === undefined || hot === null ? [] : describeHot(hot)),
   ];
   return parts.length === 0 ? null : sentence(parts);
+};
+
+const describeHot = ({ shareBefore, shareAfter, interval }: HotVerdict): readonly string[] => {
+  if (shareBefore === null || shareAfter === null) return [];
+  const shown = `heap-only (HOT) updates ${share(shareBefore)} before, ${share(shareAfter)} after`;
+  if (interval === null) return [shown];
+  const points = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value * 100).toFixed(1)}`;
+  const told = `${shown} (between ${points(interval.low)} and ${points(interval.high)} points)`;
+  return [interval.high < 0 ? `${told}: more updates make an entry in every index of the table` : told];
 };
 
 const describeDrift = (drift: number | null, allowance: number | null): string =>

@@ -17,7 +17,7 @@ export const milliseconds = (ms: number): string => `${ms >= 100 ? ms.toFixed(0)
 export const between = (interval: Interval): string => `between ${percent(interval.low)} and ${percent(interval.high)}`;
 
 /** "3 void blocks after the change (2 × statistics reset, 1 × restart)"; null when all are sound. */
-export const voidBlocks = (blocks: readonly Block[], when: string): string | null => {
+export const voidBlocks = (blocks: readonly Pick<Block, "voidReason">[], when: string): string | null => {
   const counts = new Map<string, number>();
   for (const { voidReason } of blocks)
     if (voidReason !== null) counts.set(voidReason, (counts.get(voidReason) ?? 0) + 1);

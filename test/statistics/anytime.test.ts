@@ -24,6 +24,12 @@ describe("the sequential t-test", () => {
     expect(Math.exp(logEValue(2.776149558187878, 5, 6, prior))).toBeCloseTo(average, 6);
   });
 
+  // The same data and integration with each of the three guesses of arms side by side.
+  it("has the Bayes factor of the data for effects of any size", () => {
+    const average = 0.6 * 1.71454717853 + 0.3 * 3.41489575881 + 0.1 * 0.66442387416;
+    expect(Math.exp(logEValue(2.776149558187878, 5, 6, anyEffect))).toBeCloseTo(average, 5);
+  });
+
   it("excludes nothing while it is worth too few blocks, and later what lies beyond its quantile", () => {
     expect(anytimeQuantile(0.05, 0.5, 1.5, anyEffect)).toBe(Number.POSITIVE_INFINITY);
     const t = anytimeQuantile(0.05, 40, 41, anyEffect);

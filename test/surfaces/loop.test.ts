@@ -109,12 +109,18 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
       expect(applied.err + applied.out).not.toContain("indexpilot: ");
       const report = JSON.parse(applied.out) as {
         builds: { name: string; outcome: string; sizeBytes: number; predictedBytes: number }[];
-        verdicts: { outcome: string; result: string; change: number }[];
+        verdicts: { outcome: string; result: string; change: number; writes: object | null }[];
       };
       expect(applied.code).toBe(0);
       expect(report.builds).toMatchObject([{ outcome: "built" }]);
       expect(report.verdicts, JSON.stringify(report.verdicts)).toMatchObject([{ outcome: "better", result: "kept" }]);
       expect(report.verdicts[0]?.change).toBeLessThan(-0.5);
+      // Rows are inserted and never updated.
+      expect(report.verdicts[0]?.writes).toMatchObject({
+        walPerRowBefore: expect.any(Number),
+        walPerRowAfter: expect.any(Number),
+        hot: { shareBefore: null, shareAfter: null, change: null },
+      });
       const [build] = report.builds;
       expect(Math.abs((build?.predictedBytes ?? 0) / (build?.sizeBytes ?? 1) - 1)).toBeLessThan(0.2);
       expect(await indexes()).toHaveLength(1);

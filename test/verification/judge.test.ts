@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Block } from "../../src/domain/index.ts";
+import type { Block, TableCounters } from "../../src/domain/index.ts";
 import { seededRandom } from "../../src/runtime/index.ts";
 import { isDecided, judge, type Evidence } from "../../src/verification/index.ts";
 import { block, counters } from "./traffic.ts";
@@ -157,6 +157,70 @@ describe("the write side", () => {
   it("is nothing where nothing writes, and has no log where none is counted", () => {
     expect(judge(evidence({ writes: [] })).writes).toBeNull();
     expect(judge(evidence({})).writes).toMatchObject({ outcome: "equivalent", walPerRowBefore: null });
+  });
+});
+
+describe("heap-only updates", () => {
+  const orders = 4711;
+  const updated = (blocks: readonly Block[], share: number, updates = 200, seed = 3): Block[] => {
+    const random = seededRandom(seed);
+    return blocks.map((one) => {
+      const hotUpdated = Array.from({ length: updates }, random).filter((drawn) => drawn < share).length;
+      const of: TableCounters = { inserted: 0, updated: updates, hotUpdated, deleted: 0 };
+      return { ...one, tables: new Map([[orders, of]]) };
+    });
+  };
+  const before = period({ read: 40, write: 1, other: 2 });
+  const after = period({ read: 4, write: 1, other: 2 }, 5);
+
+  it("that are lost are said, and do not decide", () => {
+    const verdict = judge(evidence({ table: orders, before: updated(before, 0.95), after: updated(after, 0.4) }));
+    expect(verdict).toMatchObject({ outcome: "better", writes: { outcome: "equivalent" } });
+    const hot = verdict.writes?.hot;
+    expect(hot?.shareBefore).toBeCloseTo(0.95, 1);
+    expect(hot?.shareAfter).toBeCloseTo(0.4, 1);
+    expect(hot?.interval?.low).toBeLessThan(-0.55);
+    expect(hot?.interval?.high).toBeGreaterThan(-0.55);
+    expect(hot?.interval?.high).toBeLessThan(0);
+    expect(verdict.reason).toMatch(
+      /heap-only \(HOT\) updates 9\d % before, \d\d % after \(between −.* and −.* points\): more updates make an entry/,
+    );
+  });
+
+  it("that stay as they were are said without alarm", () => {
+    const verdict = judge(
+      evidence({ table: orders, before: updated(before, 0.9), after: updated(after, 0.9, 200, 7) }),
+    );
+    expect(verdict.writes?.hot?.interval?.low).toBeLessThan(0);
+    expect(verdict.writes?.hot?.interval?.high).toBeGreaterThan(0);
+    expect(verdict.reason).toContain("points)");
+    expect(verdict.reason).not.toContain("more updates make an entry");
+  });
+
+  it("are not known from a handful, though all were alike", () => {
+    const few = judge(evidence({ table: orders, before: updated(before, 1, 1), after: updated(after, 0, 1) }));
+    const many = judge(evidence({ table: orders, before: updated(before, 1), after: updated(after, 0) }));
+    expect(few.writes?.hot).toMatchObject({ shareBefore: 1, shareAfter: 0, change: -1 });
+    expect(few.writes?.hot?.interval?.high).toBeGreaterThan(-0.75);
+    expect(many.writes?.hot?.interval?.high).toBeLessThan(-0.9);
+    expect(many.writes?.hot?.interval?.low).toBe(-1);
+  });
+
+  it("need blocks with updates on both sides, and counters that were read", () => {
+    const four = updated(before, 0.9).map((one, i) => (i < 4 ? one : { ...one, tables: new Map() }));
+    expect(judge(evidence({ table: orders, before: four, after: updated(after, 0.1) })).writes?.hot).toMatchObject({
+      change: null,
+      interval: null,
+    });
+    const silent = updated(before, 0.9).map((one) => ({ ...one, tables: new Map() }));
+    expect(judge(evidence({ table: orders, before: silent, after: silent })).writes?.hot).toEqual({
+      shareBefore: null,
+      shareAfter: null,
+      change: null,
+      interval: null,
+    });
+    expect(judge(evidence({ table: orders })).writes?.hot).toBeNull();
+    expect(judge(evidence({ before: updated(before, 0.9), after: updated(after, 0.1) })).writes?.hot).toBeNull();
   });
 });
 

@@ -12,6 +12,7 @@ import { daemon } from "./0010_daemon.ts";
 import { drops } from "./0011_drops.ts";
 import { experiments } from "./0012_experiments.ts";
 import { canaries } from "./0013_canaries.ts";
+import { tableCounters } from "./0014_table_counters.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   drops,
   experiments,
   canaries,
+  tableCounters,
 ];

@@ -211,6 +211,12 @@ const print = (found: AbResults, context: CommandContext): void => {
       `  split: ${String(treatment)} of ${String(treatment + control)} units got the treatment (p = ${splitPValue.toPrecision(2)})`,
     );
   }
+  const { writes } = verdict;
+  if (writes?.change !== undefined && writes.change !== null) {
+    terminal.out(
+      `  writes: ${writes.outcome} ${showChange(writes.change)} ${showInterval(writes.interval)}, before and after, by everybody`,
+    );
+  }
   if (verdict.errors !== null) terminal.out(`  errors: ${describeErrors(verdict.errors)}`);
   if (verdict.statements.length === 0) return;
   terminal.out(

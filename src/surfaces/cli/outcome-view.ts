@@ -67,6 +67,7 @@ export const verdictDocument = (pursued: Pursued) => ({
   interval: pursued.verdict?.interval ?? null,
   reason: pursued.reason,
   statements: pursued.verdict?.statements ?? [],
+  writes: pursued.verdict?.writes ?? null,
 });
 
 /** One verdict in a line, the reason below it. */

@@ -474,7 +474,14 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         .default(defaults.healthReadBytes, formatSize(defaults.healthReadBytes)),
     )
     .option("--all", "list all indexes, not only those with the most to give back")
-    .addOption(new Option("--markdown", "print Markdown").conflicts("json"))
+    .addOption(new Option("--markdown", "print Markdown").conflicts(["json", "html"]))
+    .addOption(
+      new Option(
+        "--html <file>",
+        "write a page with plots that needs nothing but a browser: to be mailed, printed, put on a server",
+      ).conflicts(["json"]),
+    )
+    .option("--force", "replace the file of --html if it exists")
     .action((index: string | undefined, flags: HealthFlags & OutputFlags) =>
       run<HealthFlags & OutputFlags>((given, context) => health(index, given, context))(flags),
     );

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { formatSize } from "../../config/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
+import { isSpare } from "../../maintenance/index.ts";
 import { checkHealth, type HealthReport, type IndexHealth } from "../../pilot/index.ts";
 import { requireNewFile } from "../../snapshot/index.ts";
 import { bloatChart, sparkline } from "./bloat-chart.ts";
@@ -163,8 +164,7 @@ export const health = async (
     terminal.err("nothing was remembered: with --record, a look a day lets bloat be forecast and disuse be proved");
   }
   const isFound = report.indexes.some(
-    ({ judgement, reindex }) =>
-      reindex?.kind === "now" || ["unused", "redundant", "invalid", "invalid_ours"].includes(judgement.standing),
+    ({ judgement, reindex }) => reindex?.kind === "now" || isSpare(judgement.standing),
   );
   return isFound || report.missingForeignKeyIndexes.length > 0 ? ExitCode.findings : ExitCode.ok;
 };

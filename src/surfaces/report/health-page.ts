@@ -1,4 +1,4 @@
-import type { IndexStanding } from "../../maintenance/index.ts";
+import { type IndexStanding, isSpare } from "../../maintenance/index.ts";
 import type { HealthReport, IndexHealth } from "../../pilot/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import { bloatPlot } from "./bloat-plot.ts";
@@ -40,8 +40,7 @@ interface Findings {
 const standing = (report: HealthReport, ...standings: readonly IndexStanding[]): readonly IndexHealth[] =>
   report.indexes.filter(({ judgement }) => standings.includes(judgement.standing));
 
-const spareStandings: readonly IndexStanding[] = ["redundant", "unused", "invalid", "invalid_ours"];
-const isSpare = ({ judgement }: IndexHealth): boolean => spareStandings.includes(judgement.standing);
+const isGoing = ({ judgement }: IndexHealth): boolean => isSpare(judgement.standing);
 
 const sorted = (report: HealthReport, all: boolean): Findings => {
   const shown = report.indexes
@@ -52,7 +51,7 @@ const sorted = (report: HealthReport, all: boolean): Findings => {
     report,
     shown,
     above,
-    due: above.filter((one) => !isSpare(one)),
+    due: above.filter((one) => !isGoing(one)),
     coming: shown.filter(({ reindex }) => reindex?.kind === "later" && reindex.on !== null),
     withheld: report.indexes.filter(({ bloat }) => bloat.kind === "withheld" && bloat.code !== "too_small"),
     standings: standingText
@@ -77,7 +76,7 @@ const leadOf = ({ report, above, due, coming }: Findings): string => {
 };
 
 const figures = ({ report, shown, due, withheld }: Findings): Markup => {
-  const spare = report.indexes.filter(isSpare);
+  const spare = report.indexes.filter(isGoing);
   const one = (title: string, value: string | number): Markup =>
     html`<div>
       <dt>${title}</dt>
@@ -131,8 +130,8 @@ const todo = ({ report, due }: Findings): Markup => {
   if (spare.length > 0) {
     item(
       html`<a href="#standing">Drop ${counted(spare.length, "index", "indexes")} that nothing needs</a>: ${named(spare)}`,
-      html`${bytesOf(spare)}, and every write keeps them up; ${code("indexpilot drop NAME")} asks about each statement
-      first`,
+      html`${bytesOf(spare)}, and every write keeps them up; ${code("indexpilot maintain --yes")} asks the planner about
+      each statement and proposes what none needs, ${code("indexpilot approve NAME")} lets it go`,
     );
   }
   if (report.staleStatistics.length > 0) {
@@ -148,7 +147,7 @@ const todo = ({ report, due }: Findings): Markup => {
 };
 
 const dueText = (one: IndexHealth): string =>
-  isSpare(one)
+  isGoing(one)
     ? `it is ${one.judgement.standing.replace("_ours", "")}, and should go rather than be rebuilt`
     : reindexText(one);
 
@@ -183,7 +182,7 @@ const bloatTable = ({ report, shown, limits }: Findings): Markup => {
         bytesText(judgement.sizeBytes),
         html`<span${bloat.share >= report.threshold ? html` class="bad"` : null}>${percent(bloat.share)}</span> <span class="quiet">${bloat.method}${percent(bloat.low) === percent(bloat.high) ? "" : `, ${percent(bloat.low)} to ${percent(bloat.high)}`}</span>${bar(bloat.share, report.threshold)}`,
         bytesText(wastedBytes ?? 0),
-        reindex?.kind === "now" && !isSpare(one) ? html`<span class="bad">${due}</span>` : due === "" ? "–" : due,
+        reindex?.kind === "now" && !isGoing(one) ? html`<span class="bad">${due}</span>` : due === "" ? "–" : due,
       ];
     }),
   );

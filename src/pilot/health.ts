@@ -184,7 +184,10 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
           building: await readBuilding(session),
           isOurs: (index, table) =>
             memory.deployments.some(
-              (one) => one.indexOid === index.oid || (one.tableOid === table.oid && one.temporaryName === index.name),
+              (one) =>
+                // What we only were to drop is somebody's.
+                one.kind !== "drop" &&
+                (one.indexOid === index.oid || (one.tableOid === table.oid && one.temporaryName === index.name)),
             ),
           now,
         }).map((one) => [one.oid, one]),

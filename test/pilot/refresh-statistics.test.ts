@@ -38,16 +38,14 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
     await holder.script("rollback");
     expect(await codes()).toEqual({ locked: "stale", theirs: "privilege_missing", t: "mode" });
     const recorded = (await shop.decisions()).filter(({ rule }) => rule === "pilot.refresh_statistics");
-    expect(recorded.map(({ code, outcome }) => [code, outcome]).toSorted()).toEqual(
-      [
-        ["gave_way", "refused"],
-        ["mode", "refused"],
-        ["mode", "refused"],
-        ["privilege_missing", "refused"],
-        ["privilege_missing", "refused"],
-        ["stale", "done"],
-        ["stale", "done"],
-      ].toSorted(),
-    );
+    expect(recorded.map(({ code, outcome }) => `${code} ${outcome}`).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      "gave_way refused",
+      "mode refused",
+      "mode refused",
+      "privilege_missing refused",
+      "privilege_missing refused",
+      "stale done",
+      "stale done",
+    ]);
   });
 });

@@ -10,6 +10,7 @@ import {
   observeBlock,
   type PilotContext,
   propose,
+  proposeFindings,
   readPending,
   rollOut,
   verify,
@@ -95,9 +96,9 @@ const rollOutDuty = (): Duty => {
       const proving = pending.verifying > 0 && now < builtAt + pilot.settings.waitMs;
       const build = !stopped && !proving && pending.approved.some(isDue);
       if (!leftovers && !build) return nothing;
-      const { reconciled, builds, canaries } = await rollOut(pilot, (deployment) => build && isDue(deployment));
+      const { reconciled, builds, drops, canaries } = await rollOut(pilot, (deployment) => build && isDue(deployment));
       const ended = pilot.clock.now().getTime();
-      for (const { deployment, outcome } of builds) {
+      for (const { deployment, outcome } of [...builds, ...drops]) {
         if (outcome.kind === "built") builtAt = ended;
         else if (outcome.kind === "refused" && outcome.code !== "stopped") {
           notBefore.set(deployment.id, outcome.retryAt?.getTime() ?? ended + UNCHANGED_MS);
@@ -110,7 +111,7 @@ const rollOutDuty = (): Duty => {
       }
       const told = [
         ...reconciled.map(({ deployment, result }) => `${deployment.indexName} ${result.replaceAll("_", " ")}`),
-        ...builds.map(({ deployment, outcome }) => `${deployment.indexName} ${outcome.kind}`),
+        ...[...builds, ...drops].map(({ deployment, outcome }) => `${deployment.indexName} ${outcome.kind}`),
         ...canaries.map(({ number, table }) => `canary ${String(number)} on ${table.schema}.${table.name} laid down`),
       ];
       return { did: told.length === 0 ? null : told.join(", ") };
@@ -189,11 +190,16 @@ const inspect: Duty = {
   everyMs: ({ inspectEveryMs }) => inspectEveryMs,
   run: async ({ pilot, inTurn }) => {
     if (pilot.settings.inspection === "off") return nothing;
-    const { indexes } = await inTurn(() =>
-      checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }),
-    );
+    const context = breakable(pilot);
+    const { indexes, proposals } = await inTurn(async () => {
+      const report = await checkHealth(context, { record: true, readBytes: pilot.settings.healthReadBytes });
+      const found = await proposeFindings(context, report, { actor: AUTOPILOT, store: true });
+      return { ...report, ...found };
+    });
     const due = indexes.filter(({ reindex }) => reindex?.kind === "now").length;
-    return { did: `looked at all indexes (${String(indexes.length)}), ${String(due)} of them due to be rebuilt` };
+    return {
+      did: `looked at all indexes (${String(indexes.length)}), ${String(due)} of them due to be rebuilt; found ${counted(proposals.length, "other change")} to propose`,
+    };
   },
 };
 

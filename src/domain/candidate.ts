@@ -26,4 +26,6 @@ export interface DeclinedCandidate {
   /** The same for people, with the numbers. */
   readonly reason: string;
   readonly statementIds: readonly string[];
+  /** The OID of the existing index where what was declined is to drop it; absent for indexes to create. */
+  readonly existing?: number;
 }

@@ -85,6 +85,8 @@ export interface DeploymentRationale {
   readonly costBefore: number | null;
   readonly costAfter: number | null;
   readonly reason: string;
+  /** What a look at all indexes found it for; absent: it comes from an analysis of the workload, or a person asked for it. */
+  readonly finding?: Finding;
   /** What building and keeping it is expected to cost; absent where nothing was estimated. */
   readonly prediction?: CostPrediction;
   /** How far the analysis believes its own gain; absent where nobody asked. */
@@ -94,6 +96,12 @@ export interface DeploymentRationale {
   /** What a verdict will be made from; absent where nothing was observed before the build, so that none can be. */
   readonly evidence?: EvidencePlan;
 }
+
+/**
+ * An index that is not scanned, that another one covers, or that somebody's failed build has left (to be dropped); a foreign key that no index serves (to be
+ * created).
+ */
+export type Finding = "unused" | "redundant" | "invalid" | "foreign_key";
 
 export interface CostPrediction {
   readonly buildMs: number;

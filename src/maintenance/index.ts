@@ -12,8 +12,10 @@ export { type Choice, chooseRebuilds, type DeclinedRebuild } from "./choose.ts";
 export { countCoarse } from "./counted.ts";
 export { type Forecast, forecast, type Insufficient, type Observation } from "./forecast.ts";
 export {
+  foreignKeyServedBy,
   type IndexJudgement,
   type IndexStanding,
+  isSpare,
   judgeIndexes,
   type MissingForeignKeyIndex,
   missingForeignKeyIndexes,

@@ -17,6 +17,10 @@ export type IndexStanding =
   | "invalid"
   | "being_built";
 
+/** Whether an index should go rather than be rebuilt. */
+export const isSpare = (standing: IndexStanding): boolean =>
+  ["unused", "redundant", "invalid", "invalid_ours"].includes(standing);
+
 /** What becomes of one index, and why. */
 export interface IndexJudgement {
   readonly oid: number;
@@ -204,12 +208,28 @@ export interface MissingForeignKeyIndex {
   readonly remedy: string;
 }
 
-const isServed = (table: Table, { columns }: ForeignKey): boolean =>
+const isServed = (table: Table, { columns }: ForeignKey, without: ReadonlySet<number> = new Set()): boolean =>
   table.indexes.some((index) => {
-    if (!index.valid || index.predicate !== null || !["btree", "hash"].includes(index.method)) return false;
+    if (without.has(index.oid) || !index.valid || index.predicate !== null || !["btree", "hash"].includes(index.method))
+      return false;
     const first = index.keys.slice(0, columns.length);
     return first.length === columns.length && columns.every((column) => first.includes(column));
   });
+
+/**
+ * A foreign key of a table that an index serves now and none would without those, and whose parent loses rows: no statement's text shows that it is asked for.
+ * Null where there is none.
+ */
+export const foreignKeyServedBy = (
+  tables: readonly Table[],
+  table: Table,
+  without: ReadonlySet<number>,
+): ForeignKey | null =>
+  table.foreignKeys.find((key) => {
+    if (!isServed(table, key) || isServed(table, key, without)) return false;
+    const { schema, name } = key.referenced;
+    return (tables.find((one) => one.schema === schema && one.name === name)?.activity?.deletes ?? 0) > 0;
+  }) ?? null;
 
 /** Those whose parents lose the most rows first, then those of the largest tables. */
 export const missingForeignKeyIndexes = (tables: readonly Table[]): readonly MissingForeignKeyIndex[] => {

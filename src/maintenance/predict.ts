@@ -68,6 +68,8 @@ export type ReindexNeed =
       readonly earliest: Date | null;
       readonly latest: Date | null;
       readonly lookedUntil: Date;
+      /** The forecast of each day until then; empty where it stays below. */
+      readonly path: Forecast["at"];
     };
 
 /** When an index's bloat will cross the threshold, from its samples in order of time. */
@@ -78,11 +80,13 @@ export const predictReindexNeeds = (samples: readonly IndexSample[], now: Date, 
   if (bloat.kind === "insufficient") return bloat;
   const first = (bound: "value" | "low" | "high"): Date | null =>
     bloat.at.find((one) => one[bound] >= threshold)?.at ?? null;
+  const earliest = first("high");
   return {
     kind: "later",
     on: first("value"),
-    earliest: first("high"),
+    earliest,
     latest: first("low"),
     lookedUntil: new Date(now.getTime() + FARTHEST_DAYS * DAY_MS),
+    path: earliest === null ? [] : bloat.at,
   };
 };

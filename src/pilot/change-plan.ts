@@ -6,6 +6,7 @@ import {
   type CostPrediction,
   definitionId,
   type Deployment,
+  type Finding,
   type IndexDefinition,
   type ServerIdentity,
   type Table,
@@ -31,6 +32,8 @@ export interface PlannedIndex {
   /** Absent in plans of older versions. */
   readonly prediction?: CostPrediction;
   readonly confidence?: Confidence;
+  /** Absent where the analysis of the workload wants it. */
+  readonly finding?: Finding;
 }
 
 /** An index that could go. For a person to read: what is not ours goes only when a person names it. */

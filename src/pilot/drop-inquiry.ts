@@ -1,14 +1,22 @@
-import type { DeclinedCandidate } from "../domain/index.ts";
-import { failure } from "../errors.ts";
+import {
+  type Catalog,
+  type DeclinedCandidate,
+  type ProposedDrop,
+  type TableAccess,
+  tableId,
+  type TableName,
+} from "../domain/index.ts";
+import { ExitCode, failure, IndexPilotError } from "../errors.ts";
+import { foreignKeyServedBy } from "../maintenance/index.ts";
 import { quoteName, readManagedBy, type Session } from "../postgres/index.ts";
 import { findStanding, objectionToDrop, type StandingIndex } from "../rollout/index.ts";
 import { readReplicationLag } from "../safeguards/index.ts";
 import { selectConfiguration } from "../selection/index.ts";
 import { createCostModel } from "../whatif/index.ts";
 import { openPlanner } from "./advise.ts";
-import { readSubject } from "./analysis.ts";
+import { readSubject, type Subject } from "./analysis.ts";
 import { readScans } from "./replicas.ts";
-import { liveTarget } from "./source.ts";
+import { liveTarget, type TargetSource, unprobed } from "./source.ts";
 import type { PilotContext } from "./target.ts";
 import { workloadOfTraffic } from "./workload.ts";
 
@@ -44,63 +52,124 @@ export const onlyStanding = async (session: Session, name: string): Promise<Stan
   });
 };
 
-/**
- * Asks everything that can be said against dropping an index: what it stands for, who else uses it, and what the planner would do without it with each statement of
- * the workload, the last per cent of the time included. Reads only.
- * @throws IndexPilotError `workload_empty`: without a workload nothing is known about who needs it; `usage` as {@link onlyStanding}
- */
+interface InquiryOptions {
+  readonly observeMs: number | null;
+  readonly seed: number;
+}
+
+/** Of one index; see {@link inquireDrops}. @throws IndexPilotError as that, and as {@link onlyStanding} */
 export const inquireDrop = async (
   context: PilotContext,
   session: Session,
   replicas: readonly Session[],
-  options: { readonly index: string; readonly observeMs: number | null; readonly seed: number },
+  { index, ...options }: InquiryOptions & { readonly index: string },
 ): Promise<DropInquiry> => {
-  const standing = await onlyStanding(session, options.index);
-  const early = objectionToDrop(standing) ?? (await objectionOfOthers(session, replicas, standing));
-  if (early !== null) {
-    return {
-      standing,
-      objection: early,
-      planned: null,
-      statementIds: [],
-      writeIds: [],
-      controlIds: [],
-      unread: [],
-    };
+  const standing = await onlyStanding(session, index);
+  const [inquiry] = await inquireDrops(context, session, replicas, [standing], options);
+  if (inquiry === undefined) throw new Error("an inquiry was forgotten");
+  return inquiry;
+};
+
+const notAsked = { planned: null, statementIds: [], writeIds: [], controlIds: [], unread: [] } as const;
+
+/**
+ * Asks everything that can be said against dropping indexes, all of them together: what each stands for, who else uses it, which foreign key would lose its index, and
+ * what the planner would do without them with each statement of the workload, the last per cent of the time included. Reads only.
+ * @returns one answer for each, in their order; where nothing objects to all of those, nothing objects to some of them
+ * @throws IndexPilotError `workload_empty`: without a workload nothing is known about who needs them
+ */
+export const inquireDrops = async (
+  context: PilotContext,
+  session: Session,
+  replicas: readonly Session[],
+  standings: readonly StandingIndex[],
+  { observeMs, seed }: InquiryOptions,
+): Promise<readonly DropInquiry[]> => {
+  const early = new Map<number, DropInquiry>();
+  for (const standing of standings) {
+    const objection = objectionToDrop(standing) ?? (await objectionOfOthers(session, replicas, standing));
+    if (objection !== null) early.set(standing.oid, { standing, objection, ...notAsked });
   }
-  const { observeMs, seed } = options;
+  const open = standings.filter(({ oid }) => !early.has(oid));
+  const late = open.length === 0 ? [] : await planWithout(context, session, replicas, open, { observeMs, seed });
+  const answers = new Map([...early, ...late.map((one) => [one.standing.oid, one] as const)]);
+  return standings.flatMap(({ oid }) => answers.get(oid) ?? []);
+};
+
+/** What the workload says about dropping them. */
+const planWithout = async (
+  context: PilotContext,
+  session: Session,
+  replicas: readonly Session[],
+  standings: readonly StandingIndex[],
+  { observeMs, seed }: InquiryOptions,
+): Promise<readonly DropInquiry[]> => {
   const traffic = workloadOfTraffic(context, session, { observeMs, seed, replicas, everything: true });
-  const source = liveTarget(session, traffic, replicas);
-  const { planned, workload, accesses, explainable } = await readSubject(source, context.emit, context.signal);
-  const index = planned.tables.flatMap(({ indexes }) => indexes).find(({ oid }) => oid === standing.oid);
-  const uses = new Map(
-    workload.statements.map(({ id }) => [
-      id,
-      (accesses.get(id) ?? []).filter(
-        ({ table }) => table.schema === standing.table.schema && table.name === standing.table.name,
-      ),
-    ]),
-  );
-  const using = workload.statements.filter(({ id }) => (uses.get(id) ?? []).length > 0);
-  const inquiry = {
-    standing,
+  const source = unprobed(liveTarget(session, traffic, replicas));
+  const subject = await readSubject(source, context.emit, context.signal);
+  const { catalog, planned, explainable } = subject;
+  const known = new Map(planned.tables.flatMap(({ indexes }) => indexes).map((index) => [index.oid, index]));
+  const inquiries = standings.map((standing) => ({ standing, ...usesOf(subject, standing.table) }));
+  const drops = standings.flatMap(({ oid, table }): ProposedDrop[] => {
+    const index = known.get(oid);
+    // Otherwise its table is used by no statement of the workload.
+    return index === undefined ? [] : [{ index, table, code: "asked_for", reason: "somebody asked for it" }];
+  });
+  const answered =
+    drops.length === 0
+      ? { objections: new Map<number, Objected>(), planned: explainable.length }
+      : await askPlanner(context, source, subject, drops, inquiries);
+  const gone = new Set<number>();
+  return inquiries.map((inquiry): DropInquiry => {
+    const { standing } = inquiry;
+    const objection = answered.objections.get(standing.oid) ?? unserved(catalog, standing, gone);
+    if (objection === null) gone.add(standing.oid);
+    return { ...inquiry, objection, planned: answered.planned };
+  });
+};
+
+/** Whether an inquiry could not be made at all, now or ever: no workload, no planner. What passes by itself within seconds is thrown on. */
+export const isUnanswerable = (error: unknown): error is IndexPilotError =>
+  error instanceof IndexPilotError && !error.retryable && error.exitCode !== ExitCode.interrupted;
+
+type Objected = NonNullable<DropInquiry["objection"]>;
+type Uses = Pick<DropInquiry, "statementIds" | "writeIds" | "controlIds" | "unread">;
+
+/** The statements that use a table, and those that do not. */
+const usesOf = ({ workload, accesses }: Subject, table: TableName): Uses => {
+  const uses = (id: string): readonly TableAccess[] =>
+    (accesses.get(id) ?? []).filter((one) => tableId(one.table) === tableId(table));
+  const using = workload.statements.filter(({ id }) => uses(id).length > 0);
+  return {
     statementIds: using.map(({ id }) => id),
     writeIds: using
-      .filter(({ id, verb }) => verb !== "select" && (uses.get(id) ?? []).some(({ written }) => written.length > 0))
+      .filter(({ id, verb }) => verb !== "select" && uses(id).some(({ written }) => written.length > 0))
       .map(({ id }) => id),
     controlIds: workload.statements
-      .filter(({ id }) => (accesses.get(id) ?? []).length > 0 && (uses.get(id) ?? []).length === 0)
+      .filter(({ id }) => (accesses.get(id) ?? []).length > 0 && uses(id).length === 0)
       .map(({ id }) => id),
     unread: workload.declined.map(({ label, reason }) => `${label}: ${reason}`),
   };
-  // Its table is used by no statement of the workload.
-  if (index === undefined) return { ...inquiry, objection: null, planned: explainable.length };
-  context.emit({ kind: "step", text: `planning ${String(explainable.length)} statements without it` });
+};
+
+/** What the planner says of each statement without the indexes. */
+const askPlanner = async (
+  context: PilotContext,
+  source: TargetSource,
+  { planned, workload, accesses, explainable }: Subject,
+  drops: readonly ProposedDrop[],
+  inquiries: readonly (Uses & { readonly standing: StandingIndex })[],
+): Promise<{ readonly objections: ReadonlyMap<number, Objected>; readonly planned: number | null }> => {
+  const subject = drops.length === 1 ? "it" : `${String(drops.length)} indexes`;
+  context.emit({ kind: "step", text: `planning ${String(explainable.length)} statements without ${subject}` });
   const planner = await openPlanner({ whatIf: context.settings.whatIf, source }, planned);
   try {
     if (!planner.canHide) {
       const reason = `${planner.name} cannot plan as if an index were not there`;
-      return { ...inquiry, objection: { code: "not_plannable", reason }, planned: null };
+      return {
+        objections: new Map(drops.map(({ index }) => [index.oid, { code: "not_plannable", reason }])),
+        planned: null,
+      };
     }
     const statements = explainable.map(({ statement }) => statement);
     const { drop, declined, unplanned } = await selectConfiguration({
@@ -109,32 +178,52 @@ export const inquireDrop = async (
       costs: createCostModel({ planner, statements, accesses, hypothetical: [] }),
       budgetBytes: 1,
       minimumShare: 0,
-      drops: [{ index, table: standing.table, code: "asked_for", reason: "somebody asked for it" }],
+      drops,
       clock: context.clock,
       signal: context.signal,
     });
-    const blind = unplanned.filter(({ statementId }) => inquiry.statementIds.includes(statementId));
-    const objection =
-      drop.length === 0
-        ? harmed(standing, declined, (id) => workload.statements.find((one) => one.id === id)?.label ?? id)
-        : blind.length === 0
-          ? null
-          : {
-              code: "not_plannable",
-              reason: `${String(blind.length)} statements on ${quoteName(standing.table)} cannot be planned, so that nobody knows whether they need it: ${blind[0]?.reason ?? ""}`,
-            };
-    return { ...inquiry, objection, planned: statements.length - unplanned.length };
+    const harmless = new Set(drop.map(({ index }) => index.oid));
+    const labelOf = (id: string): string => workload.statements.find((one) => one.id === id)?.label ?? id;
+    const objections = new Map<number, Objected>();
+    for (const { standing, statementIds } of inquiries) {
+      const blind = unplanned.filter(({ statementId }) => statementIds.includes(statementId));
+      const asked = drops.some(({ index }) => index.oid === standing.oid);
+      if (asked && !harmless.has(standing.oid)) objections.set(standing.oid, harmed(standing, declined, labelOf));
+      else if (asked && blind.length > 0) {
+        objections.set(standing.oid, {
+          code: "not_plannable",
+          reason: `${String(blind.length)} statements on ${quoteName(standing.table)} cannot be planned, so that nobody knows whether they need it: ${blind[0]?.reason ?? ""}`,
+        });
+      }
+    }
+    return { objections, planned: statements.length - unplanned.length };
   } finally {
     await planner.close();
   }
 };
 
+/** A foreign key is looked up by its index each time a row of its parent goes, and no statement says so. */
+const unserved = (
+  { tables }: Catalog,
+  { oid, name, tableOid }: StandingIndex,
+  gone: ReadonlySet<number>,
+): Objected | null => {
+  const table = tables.find((one) => one.oid === tableOid);
+  const key = table === undefined ? null : foreignKeyServedBy(tables, table, new Set([...gone, oid]));
+  return key === null
+    ? null
+    : {
+        code: "serves_foreign_key",
+        reason: `without ${name} each row deleted from ${quoteName(key.referenced)} would read the whole table for foreign key ${key.name}`,
+      };
+};
+
 const harmed = (
-  { name }: StandingIndex,
+  { oid, name }: StandingIndex,
   declined: readonly DeclinedCandidate[],
   labelOf: (id: string) => string,
-): { readonly code: string; readonly reason: string } => {
-  const one = declined.find(({ code }) => code === "drop_harms_statement");
+): Objected => {
+  const one = declined.find(({ existing }) => existing === oid);
   const named = (one?.statementIds ?? []).slice(0, 3).map(labelOf);
   return {
     code: "drop_harms_statement",
@@ -142,14 +231,20 @@ const harmed = (
   };
 };
 
+/** Tables that an extension has taken over are its own to change. */
+export const objectionOfManager = async (session: Session, tableOid: number): Promise<Objected | null> => {
+  const managedBy = await readManagedBy(session, tableOid);
+  return managedBy === null ? null : { code: "managed", reason: `${managedBy} manages its table` };
+};
+
 /** Who else may need it: an extension that manages the table, replicas. */
 const objectionOfOthers = async (
   session: Session,
   replicas: readonly Session[],
   { oid, name, tableOid }: StandingIndex,
-): Promise<{ readonly code: string; readonly reason: string } | null> => {
-  const managedBy = await readManagedBy(session, tableOid);
-  if (managedBy !== null) return { code: "managed", reason: `${managedBy} manages its table` };
+): Promise<Objected | null> => {
+  const managed = await objectionOfManager(session, tableOid);
+  if (managed !== null) return managed;
   const { standbys } = await readReplicationLag(session);
   if (standbys > replicas.length) {
     return {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { failure } from "../errors.ts";
-import type { Deployment } from "../domain/index.ts";
+import type { Deployment, DeploymentRationale } from "../domain/index.ts";
 import { openSession, type Session } from "../postgres/index.ts";
 import {
   advance,
@@ -28,14 +28,25 @@ export interface DropRequest {
   readonly seed: number;
 }
 
+const owning: ReadonlySet<Deployment["state"]> = new Set([
+  "building",
+  "verifying",
+  "promoting",
+  "settled",
+  "retiring",
+  "rolling_back",
+]);
+
+/** Whether an index is one that a deployment of ours made, or makes: those are taken back, not dropped. */
+export const isOwn = ({ kind, state, indexOid }: Deployment, oid: number): boolean =>
+  kind !== "reindex" && kind !== "drop" && indexOid === oid && owning.has(state);
+
 /** What speaks for and against dropping an index. Reads only. @throws IndexPilotError as `inquireDrop` does; `usage` where it is ours */
 export const findDrop = (context: PilotContext, request: DropRequest): Promise<DropInquiry> =>
   withSession(openSession(context.observe, "observe"), async (session) => {
     const { oid, name } = await onlyStanding(session, request.index);
-    const ours = await readStore(context, (store) =>
-      store.deployments.list({ states: ["building", "verifying", "promoting", "settled", "retiring", "rolling_back"] }),
-    );
-    if (ours?.some(({ kind, indexOid }) => kind !== "reindex" && indexOid === oid) === true) {
+    const deployments = await readStore(context, (store) => store.deployments.list());
+    if (deployments?.some((one) => isOwn(one, oid)) === true) {
       throw failure("usage", {
         problem: `${name} is IndexPilot's own`,
         hint: `\`indexpilot rollback ${name}\` takes it back`,
@@ -99,7 +110,7 @@ export const dropIndex = async (
     });
   }
   const inquiry = await findDrop(context, request);
-  const { standing, objection, planned, statementIds, writeIds, controlIds, unread } = inquiry;
+  const { standing, objection, planned, unread } = inquiry;
   return act(context, acting(context, actor), async ({ rollout, session }) => {
     const { store, clock } = rollout;
     if (objection !== null) {
@@ -114,21 +125,26 @@ export const dropIndex = async (
       });
       return { inquiry, outcome: { kind: "refused", ...objection, retryAt: null } };
     }
-    const proposed = proposeDrop({
-      id: randomUUID(),
-      standing,
-      rationale: {
-        statementIds,
-        costBefore: null,
-        costAfter: null,
-        reason: `asked for by ${actor}; none of ${String(planned ?? 0)} statements needs it`,
-        comparison: { writeIds, controlIds },
-      },
-      now: clock.now(),
-    });
-    await store.deployments.insert(proposed, { event: "propose", actor });
-    const deployment = await advance(rollout, proposed, "approve", { actor, detail: { by: actor } });
-    if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
+    const waiting = (await store.deployments.list({ states: ["proposed", "approved"] })).find(
+      ({ kind, indexOid }) => kind === "drop" && indexOid === standing.oid,
+    );
+    const proposed =
+      waiting ??
+      proposeDrop({
+        id: randomUUID(),
+        standing,
+        rationale: rationaleOf(inquiry, `asked for by ${actor}`),
+        now: clock.now(),
+      });
+    if (waiting === undefined) await store.deployments.insert(proposed, { event: "propose", actor });
+    const deployment =
+      proposed.state === "approved"
+        ? proposed
+        : await advance(rollout, proposed, "approve", { actor, detail: { by: actor } });
+    if (deployment === null) {
+      const reason = "another process took this deployment up";
+      return { inquiry, outcome: { kind: "refused", code: "state_changed", reason, retryAt: null } };
+    }
     const outcome =
       trialMs > 0
         ? await tryWithout(context, rollout, session, deployment, trialMs)
@@ -142,21 +158,46 @@ export const dropIndex = async (
   });
 };
 
-/** Hides the index after a baseline, and observes to the end of the trial; what is left of it then is `verify`'s. */
+/** What a drop is decided from, and what a trial of it will be judged by. */
+export const rationaleOf = (
+  { planned, statementIds, writeIds, controlIds, unread }: DropInquiry,
+  reason: string,
+): DeploymentRationale => ({
+  statementIds,
+  costBefore: null,
+  costAfter: null,
+  reason: `${reason}; none of ${String(planned ?? 0)} statements is dearer without it than the gate allows${unread.length === 0 ? "" : `, and ${String(unread.length)} could not be read`}`,
+  comparison: { writeIds, controlIds },
+});
+
+/** Begins the trial of an approved drop: hides the index after a baseline. What comes of it is `verify`'s. */
+export const hideApproved = async (
+  context: PilotContext,
+  rollout: Rollout,
+  /** Observes the target. */
+  session: Session,
+  approved: Deployment,
+  trialMs: number,
+): Promise<TrialOutcome> => {
+  const { store, clock } = rollout;
+  const before = await observeBaseline(session, store, context, context.settings);
+  const deployment = (await withEvidence(store, approved, before)) ?? approved;
+  const hidden = await hideIndex(rollout, deployment, new Date(clock.now().getTime() + trialMs));
+  if (hidden.kind === "done") await markChange(session, store, ownRoles(context));
+  return hidden;
+};
+
+/** Hides the index, and observes to the end of the trial. */
 const tryWithout = async (
   context: PilotContext,
   rollout: Rollout,
   session: Session,
-  approved: Deployment,
+  deployment: Deployment,
   trialMs: number,
 ): Promise<Dropped> => {
-  const { store, clock } = rollout;
   const { settings } = context;
-  const before = await observeBaseline(session, store, context, settings);
-  const deployment = (await withEvidence(store, approved, before)) ?? approved;
-  const hidden = await hideIndex(rollout, deployment, new Date(clock.now().getTime() + trialMs));
+  const hidden = await hideApproved(context, rollout, session, deployment, trialMs);
   if (hidden.kind === "refused") return hidden;
-  await markChange(session, store, ownRoles(context));
   const { verdicts } = await pursueVerdicts({
     ...context,
     blockMs: settings.blockMs,

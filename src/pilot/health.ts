@@ -53,9 +53,24 @@ export interface IndexHealth {
   readonly history: readonly { readonly at: Date; readonly share: number }[];
   /** Null where it is too small to matter. */
   readonly forecast: Forecast | Insufficient | null;
+  /** What earlier looks had forecast of the file, and what came, oldest first. */
+  readonly earlierForecasts: readonly Due[];
   readonly reindex: ReindexNeed | null;
   /** Days from its last rewrite until it was above the threshold; null where none was seen. */
   readonly returnedAfterDays: number | null;
+}
+
+/** A forecast whose day has come. */
+type Due = KeptForecast & { readonly achieved: number };
+
+/** A rebuild that was carried out. */
+export interface Rebuild {
+  readonly index: { readonly schema: string; readonly name: string };
+  readonly at: Date;
+  readonly bytesBefore: number;
+  /** What the last look before it said would be left; null where it was withheld, or there was none. */
+  readonly bytesPredicted: number | null;
+  readonly bytesAfter: number;
 }
 
 export interface HealthReport {
@@ -68,6 +83,8 @@ export interface HealthReport {
   readonly indexes: readonly IndexHealth[];
   readonly missingForeignKeyIndexes: readonly MissingForeignKeyIndex[];
   readonly staleStatistics: readonly StaleStatistics[];
+  /** Of the last 100 days, oldest first. */
+  readonly rebuilds: readonly Rebuild[];
   /** How earlier forecasts did; null before any was due. */
   readonly accuracy: { readonly due: number; readonly within: number; readonly meanError: number } | null;
   readonly recorded: boolean;
@@ -78,18 +95,35 @@ interface Memory {
   readonly samples: ReadonlyMap<number, readonly IndexSample[]>;
   readonly ownScans: ReadonlyMap<number, number>;
   readonly deployments: readonly Deployment[];
-  readonly achieved: readonly KeptForecast[];
+  readonly due: readonly Due[];
 }
 
 const remember = async (store: Store, now: Date): Promise<Memory> => ({
   samples: await store.samples.since(new Date(now.getTime() - USE_DAYS * DAY_MS)),
   ownScans: await store.scans.read(),
   deployments: await store.deployments.list(),
-  achieved: await store.samples.achieved(new Date(now.getTime() - HISTORY_DAYS * DAY_MS)),
+  due: (await store.samples.achieved(new Date(now.getTime() - HISTORY_DAYS * DAY_MS))).flatMap((one) =>
+    one.achieved === null ? [] : [{ ...one, achieved: one.achieved }],
+  ),
 });
 
-const accuracyOf = (kept: readonly KeptForecast[]): HealthReport["accuracy"] => {
-  const due = kept.flatMap((one) => (one.achieved === null ? [] : [{ ...one, achieved: one.achieved }]));
+const rebuildsOf = ({ deployments, samples }: Memory, now: Date): readonly Rebuild[] =>
+  deployments.flatMap(({ kind, state, replaces, sizeBytes, createdAt, updatedAt }): Rebuild[] => {
+    const isRecent = updatedAt.getTime() >= now.getTime() - USE_DAYS * DAY_MS;
+    if (kind !== "reindex" || state !== "done" || replaces === null || sizeBytes === null || !isRecent) return [];
+    const before = (samples.get(replaces.oid) ?? []).findLast(({ at }) => at <= createdAt);
+    return [
+      {
+        index: { schema: replaces.schema, name: replaces.name },
+        at: updatedAt,
+        bytesBefore: replaces.sizeBytes,
+        bytesPredicted: before?.neededBytes ?? null,
+        bytesAfter: sizeBytes,
+      },
+    ];
+  });
+
+const accuracyOf = (due: readonly Due[]): HealthReport["accuracy"] => {
   if (due.length === 0) return null;
   return {
     due: due.length,
@@ -127,7 +161,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
       const now = context.clock.now();
       const { bloatThreshold: threshold, forecastAheadMs } = context.settings;
       const aheadDays = Math.max(1, Math.round(forecastAheadMs / DAY_MS));
-      const nothing: Memory = { samples: new Map(), ownScans: new Map(), deployments: [], achieved: [] };
+      const nothing: Memory = { samples: new Map(), ownScans: new Map(), deployments: [], due: [] };
       const recall = (store: Store): Promise<Memory> => remember(store, now);
       const memory =
         (options.record ? await withWritableStore(context, recall) : await readStore(context, recall)) ?? nothing;
@@ -150,7 +184,10 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
           building: await readBuilding(session),
           isOurs: (index, table) =>
             memory.deployments.some(
-              (one) => one.indexOid === index.oid || (one.tableOid === table.oid && one.temporaryName === index.name),
+              (one) =>
+                // What we only were to drop is somebody's.
+                one.kind !== "drop" &&
+                (one.indexOid === index.oid || (one.tableOid === table.oid && one.temporaryName === index.name)),
             ),
           now,
         }).map((one) => [one.oid, one]),
@@ -181,6 +218,9 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
               .filter(({ fileNode }) => fileNode === index.fileNode)
               .flatMap(({ at, bloat: seen }) => (seen === null ? [] : [{ at, share: seen.share }])),
             forecast: isForecast ? predictIndexBloat(own, now, aheadDays).bloat : null,
+            earlierForecasts: isForecast
+              ? memory.due.filter((due) => due.indexOid === index.oid && due.fileNode === index.fileNode)
+              : [],
             returnedAfterDays: returnedAfterDays(own, threshold),
             reindex: isForecast ? predictReindexNeeds(own, now, threshold) : null,
           },
@@ -201,7 +241,8 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
         indexes: indexes.toSorted((a, b) => b.judgement.sizeBytes - a.judgement.sizeBytes),
         missingForeignKeyIndexes: missingForeignKeyIndexes(catalog.tables),
         staleStatistics: staleStatistics(catalog.tables),
-        accuracy: accuracyOf(memory.achieved),
+        rebuilds: rebuildsOf(memory, now),
+        accuracy: accuracyOf(memory.due),
         recorded: options.record,
       };
     }),

@@ -9,6 +9,7 @@ export { admitFollower } from "./admit.ts";
 export { type Advice, confidenceOf, doubtsOf, queryName, sizeRangeOf } from "./advice.ts";
 export { adviceDocument, explicandumDocument } from "./advice-document.ts";
 export { advise, type AdviseInput, type AdviseOptions, type Goal, withAdvice } from "./advise.ts";
+export type { DropReport } from "./approved-drops.ts";
 export { readWaiting, rule, type Ruling } from "./approvals.ts";
 export { readSubject, type Subject } from "./analysis.ts";
 export { apply, type ApplyOptions, applyPlan, type ApplyReport } from "./apply.ts";
@@ -21,6 +22,8 @@ export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export type { Emit, PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
+export { carryOutFindings, type FoundChanges, proposeFindings } from "./findings.ts";
+export { type Refreshed, refreshStatistics } from "./refresh-statistics.ts";
 export { maintain, type Maintained } from "./maintain.ts";
 export { checkHealth, type HealthReport, type IndexHealth } from "./health.ts";
 export {

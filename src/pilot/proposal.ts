@@ -13,20 +13,32 @@ const rationaleOf = (plan: ChangePlan, planned: PlannedIndex): DeploymentRationa
   costBefore: planned.costBefore,
   costAfter: planned.costAfter,
   reason: `serves ${planned.queries.join(", ")}`,
+  ...(planned.finding === undefined ? {} : { finding: planned.finding }),
   comparison: { writeIds: planned.writeIds, controlIds: plan.controlIds },
   ...(planned.prediction === undefined ? {} : { prediction: planned.prediction }),
   ...(planned.confidence === undefined ? {} : { confidence: planned.confidence }),
 });
 
+/** What a plan wants built, as a proposal that is not stored. */
+export const proposalOf = (plan: ChangePlan, planned: PlannedIndex, now: Date): Deployment =>
+  proposeIndex({
+    id: randomUUID(),
+    definition: planned.definition,
+    tableOid: plannedTable(plan, planned).oid,
+    predictedBytes: planned.predictedBytes,
+    rationale: rationaleOf(plan, planned),
+    now,
+  });
+
 /**
  * Stores what a plan wants built as proposals, in its order. An intention of before that was not begun keeps its place, and its approval, where the plan wants the same; where
- * not, and `supersedes` says so, it is declined.
+ * not, and `supersedes` says so, it is declined; by default what the analysis of a workload had wanted.
  */
 export const proposePlan = async (
   deciding: Deciding,
   plan: ChangePlan,
   wanted: readonly PlannedIndex[],
-  supersedes: (waiting: Deployment) => boolean | Promise<boolean> = () => true,
+  supersedes: (waiting: Deployment) => boolean | Promise<boolean> = ({ rationale }) => rationale.finding === undefined,
 ): Promise<readonly Deployment[]> => {
   const { store, clock, actor } = deciding;
   const held = await heldByExperiments(store);
@@ -61,24 +73,17 @@ export const proposePlan = async (
   for (const planned of wanted) {
     if (underWay.has(definitionId(planned.definition))) continue;
     const { predictedBytes, definition } = planned;
-    const rationale = rationaleOf(plan, planned);
     const earlier = waiting.get(definitionId(definition));
     waiting.delete(definitionId(definition));
     const revised =
-      earlier === undefined ? null : await store.deployments.revise(earlier.id, { rationale, predictedBytes });
+      earlier === undefined
+        ? null
+        : await store.deployments.revise(earlier.id, { rationale: rationaleOf(plan, planned), predictedBytes });
     if (revised !== null) {
       proposals.push(revised);
       continue;
     }
-    const tableOid = plannedTable(plan, planned).oid;
-    const proposed = proposeIndex({
-      id: randomUUID(),
-      definition,
-      tableOid,
-      predictedBytes,
-      rationale,
-      now: clock.now(),
-    });
+    const proposed = proposalOf(plan, planned, clock.now());
     await store.deployments.insert(proposed, { event: "propose", actor });
     proposals.push(proposed);
   }

@@ -6,6 +6,7 @@ import type { Reconciliation } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Advice } from "./advice.ts";
 import { beginCanaries } from "./canary.ts";
+import { type DropReport, dropApproved } from "./approved-drops.ts";
 import { type BuildReport, buildApproved } from "./carry-out.ts";
 import { changePlan } from "./change-plan.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
@@ -15,7 +16,7 @@ import { takeUpLeftovers } from "./leftovers.ts";
 import { sampleLoad } from "./load.ts";
 import { observeBlocks } from "./observe.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
-import { approveProposal, proposePlan } from "./proposal.ts";
+import { approveProposal, type Deciding, proposePlan } from "./proposal.ts";
 import { saveBlock } from "./record.ts";
 import type { Rollout } from "./rollout-context.ts";
 import { ownRoles, type PilotContext, withSession, withWritableStore } from "./target.ts";
@@ -74,10 +75,10 @@ export const propose = (context: PilotContext): Promise<Proposed> =>
       const proposals: Deployment[] = [];
       const byPerson = async ({ id, state }: Deployment): Promise<boolean> =>
         state === "approved" && (await store.deployments.approvedBy(id)) !== AUTOPILOT;
-      for (const proposal of await proposePlan(deciding, plan, wanted, async (waiting) => !(await byPerson(waiting)))) {
-        const consent = proposal.state === "proposed" ? standingConsent(proposal, settings) : null;
-        const approved = consent === null ? null : await approveProposal(deciding, proposal, consent);
-        proposals.push(approved ?? proposal);
+      const supersedes = async (waiting: Deployment): Promise<boolean> =>
+        waiting.rationale.finding === undefined && !(await byPerson(waiting));
+      for (const proposal of await proposePlan(deciding, plan, wanted, supersedes)) {
+        proposals.push(await withStandingConsent(deciding, proposal, settings));
       }
       return { advice, proposals };
     }),
@@ -87,18 +88,19 @@ const modeOfTable = (table: Deployment["table"], { mode, modeOverrides }: Settin
   modeOf(table, mode, modeOverrides);
 
 /** One that a person can speak about; parts of one, on partitions, follow it. */
-const isIntention = ({ kind, partOf }: Deployment): boolean => kind !== "drop" && partOf === undefined;
+const isIntention = ({ partOf }: Deployment): boolean => partOf === undefined;
 
 /** Whether anything in this database may be advised on. */
 export const mayAdvise = ({ mode, modeOverrides }: Settings): boolean =>
   [mode, ...modeOverrides.map((one) => one.mode)].some((one) => one !== "observe");
 
-const mayBeBuilt = (table: Deployment["table"], settings: Settings): boolean => {
+/** Whether a table's mode lets its indexes be changed, with or without a person's word. */
+export const mayBeBuilt = (table: Deployment["table"], settings: Settings): boolean => {
   const mode = modeOfTable(table, settings);
   return mode === "approve" || mode === "autopilot";
 };
 
-/** Why nobody has to be asked about a proposal; null where somebody has to be. */
+/** Why nobody has to be asked about a proposal to build; null where somebody has to be. */
 const standingConsent = ({ table, rationale }: Deployment, settings: Settings): string | null => {
   if (modeOfTable(table, settings) === "autopilot") return "the table's mode is autopilot";
   return settings.automaticApproval === "high" && rationale.confidence === "high"
@@ -106,14 +108,28 @@ const standingConsent = ({ table, rationale }: Deployment, settings: Settings): 
     : null;
 };
 
+/** A proposal to build, approved where nobody has to be asked about it. What is not ours is dropped in no mode without a person's word. */
+export const withStandingConsent = async (
+  deciding: Deciding,
+  proposal: Deployment,
+  settings: Settings,
+): Promise<Deployment> => {
+  const consent = proposal.state === "proposed" ? standingConsent(proposal, settings) : null;
+  return (consent === null ? null : await approveProposal(deciding, proposal, consent)) ?? proposal;
+};
+
 export interface RolledOut {
   readonly reconciled: readonly Reconciliation[];
   readonly builds: readonly BuildReport[];
+  readonly drops: readonly DropReport[];
   /** What is to serve a share of the traffic first. */
   readonly canaries: readonly Experiment[];
 }
 
-/** Takes up leftovers, then builds what was approved and `isDue`. @throws IndexPilotError `refused` where another process has the build lock */
+/**
+ * Takes up leftovers, then builds what was approved and `isDue`, and where nothing was built drops what was approved: what was built is to be judged beside nothing else.
+ * @throws IndexPilotError `refused` where another process has the build lock
+ */
 export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => boolean): Promise<RolledOut> =>
   withRollout(context, { name: AUTOPILOT, consents: false }, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context.emit);
@@ -128,10 +144,14 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
       if (refusal === null) allowed.push(deployment);
       else refused.push(refusal);
     }
+    const isDrop = ({ kind }: Deployment): boolean => kind === "drop";
     return withSession(openSession(context.observe, "observe"), async (session) => {
-      const { canaries, others } = await beginCanaries(context, rollout, session, allowed);
+      const toBuild = allowed.filter((one) => !isDrop(one));
+      const { canaries, others } = await beginCanaries(context, rollout, session, toBuild);
       const { builds } = await buildApproved(context, rollout, session, others, context.settings);
-      return { reconciled, builds: [...refused, ...builds], canaries };
+      const isBuilt = builds.some(({ outcome }) => outcome.kind === "built");
+      const drops = isBuilt ? [] : await dropApproved(context, rollout, session, allowed.filter(isDrop));
+      return { reconciled, builds: [...refused, ...builds], canaries, drops };
     });
   });
 
@@ -181,11 +201,10 @@ export const readPending = async (store: Store): Promise<Pending> => {
     "dropping",
     "rolling_back",
     "verifying",
+    "trying",
   ] as const;
   const held = await heldByExperiments(store);
-  const open = (await store.deployments.list({ states })).filter(
-    (one) => (isIntention(one) && !held.has(one.id)) || one.state === "dropping",
-  );
+  const open = (await store.deployments.list({ states })).filter((one) => isIntention(one) && !held.has(one.id));
   const count = (...states: readonly Deployment["state"][]): number =>
     open.filter(({ state }) => states.includes(state)).length;
   return {
@@ -193,7 +212,7 @@ export const readPending = async (store: Store): Promise<Pending> => {
     proposed: count("proposed"),
     approved: open.filter(({ state }) => state === "approved"),
     leftovers: count("building", "promoting", "retiring", "dropping", "rolling_back"),
-    verifying: count("verifying"),
+    verifying: count("verifying", "trying"),
     experiments: (await store.experiments.open()).length,
   };
 };

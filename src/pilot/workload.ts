@@ -29,24 +29,22 @@ export const workloadOfFiles =
   (session: Session, { queries, exclude, seed }: FileSource): WorkloadSource =>
   async (catalog) => {
     const files = await readQueryFiles(queries, exclude);
-    return workloadOfTexts(session, catalog, files, seed);
+    return workloadOfTexts(session, files, seed)(catalog);
   };
 
 /** One text, as if it stood in a file. */
-export const workloadOfText =
-  (session: Session, { text, seed }: { readonly text: string; readonly seed: number }): WorkloadSource =>
-  (catalog) =>
-    workloadOfTexts(session, catalog, [{ path: "statement", text }], seed);
-
-const workloadOfTexts = async (
+export const workloadOfText = (
   session: Session,
-  catalog: Catalog,
-  files: Awaited<ReturnType<typeof readQueryFiles>>,
-  seed: number,
-): Promise<Workload> => {
-  const [row] = await session.query<{ path: string[] }>("select current_schemas(false)::text[] as path");
-  return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
-};
+  { text, seed }: { readonly text: string; readonly seed: number },
+): WorkloadSource => workloadOfTexts(session, [{ path: "statement", text }], seed);
+
+/** Texts, as if each stood in a file of that path. */
+export const workloadOfTexts =
+  (session: Session, files: Awaited<ReturnType<typeof readQueryFiles>>, seed: number): WorkloadSource =>
+  async (catalog) => {
+    const [row] = await session.query<{ path: string[] }>("select current_schemas(false)::text[] as path");
+    return workloadFromFiles({ files, catalog, searchPath: row?.path ?? [], role: session.target.user, seed });
+  };
 
 export interface TrafficSource {
   /** Null for all that has been counted. */

@@ -6,9 +6,7 @@ import { runWatched } from "./watched.ts";
 
 /**
  * The planner knows nothing about the values of an index's expressions before the table is analysed, guesses, and may leave the index aside. Autovacuum analyses after
- * so many changed rows, not after a build. Gives way as a build does, and an index that was not analysed is built all the same.
- *
- * Locks: SHARE UPDATE EXCLUSIVE on the table while a sample is read. Needs ownership.
+ * so many changed rows, not after a build. An index that was not analysed is built all the same. As {@link analyzeTable}.
  * @returns null where the index has no expressions; else whether it was analysed, and why not
  * @throws IndexPilotError `connection_lost`
  */
@@ -17,20 +15,40 @@ export const analyzeExpressions = async (
   table: TableName,
   indexOid: number,
 ): Promise<{ readonly done: boolean; readonly reason?: string } | null> => {
-  const { build, watch, clock, signal } = context;
-  const found = await build.query("select from pg_catalog.pg_index where indexrelid = $1 and indexprs is not null", [
-    indexOid,
-  ]);
+  const found = await context.build.query(
+    "select from pg_catalog.pg_index where indexrelid = $1 and indexprs is not null",
+    [indexOid],
+  );
   if (found.length === 0) return null;
-  const sql = renderAnalyze(table);
-  const ended = await runWatched({ sql, build, watch, clock, signal, lockBudgetMs: lockBudgetOf(context) });
-  switch (ended.kind) {
-    case "done":
-      return { done: true };
-    case "cancelled":
-      return { done: false, reason: ended.because };
-    case "failed":
-      if (ended.sqlState === null) throw ended.error;
-      return { done: false, reason: describeSqlState(ended.sqlState) };
+  return analyzeTable(context, table);
+};
+
+/**
+ * Analyses a table, watched as a build is: it gives way to whom it makes wait. It waits itself no longer than the lock budget, for who is in its way (VACUUM, a build)
+ * does not end for it.
+ *
+ * Locks: SHARE UPDATE EXCLUSIVE on the table while a sample is read; reads and writes go on. Needs ownership, or MAINTAIN from 17 on.
+ * @throws IndexPilotError `connection_lost`
+ */
+export const analyzeTable = async (
+  context: RolloutContext,
+  table: TableName,
+): Promise<{ readonly done: boolean; readonly reason?: string }> => {
+  const { build, watch, clock, signal } = context;
+  const lockBudgetMs = lockBudgetOf(context);
+  await build.query(`set lock_timeout = '${String(lockBudgetMs)}ms'`);
+  try {
+    const ended = await runWatched({ sql: renderAnalyze(table), build, watch, clock, signal, lockBudgetMs });
+    switch (ended.kind) {
+      case "done":
+        return { done: true };
+      case "cancelled":
+        return { done: false, reason: ended.because };
+      case "failed":
+        if (ended.sqlState === null) throw ended.error;
+        return { done: false, reason: describeSqlState(ended.sqlState) };
+    }
+  } finally {
+    await build.query("reset lock_timeout");
   }
 };

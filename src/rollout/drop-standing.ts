@@ -1,8 +1,9 @@
 import type { Deployment, DeploymentRationale } from "../domain/index.ts";
 import { sameDefinition } from "../postgres/index.ts";
-import { askConsent, haltsOf, type RolloutContext } from "./context.ts";
+import { askConsent, haltsOf, type RolloutContext, YIELD_MS } from "./context.ts";
 import { concludeDrop, type DropOutcome } from "./drop.ts";
 import { objectionToDrop } from "./droppable.ts";
+import { isIdle } from "./idle.ts";
 import { temporaryName } from "./names.ts";
 import { removeIndex } from "./remove.ts";
 import { readStanding, type StandingIndex } from "./standing.ts";
@@ -13,7 +14,7 @@ import { advance } from "./transitions.ts";
 export const proposeDrop = (intention: {
   /** A fresh UUID. */
   readonly id: string;
-  /** As {@link objectionToDrop} has nothing against. */
+  /** As {@link objectionToDrop} has nothing against; invalid where the rationale's finding is that. */
   readonly standing: StandingIndex;
   readonly rationale: DeploymentRationale;
   readonly now: Date;
@@ -53,7 +54,7 @@ export const proposeDrop = (intention: {
 export const dropStanding = async (
   options: RolloutContext & { readonly deployment: Deployment },
 ): Promise<DropOutcome> => {
-  const { build, actor, signal } = options;
+  const { build, clock, actor, signal } = options;
   let { deployment } = options;
   if (deployment.state === "done") return { kind: "dropped", deployment, wasThere: false };
   const { indexOid, recorded } = deployment;
@@ -61,6 +62,10 @@ export const dropStanding = async (
   const standing = await readStanding(build, indexOid);
   const objection = standing === null ? null : whyNotDrop(deployment, standing);
   if (objection !== null) return { kind: "refused", ...objection, retryAt: null };
+  if (standing !== null && isDebris(deployment) && !(await isIdle(build, deployment.tableOid))) {
+    const reason = `an index of its table is being built, or the table is being vacuumed or altered: nobody knows whether ${standing.name} is debris`;
+    return { kind: "refused", code: "being_built", reason, retryAt: new Date(clock.now().getTime() + YIELD_MS) };
+  }
   const answer = await askConsent(options, "drop index", deployment);
   if (answer.kind === "refused") return answer;
   if (deployment.state !== "dropping") {
@@ -73,20 +78,25 @@ export const dropStanding = async (
   }
   const there = await readIndex(build, deployment);
   const removal = await removeIndex(options, answer.consent, deployment, {
-    prove: ({ oid, definition }) => oid === indexOid && sameDefinition(definition, recorded.definition),
+    prove: ({ oid, definition, usable }) =>
+      oid === indexOid && sameDefinition(definition, recorded.definition) && !(isDebris(options.deployment) && usable),
     signal,
     halts: haltsOf(options, "drop index"),
   });
   return concludeDrop(options, deployment, removal, there !== null);
 };
 
+const isDebris = ({ rationale }: Deployment): boolean => rationale.finding === "invalid";
+
 /** What our own interrupted drop, or our own trial, makes invalid is no reason against the drop. */
 export const whyNotDrop = (
-  { state, recorded }: Deployment,
+  deployment: Deployment,
   standing: StandingIndex,
 ): { readonly code: string; readonly reason: string } | null => {
+  const { state, recorded } = deployment;
   if (recorded !== null && !sameDefinition(standing.definition, recorded.definition)) {
     return { code: "index_changed", reason: `${standing.name} is not the index any more that was to be dropped` };
   }
-  return objectionToDrop(state === "approved" ? standing : { ...standing, valid: true });
+  const debris = isDebris(deployment);
+  return objectionToDrop(state === "approved" || debris ? standing : { ...standing, valid: true }, { debris });
 };

@@ -12,19 +12,21 @@ export interface Undroppable {
     | "attached_index"
     | "partitioned_parent"
     | "needed_by_others"
-    | "index_invalid";
+    | "index_invalid"
+    | "index_valid";
   readonly reason: string;
 }
 
 /**
  * Whether an index stands for more than speed, so that it is never dropped for the sake of speed, or is not known to be finished. Pure; null: it may go as far as
  * that is concerned. Whether a replica uses it, whether somebody builds on its table and whether a statement needs it are asked elsewhere.
+ * @param debris it is to go because a build has left it invalid: then it has to be, and unique it is only in the way
  */
-export const objectionToDrop = (standing: StandingIndex): Undroppable | null => {
+export const objectionToDrop = (standing: StandingIndex, { debris = false } = {}): Undroppable | null => {
   const { name } = standing;
   if (standing.constraint !== null)
     return { code: "constraint", reason: `${name} belongs to a constraint: ${standing.constraint}` };
-  if (readIndexText(standing.definition).unique)
+  if (!debris && readIndexText(standing.definition).unique)
     return { code: "unique", reason: `${name} is unique: it keeps duplicates out, whoever reads it` };
   if (standing.replicaIdentity) return { code: "replica_identity", reason: `${name} is the table's replica identity` };
   if (standing.clustered) return { code: "clustered", reason: `the table is clustered on ${name}` };
@@ -42,6 +44,7 @@ export const objectionToDrop = (standing: StandingIndex): Undroppable | null => 
       code: "needed_by_others",
       reason: `${[...standing.referencedBy, ...standing.neededBy].join(", ")} would have to be dropped with ${name}`,
     };
+  if (debris) return standing.valid ? { code: "index_valid", reason: `${name} was finished meanwhile` } : null;
   return standing.valid
     ? null
     : {

@@ -9,6 +9,7 @@
  *
  * Left to others: what to build and whether it may (`selection/`, `safeguards/`), and whether it helped (`verification/`).
  */
+export { analyzeTable } from "./analyze.ts";
 export type { RolloutContext } from "./context.ts";
 export type { BuildOutcome } from "./build.ts";
 export { buildIndex } from "./build-index.ts";
@@ -34,6 +35,6 @@ export {
   readStanding,
   type StandingIndex,
 } from "./standing.ts";
-export type { BuildProgress } from "./statements.ts";
+export { type BuildProgress, expectedDefinition } from "./statements.ts";
 export { getIndexVersions, trackIndexVersions } from "./versions.ts";
 export { advance, type DeploymentEventName, transitions } from "./transitions.ts";

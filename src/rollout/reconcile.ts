@@ -1,11 +1,11 @@
 import type { Deployment } from "../domain/index.ts";
 import { failure, IndexPilotError } from "../errors.ts";
-import { renderProveIdle, SqlState, sqlStateOf } from "../postgres/index.ts";
 import { whyRejected } from "./build.ts";
 import { askConsent, type Consent, leftoverPatienceOf } from "./context.ts";
 import type { DropOutcome } from "./drop.ts";
 import { dropStanding } from "./drop-standing.ts";
 import { finish } from "./finish.ts";
+import { isIdle } from "./idle.ts";
 import { waitForBackend, type WaitOptions } from "./outlived.ts";
 import { continueParts, isInParts } from "./partitioned.ts";
 import { promote } from "./promote.ts";
@@ -13,7 +13,7 @@ import { describeSqlState } from "./reasons.ts";
 import { finishReindex, inspect, noticeCopy, removeCopy } from "./reindex.ts";
 import { type Removal, removeIndex } from "./remove.ts";
 import { retire, whyLeft } from "./replace.ts";
-import { readIndex, readTableName } from "./statements.ts";
+import { readIndex } from "./statements.ts";
 import { takeBack } from "./take-back.ts";
 import { takeUpTrial } from "./trial.ts";
 import { advance } from "./transitions.ts";
@@ -155,25 +155,6 @@ const reconcileDrop = async (options: ReconcileOptions, deployment: Deployment):
     : { deployment: outcome.deployment, result: "postponed", reason: outcome.reason };
 };
 
-/**
- * Proves that nobody builds an index on the table: every build holds SHARE UPDATE EXCLUSIVE to its end, and we get it without waiting.
- * Held for one round trip; reads and writes go on. Needs the table's owner role.
- */
-const isIdle = async ({ build }: WaitOptions, deployment: Deployment): Promise<boolean> => {
-  const table = await readTableName(build, deployment.tableOid);
-  if (table === null) return true;
-  await build.query("begin");
-  try {
-    await build.query(renderProveIdle(table));
-    return true;
-  } catch (error) {
-    if (sqlStateOf(error) === SqlState.lockNotAvailable) return false;
-    throw error;
-  } finally {
-    await build.query("rollback");
-  }
-};
-
 type Answer = (event: "fail" | "postpone", result: Reconciliation["result"], reason: string) => Promise<Reconciliation>;
 
 const reconcileBuild = async (options: WaitOptions, found: Deployment): Promise<Reconciliation> => {
@@ -263,7 +244,7 @@ const dropLeftover = async (
   deployment: Deployment,
   remove: (consent: Consent) => Promise<Removal>,
 ): Promise<string | null> => {
-  if (!(await isIdle(options, deployment))) {
+  if (!(await isIdle(options.build, deployment.tableOid))) {
     return "an index is being built on the table, or it is being vacuumed or altered";
   }
   const answer = await askConsent(options, "drop index", deployment);

@@ -69,4 +69,5 @@ const asDeclined = ({ index, table }: ProposedDrop, harmed: readonly StatementBe
   code: "drop_harms_statement",
   reason: `dropping ${index.name} would make ${String(harmed.length)} statement(s) dearer than the gate allows`,
   statementIds: harmed.map((statement) => statement.statementId),
+  existing: index.oid,
 });

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { ExistingIndex, IndexSample, Table } from "../../src/domain/index.ts";
-import { judgeIndexes, missingForeignKeyIndexes, PRIMARY, staleStatistics } from "../../src/maintenance/index.ts";
+import {
+  foreignKeyServedBy,
+  judgeIndexes,
+  missingForeignKeyIndexes,
+  PRIMARY,
+  staleStatistics,
+} from "../../src/maintenance/index.ts";
 import { bigTable, column, existing } from "../catalog.ts";
 
 const DAY_MS = 86_400_000;
@@ -173,6 +179,29 @@ describe("a foreign key", () => {
     ["invalid", existing("i", ["a", "b"], { valid: false }), 1],
   ])("is served by an index %s or not", (_, index, expected) => {
     expect(missing(index)).toBe(expected);
+  });
+
+  test("keeps the last index that serves it, where its parent loses rows", () => {
+    const [one, other] = [existing("one", ["a", "b"]), existing("other", ["b", "a", "c"])];
+    const child = bigTable("t", [column("a"), column("b")], { indexes: [one, other], foreignKeys: [key] });
+    const without = (deletes: number, ...gone: readonly ExistingIndex[]): string | undefined => {
+      const activity = {
+        inserts: 0,
+        updates: 0,
+        hotUpdates: 0,
+        sequentialScans: 0,
+        liveTuples: 0,
+        modificationsSinceAnalyze: 0,
+      };
+      const tables = [child, bigTable("p", [column("x")], { activity: { ...activity, deletes } })];
+      return foreignKeyServedBy(tables, child, new Set(gone.map(({ oid }) => oid)))?.name;
+    };
+    expect([without(5, one), without(5, other), without(5, one, other), without(0, one, other)]).toEqual([
+      undefined,
+      undefined,
+      "fk",
+      undefined,
+    ]);
   });
 });
 

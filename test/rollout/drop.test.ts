@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Deployment } from "../../src/domain/index.ts";
+import type { Deployment, Finding } from "../../src/domain/index.ts";
 import {
   advance,
   createIndex,
@@ -33,11 +33,17 @@ describe.each([14, 18])("dropping an index of somebody's, on PostgreSQL %i", (ma
     if (found === undefined) throw new Error(`there is no index ${name}`);
     return found;
   };
-  const approvedDrop = async (name: string): Promise<Deployment> => {
+  const approvedDrop = async (name: string, finding?: Finding): Promise<Deployment> => {
     const proposed = proposeDrop({
       id: randomUUID(),
       standing: await standing(name),
-      rationale: { statementIds: [], costBefore: null, costAfter: null, reason: "a test wants it gone" },
+      rationale: {
+        statementIds: [],
+        costBefore: null,
+        costAfter: null,
+        reason: "a test wants it gone",
+        ...(finding === undefined ? {} : { finding }),
+      },
       now: systemClock.now(),
     });
     const { store } = shop.context;
@@ -90,6 +96,28 @@ describe.each([14, 18])("dropping an index of somebody's, on PostgreSQL %i", (ma
       code: "index_invalid",
     });
     expect(await names()).toEqual(["theirs"]);
+  });
+
+  test("goes as the debris of somebody's failed build when it was found to be that: not while somebody builds, nor when it was finished", async () => {
+    const holder = await holdTable(target(), shop.database);
+    undo.push(() => holder.end());
+    const building = expect(
+      shop.stranger.query("create unique index concurrently theirs on orders (note)"),
+    ).rejects.toThrow();
+    await until("it is being built", async () => (await names()).includes("theirs"));
+    const debris = { debris: true };
+    expect(objectionToDrop(await standing("theirs"), debris)).toBeNull();
+    const deployment = await approvedDrop("theirs", "invalid");
+    expect(await dropStanding({ ...shop.context, deployment })).toMatchObject({ kind: "refused", code: "being_built" });
+    await shop.admin.query("select pg_cancel_backend($1)", [shop.stranger.pid]);
+    await building;
+    await holder.end();
+    undo.pop();
+    await shop.admin.script("reindex index theirs");
+    expect(await dropStanding({ ...shop.context, deployment })).toMatchObject({ kind: "refused", code: "index_valid" });
+    await shop.admin.query("update pg_index set indisvalid = false where indexrelid = 'theirs'::regclass");
+    expect(await dropStanding({ ...shop.context, deployment })).toMatchObject({ kind: "dropped", wasThere: true });
+    expect(await names()).toEqual([]);
   });
 
   test("goes concurrently, and the history keeps what it was", async () => {

@@ -11,6 +11,7 @@ export interface RulingFlags extends ConnectionFlags {
 
 const document = (deployment: Deployment) => ({
   deployment: deployment.id,
+  kind: deployment.kind,
   state: deployment.state,
   name: deployment.indexName,
   table: `${deployment.table.schema}.${deployment.table.name}`,
@@ -20,10 +21,11 @@ const document = (deployment: Deployment) => ({
   createdAt: deployment.createdAt.toISOString(),
 });
 
-const describe = ({ id, intended, definition, predictedBytes, rationale }: Deployment): string => {
+const describe = ({ id, kind, intended, definition, sizeBytes, predictedBytes, rationale }: Deployment): string => {
   const { prediction, confidence } = rationale;
   return [
-    `${id.slice(0, 8)}  ${intended === null ? definition : describeIndex(intended)}`,
+    `${id.slice(0, 8)}  ${kind} ${intended === null ? definition : describeIndex(intended)}`,
+    ...(kind === "drop" && sizeBytes !== null ? [formatSize(sizeBytes)] : []),
     ...(predictedBytes === null ? [] : [`about ${formatSize(predictedBytes)}`]),
     ...(prediction === undefined ? [] : [`built in about ${formatDuration(prediction.buildMs)}`]),
     ...(confidence === undefined ? [] : [`confidence ${confidence}`]),
@@ -39,7 +41,7 @@ const list = async (flags: RulingFlags, context: CommandContext): Promise<ExitCo
   else if (waiting.length === 0) terminal.out("Nothing waits for approval.");
   else {
     for (const deployment of waiting) terminal.out(describe(deployment));
-    terminal.out("\n`indexpilot approve NAME` lets it be built, `indexpilot decline NAME --reason …` drops the idea.");
+    terminal.out("\n`indexpilot approve NAME` lets it be done, `indexpilot decline NAME --reason …` drops the idea.");
   }
   return ExitCode.ok;
 };

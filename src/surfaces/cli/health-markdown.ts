@@ -1,8 +1,8 @@
 import { formatSize } from "../../config/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import type { HealthReport } from "../../pilot/index.ts";
+import { reindexText, standingText } from "../report/index.ts";
 import { sparkline } from "./bloat-chart.ts";
-import { reindexText, standingText } from "./health-text.ts";
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`).replaceAll("\n", " ");
 const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(" | ")} |`;

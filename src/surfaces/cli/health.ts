@@ -1,16 +1,22 @@
+import { resolve } from "node:path";
 import { formatSize } from "../../config/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import { ExitCode, failure } from "../../errors.ts";
+import { isSpare } from "../../maintenance/index.ts";
 import { checkHealth, type HealthReport, type IndexHealth } from "../../pilot/index.ts";
+import { requireNewFile } from "../../snapshot/index.ts";
 import { bloatChart, sparkline } from "./bloat-chart.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 import { healthMarkdown } from "./health-markdown.ts";
-import { reindexText, standingText } from "./health-text.ts";
+import { writeOutputFile } from "./output-file.ts";
+import { healthPage, reindexText, standingText } from "../report/index.ts";
 import { hanging, table, type Terminal } from "./terminal.ts";
 
 export interface HealthFlags extends ConnectionFlags {
   readonly record?: boolean;
   readonly markdown?: boolean;
+  readonly html?: string;
+  readonly force?: boolean;
   readonly all?: boolean;
 }
 
@@ -115,6 +121,7 @@ export const health = async (
 ): Promise<ExitCode> => {
   const { terminal } = context;
   const { settings } = context.config;
+  if (flags.html !== undefined) requireNewFile(flags.html, flags.force === true);
   const report = await checkHealth(pilotContext(flags, context), {
     record: flags.record === true,
     readBytes: settings.healthReadBytes,
@@ -126,7 +133,11 @@ export const health = async (
   if (name !== undefined && chosen.length === 0) {
     throw failure("usage", { problem: `there is no index ${name}`, hint: "`indexpilot health --all` lists all" });
   }
-  if (context.json) terminal.out(JSON.stringify({ ...report, indexes: chosen }, null, 2));
+  if (flags.html !== undefined) {
+    const page = healthPage({ ...report, indexes: chosen }, flags.all === true);
+    await writeOutputFile(flags.html, page, { replace: flags.force === true });
+    terminal.out(`The report is in ${resolve(flags.html)}: open it in a browser.`);
+  } else if (context.json) terminal.out(JSON.stringify({ ...report, indexes: chosen }, null, 2));
   else if (flags.markdown === true) terminal.out(healthMarkdown({ ...report, indexes: chosen }));
   else if (name !== undefined) for (const one of chosen) showOne(report, one, terminal);
   else {
@@ -148,13 +159,12 @@ export const health = async (
       );
     }
     showFindings(report, terminal);
-    if (!report.recorded) {
-      terminal.err("nothing was remembered: with --record, a look a day lets bloat be forecast and disuse be proved");
-    }
+  }
+  if (!report.recorded && !context.json && flags.markdown !== true && name === undefined) {
+    terminal.err("nothing was remembered: with --record, a look a day lets bloat be forecast and disuse be proved");
   }
   const isFound = report.indexes.some(
-    ({ judgement, reindex }) =>
-      reindex?.kind === "now" || ["unused", "redundant", "invalid", "invalid_ours"].includes(judgement.standing),
+    ({ judgement, reindex }) => reindex?.kind === "now" || isSpare(judgement.standing),
   );
   return isFound || report.missingForeignKeyIndexes.length > 0 ? ExitCode.findings : ExitCode.ok;
 };

@@ -43,7 +43,7 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
     const rows = found.deployments.map((deployment) => [
       deployment.indexName,
       tableOf(deployment),
-      deployment.state.replaceAll("_", " "),
+      `${deployment.kind === "create" ? "" : `${deployment.kind}, `}${deployment.state.replaceAll("_", " ")}`,
       deployment.sizeBytes === null ? "" : formatSize(deployment.sizeBytes),
       deployment.buildMs === null ? "" : formatDuration(deployment.buildMs),
       shortVerdict(deployment.verdict),

@@ -1,25 +1,16 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { failure } from "../../errors.ts";
 import type { ChangePlan } from "../../pilot/index.ts";
+import { causeOf, writeOutputFile } from "./output-file.ts";
 
 const FORMAT = "indexpilot plan";
 /** Counts up with every change that an older reader would misunderstand. */
 const FORMAT_VERSION = 1;
 
-const causeOf = (error: unknown): string => {
-  const { code } = error as { code?: unknown };
-  if (typeof code === "string" && /^E[A-Z]+$/.test(code)) return code;
-  throw error;
-};
-
 /** Writes a plan to be reviewed and applied later. @throws IndexPilotError `file_unusable`, also where the file exists */
 export const writePlanFile = async (file: string, plan: ChangePlan): Promise<void> => {
   const document = { format: FORMAT, formatVersion: FORMAT_VERSION, ...plan };
-  try {
-    await writeFile(file, `${JSON.stringify(document, null, 2)}\n`, { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    throw failure("file_unusable", { file, cause: causeOf(error) }, error);
-  }
+  await writeOutputFile(file, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o600 });
 };
 
 /** Reads a plan. @throws IndexPilotError `file_unusable`, `usage` when it is not a plan of ours */

@@ -515,8 +515,8 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
       run<StopExperimentFlags & OutputFlags>((given, context) => stopExperiment(name, given, context))(flags),
     );
   for (const [name, act, description] of [
-    ["approve", approve, "say yes to indexes that wait for it; without a name, list what waits"],
-    ["decline", decline, "say no to indexes that wait to be approved or built"],
+    ["approve", approve, "say yes to changes that wait for it; without a name, list what waits"],
+    ["decline", decline, "say no to changes that wait to be approved or begun"],
   ] as const) {
     connection(command(name, description))
       .argument("[index...]", "names, or beginnings of ids")
@@ -546,7 +546,14 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         .default(defaults.healthReadBytes, formatSize(defaults.healthReadBytes)),
     )
     .option("--all", "list all indexes, not only those with the most to give back")
-    .addOption(new Option("--markdown", "print Markdown").conflicts("json"))
+    .addOption(new Option("--markdown", "print Markdown").conflicts(["json", "html"]))
+    .addOption(
+      new Option(
+        "--html <file>",
+        "write a page with plots that needs nothing but a browser: to be mailed, printed, put on a server",
+      ).conflicts(["json"]),
+    )
+    .option("--force", "replace the file of --html if it exists")
     .action((index: string | undefined, flags: HealthFlags & OutputFlags) =>
       run<HealthFlags & OutputFlags>((given, context) => health(index, given, context))(flags),
     );
@@ -563,9 +570,18 @@ In mode approve nothing is built before \`indexpilot approve\`; \`indexpilot sto
     )
     .action(run<RunFlags & OutputFlags>(runDaemon));
   replicated(
-    command("maintain", "rebuild the indexes that are bloated and worth it, concurrently: a dry run unless --yes"),
+    command(
+      "maintain",
+      "keep house: analyse stale tables, rebuild what is bloated and worth it, carry out what was approved, propose what else was found: a dry run unless --yes",
+    ),
   )
-    .option("--yes", "really rebuild, within the limits of predictive_maintenance and the maintenance windows")
+    .option("--yes", "really do it, within the limits of predictive_maintenance and the maintenance windows")
+    .addHelpText(
+      "after",
+      `
+Proposed are drops of what is unused, redundant or left invalid by somebody's failed build, and indexes that foreign keys lack; the planner is asked about each
+statement of the workload before. Nothing of that is done before \`indexpilot approve NAME\`; then \`indexpilot run\`, or the next maintain --yes, does it.`,
+    )
     .action(run<MaintainFlags & OutputFlags>(maintain));
   connection(command("stop", "stop everything that changes the database now, running builds included"))
     .option("--reason <text>", "why, for those who find it stopped")

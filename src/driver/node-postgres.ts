@@ -1,4 +1,5 @@
 import type { Hook, Line, Sent } from "./hook.ts";
+import { locateInOriginal } from "./position.ts";
 import { codeOf, isRefusal } from "./refusal.ts";
 import { hookSubmittable, isSubmittable } from "./submittable.ts";
 
@@ -120,6 +121,7 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
         if (codeOf(error) === null) hook.refuse(sent);
         hook.withhold(sent, "refused by the server");
       }
+      if (sent.gated !== null) locateInOriginal(error, sent.gated);
       hook.done(line, sent, rowsOf(result), codeOf(error));
     };
     if (callback === null) {

@@ -1,6 +1,7 @@
 import { spliced } from "../sql/index.ts";
 import type { Hook, Line, Sent } from "./hook.ts";
 import type { GatedText } from "./reading.ts";
+import { locateInOriginal } from "./position.ts";
 import { codeOf, isRefusal } from "./refusal.ts";
 
 /** What is used of the `sql` that postgres.js returns. */
@@ -109,6 +110,8 @@ export const hookPostgresJs = (sql: PostgresJs, hook: Hook): PostgresJs => {
           return repeat(query);
         }
       }
+
+      if (sent !== null && sent.gated !== null) locateInOriginal(error, sent.gated);
       done(null, error);
       return reject(error);
     };

@@ -1,4 +1,5 @@
 import type { Hook, Line } from "./hook.ts";
+import { locateInOriginal } from "./position.ts";
 import { codeOf } from "./refusal.ts";
 
 /** A query object: `pg.Query`, a cursor of pg-cursor, a stream of pg-query-stream or pg-copy-streams. */
@@ -55,6 +56,7 @@ export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, betw
     });
   const end = (error: unknown): void => {
     for (const one of undo.splice(0)) one();
+    if (sent.gated !== null) locateInOriginal(error, sent.gated);
     hook.done(line, sent, rows, codeOf(error), firstAt);
   };
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import pg from "pg";
 import Cursor from "pg-cursor";
 import QueryStream from "pg-query-stream";
@@ -35,10 +36,13 @@ const connected = async <T>(work: (client: pg.Client) => Promise<T>, config: pg.
   }
 };
 
-/** What an application can see of an error. */
+/**
+ * What an application can see of an error: position, detail, constraint and whatever else the server says are properties of it. Not its length on the wire, in
+ * which the digits of the position count that the server gave.
+ */
 const seen = (error: unknown): object => {
-  const { message, code, position, severity, constructor } = error as pg.DatabaseError;
-  return { message, code, position, severity, class: constructor.name };
+  const { message, name, constructor } = error as Error;
+  return { ...(error as object), message, name, length: undefined, class: constructor.name };
 };
 const caught = async (work: () => Promise<unknown>): Promise<object> => {
   try {
@@ -157,6 +161,28 @@ const behaviours: Record<string, (client: pg.Client) => Promise<unknown>> = {
     await caught(() => client.query("insert into orders values (1, 1, 'new', 1, now())")),
     shape(await client.query("select 1 as one")),
   ],
+  "errors within a transaction, each with its position, detail and context": async (client) => {
+    const errors: object[] = [];
+    for (const text of [
+      "select id from orders where customer_id = 7 order by nope",
+      "select '😀', id from orders where customer_id = 7 group by id having nope > 1",
+      "select (select nope from orders o where o.id = orders.id) from orders where customer_id = 7",
+      "insert into orders select * from orders where customer_id = 7",
+      "do $$ begin perform 1 / (customer_id - 7) from orders where customer_id = 7; end $$",
+      "update orders set status = null where customer_id = 7",
+    ]) {
+      await client.query("begin");
+      errors.push(await caught(() => client.query(text)));
+      await client.query("rollback");
+      await client.query("begin");
+      errors.push(
+        await new Promise((resolve) => client.query(text, (error) => resolve(seen(error)))),
+        await caught(() => client.query("select 1 from orders")),
+      );
+      await client.query("rollback");
+    }
+    return errors;
+  },
   "a transaction that fails stays failed": async (client) => {
     const trace: object[] = [shape(await client.query("begin"))];
     trace.push(
@@ -242,6 +268,113 @@ const behaviours: Record<string, (client: pg.Client) => Promise<unknown>> = {
     await shop().admin.query("select pg_cancel_backend($1)", [processID]);
     return slow;
   },
+  "a query object with rows as arrays, types and a name": async (client) => {
+    const Query = pg.Query as unknown as new (config: object) => pg.Query;
+    const asked = (config: object): Promise<unknown> =>
+      new Promise((resolve) => {
+        const query = new Query({ text: byCustomer, values: [7], ...config });
+        const same = client.query(query) === query;
+        query.on("end", (result) => resolve([same, shape(result)]));
+      });
+    const types = { getTypeParser: (oid: number) => (value: string) => `${oid}:${value}` };
+    return [
+      await asked({ rowMode: "array" }),
+      await asked({ types }),
+      await asked({ name: "q" }),
+      await asked({ name: "q" }),
+    ];
+  },
+  "an error of a query object within a transaction": async (client) => {
+    await client.query("begin");
+    const error = await new Promise((resolve) => {
+      const query = client.query(new pg.Query("select id from orders where customer_id = 7 order by nope"));
+      query.on("error", (one: Error) => resolve(seen(one)));
+    });
+    await client.query("rollback");
+    return error;
+  },
+  "a query object of another kind": (client) =>
+    new Promise((resolve) => {
+      const calls: unknown[] = [];
+      const submittable = {
+        text: "select id from orders where customer_id = 7 order by id",
+        submit(connection: { query: (text: string) => void }) {
+          connection.query(this.text);
+        },
+        handleRowDescription: ({ fields }: { fields: { name: string }[] }) =>
+          calls.push(fields.map(({ name }) => name)),
+        handleDataRow: ({ fields }: { fields: unknown[] }) => calls.push(fields.map(String)),
+        handleCommandComplete: ({ text }: { text: string }) => calls.push(text),
+        handleError: (error: Error) => resolve(seen(error)),
+        handleReadyForQuery: () => resolve([calls, Object.keys(submittable)]),
+      };
+      client.query(submittable as unknown as pg.Submittable);
+    }),
+  "a cursor with callbacks, events and rows as arrays": async (client) => {
+    const events: unknown[] = [];
+    const cursor = client.query(new Cursor(byCustomer, [7], { rowMode: "array" } as never));
+    for (const name of ["row", "end", "error"]) cursor.on(name, () => events.push(name));
+    const read = await new Promise((resolve) =>
+      cursor.read(20, (error, rows, result) => resolve([error, rows, shape(result as pg.QueryResult)])),
+    );
+    const closed = await new Promise((resolve) => cursor.close((...given) => resolve(given)));
+    return [read, closed, events, shape(await client.query("select 2 as two"))];
+  },
+  "a stream that is left early, and its events": async (client) => {
+    const events: string[] = [];
+    const stream = client.query(
+      new QueryStream("select id from orders order by id", [], { batchSize: 2, rowMode: "array" }),
+    );
+    for (const name of ["end", "error", "close"]) stream.on(name, () => events.push(name));
+    const rows: unknown[] = [];
+    for await (const row of stream) if (rows.push(row) === 3) break;
+    return [rows, events, stream.destroyed, shape(await client.query("select 2 as two"))];
+  },
+  "a query object that is cancelled while it runs, and one that waits": async (client) => {
+    const running = new pg.Query("select pg_sleep(60) from orders where id = 1");
+    const waiting = new pg.Query("select count(*) from orders");
+    const events: string[] = [];
+    waiting.on("end", () => events.push("end")).on("error", () => events.push("error"));
+    const error = new Promise((resolve) => running.on("error", (one: Error) => resolve(seen(one))));
+    client.query(running);
+    client.query(waiting);
+    const { processID } = client as unknown as { processID: number };
+    await shop().admin.query(
+      `do $$ begin while not exists (select from pg_stat_activity where pid = ${String(processID)} and state = 'active' and query like '%pg_sleep%')
+       loop perform pg_stat_clear_snapshot(); end loop; end $$`,
+    );
+    for (const query of [waiting, running]) {
+      (new pg.Client({ connectionString: shop().url }) as unknown as { cancel: (...args: unknown[]) => void }).cancel(
+        client,
+        query,
+      );
+    }
+    return [await error, shape(await client.query("select 2 as two")), events];
+  },
+  "limits that the server sets": async (client) => {
+    await client.query("set statement_timeout = 20");
+    const late = await caught(() => client.query("select pg_sleep(60) from orders where customer_id = 7"));
+    await client.query("set statement_timeout = 0");
+    return [late, shape(await client.query("select 2 as two"))];
+  },
+  "the caller's context, in callbacks and after waiting": async (client) => {
+    const context = new AsyncLocalStorage<string>();
+    const byCallback = new Promise((resolve) =>
+      context.run("callback", () => client.query(byCustomer, [7], () => resolve(context.getStore()))),
+    );
+    const byPromise = context.run("promise", async () => {
+      await client.query(byCustomer, [7]);
+      return context.getStore();
+    });
+    return [await byCallback, await byPromise];
+  },
+  "statements after the end": async (client) => {
+    await client.end();
+    return [
+      await caught(() => client.query(byCustomer, [7])),
+      await new Promise((resolve) => client.query(byCustomer, [7], (error) => resolve(seen(error)))),
+    ];
+  },
   "notices and notifications": async (client) => {
     const heard: unknown[] = [];
     client.on("notice", ({ message }) => heard.push(message));
@@ -299,6 +432,62 @@ describe("node-postgres does the same with the hook and without it:", () => {
     const without = await connected(behaviour);
     await installed();
     expect(await connected(behaviour)).toEqual(without);
+  });
+
+  test("promises of the application's own kind", async () => {
+    class Own<T> extends Promise<T> {}
+    const kinds = async (client: pg.Client): Promise<unknown> => {
+      const asked: Promise<pg.QueryResult> = client.query(byCustomer, [7]);
+      return [asked instanceof Own, shape(await asked)];
+    };
+    const config = { Promise: Own } as pg.ClientConfig;
+    const without = await connected(kinds, config);
+    await installed();
+    expect(await connected(kinds, config)).toEqual(without);
+  });
+
+  test("a limit of the client on each query", async () => {
+    const behaviour = async (client: pg.Client): Promise<unknown> => {
+      const late = await caught(() => client.query("select pg_sleep(60) from orders where customer_id = 7"));
+      const { processID } = client as unknown as { processID: number };
+      await shop().admin.query("select pg_cancel_backend($1)", [processID]);
+      return late;
+    };
+    const config = { query_timeout: 50 };
+    const without = await connected(behaviour, config);
+    await installed();
+    expect(await connected(behaviour, config)).toEqual(without);
+  });
+
+  test("events of a pool, and its callbacks", async () => {
+    const behaviour = async (): Promise<unknown> => {
+      const events: string[] = [];
+      const pool = new pg.Pool({ connectionString: shop().url, max: 1 });
+      for (const name of ["connect", "acquire", "release", "remove", "error"] as const)
+        pool.on(name as "connect", () => events.push(name));
+      const given = await new Promise<pg.PoolClient>((resolve, reject) =>
+        pool.connect((error, client) =>
+          client === undefined ? reject(error ?? new Error("no client")) : resolve(client),
+        ),
+      );
+      const rows = await new Promise((resolve) =>
+        given.query(byCustomer, [7], (error, result) => resolve([error, shape(result)])),
+      );
+      given.release();
+      const lost = new Promise((resolve) => {
+        pool.once("error", (error, client) => resolve([error.message, client === given]));
+      });
+      const { processID } = given as unknown as { processID: number };
+      await shop().admin.query("select pg_terminate_backend($1)", [processID]);
+      const error = await lost;
+      const again = shape(await pool.query(byCustomer, [7]));
+      const removed = new Promise((resolve) => pool.once("remove", resolve));
+      await Promise.all([pool.end(), removed]);
+      return [rows, error, again, events];
+    };
+    const without = await behaviour();
+    await installed();
+    expect(await behaviour()).toEqual(without);
   });
 
   test("an error nobody handles stays unhandled", async () => {

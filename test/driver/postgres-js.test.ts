@@ -27,8 +27,8 @@ const seen = async (work: () => PromiseLike<unknown>): Promise<unknown> => {
   try {
     return await work();
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    return { code, message };
+    const { code, message, position } = error as { code?: string; message: string; position?: string };
+    return { code, message, position };
   }
 };
 
@@ -69,9 +69,12 @@ const behaviours: Record<string, (sql: postgres.Sql) => Promise<unknown>> = {
     sql.begin(async (tx) => {
       const gone = await tx`delete from orders where customer_id = ${7} returning id`;
       const inner = await seen(() => tx.savepoint((sp) => sp`select nope from orders`));
+      const late = await seen(() =>
+        tx.savepoint((sp) => sp`select id from orders where customer_id = 7 order by nope`),
+      );
       const left = await tx`select count(*) from orders`;
       await tx`insert into orders ${tx(gone.map(({ id }) => ({ id: Number(id), customer_id: 7, status: "new", total: 1, created_at: "2020-01-01" })))}`;
-      return [gone, inner, left];
+      return [gone, inner, late, left];
     }),
   "a transaction that fails": (sql) =>
     seen(() =>

@@ -1,4 +1,5 @@
 import type { Node } from "@pgsql/types";
+import { type Addition, equalTrees } from "./equal-trees.ts";
 import { type Gate, gateCondition } from "./gate.ts";
 import { type GatedScan, gatePlaces, type GateSkip, namesTable } from "./gate-places.ts";
 import { gateSplices, type Splice, spliced } from "./gate-positions.ts";
@@ -76,13 +77,8 @@ const same = (result: Node, original: Node, scans: readonly GatedScan[], gate: G
     const conditions = [...(added.get(place.holder)?.conditions ?? []), conditionNode(gate, alias)];
     added.set(place.holder, { key: place.key, conditions });
   }
-  return canonical(result, new Map()) === canonical(original, added);
+  return equalTrees(result, original, added);
 };
-
-interface Addition {
-  readonly key: string;
-  readonly conditions: readonly Node[];
-}
 
 /** What the parser makes of {@link gateCondition}. */
 const conditionNode = (gate: Gate, alias: string): Node => {
@@ -92,39 +88,4 @@ const conditionNode = (gate: Gate, alias: string): Node => {
   return {
     NullTest: { arg: { CaseExpr: { args: [when], defresult: number } }, nulltesttype: "IS_NOT_NULL" },
   };
-};
-
-const positions = new Set(["location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"]);
-
-const conjunctsOf = (node: Node | undefined): readonly Node[] => {
-  if (node === undefined) return [];
-  if (!("BoolExpr" in node) || node.BoolExpr.boolop !== "AND_EXPR") return [node];
-  return (node.BoolExpr.args ?? []).flatMap(conjunctsOf);
-};
-
-/** The tree as text: without positions, conjunctions flat, keys in order, and with conditions added to some nodes. */
-const canonical = (root: object, added: ReadonlyMap<object, Addition>): string => {
-  const conjunction = (all: readonly Node[]): string => {
-    const written = all.map(write).join();
-    return all.length === 1 ? written : `{"and":[${written}]}`;
-  };
-  const write = (value: unknown): string => {
-    if (typeof value !== "object" || value === null) return JSON.stringify(value);
-    if (Array.isArray(value)) return `[${value.map(write).join()}]`;
-    if ("BoolExpr" in value) {
-      const all = conjunctsOf(value as Node);
-      if (all.length > 1) return conjunction(all);
-    }
-    const addition = added.get(value);
-    const written: string[] = [];
-    for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
-      if (!positions.has(key) && key !== addition?.key) written.push(`${key}:${write(inner)}`);
-    }
-    if (addition !== undefined) {
-      const present = (value as Record<string, Node | undefined>)[addition.key];
-      written.push(`${addition.key}:${conjunction([...addition.conditions, ...conjunctsOf(present)])}`);
-    }
-    return `{${written.toSorted().join()}}`;
-  };
-  return write(root);
 };

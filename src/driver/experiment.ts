@@ -1,6 +1,6 @@
 import { tableId } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { seededRandom, seedFrom } from "../runtime/index.ts";
+import { firstRandom, seedFrom } from "../runtime/index.ts";
 import type { Gate } from "../sql/index.ts";
 
 /** An index on trial, as the application's side must know it. */
@@ -34,11 +34,11 @@ export type Arm = "treatment" | "control";
  * answer every time and in every process, and another draw in every experiment.
  */
 export const shouldUseCanary = (experiment: Pick<GateExperiment, "id" | "share">, unit: string): boolean =>
-  seededRandom(seedFrom(`${experiment.id} ${unit}`))() < experiment.share;
+  firstRandom(seedFrom(`${experiment.id} ${unit}`)) < experiment.share;
 
 /** The same draw for a unit that two numbers name: no text to make, for it stands before every statement on the table. */
 export const drawsNumbered = (experiment: GateExperiment, seed: number, line: number, transaction: number): boolean =>
-  seededRandom(seed ^ Math.imul(line, 0x9e3779b1) ^ Math.imul(transaction, 0x85ebca6b))() < experiment.share;
+  firstRandom(seed ^ Math.imul(line, 0x9e3779b1) ^ Math.imul(transaction, 0x85ebca6b)) < experiment.share;
 
 /** @throws IndexPilotError `experiment_invalid`. */
 export const checkExperiments = (experiments: readonly GateExperiment[]): void => {

@@ -10,6 +10,8 @@ import type { ParameterSamples } from "./samples.ts";
 /** What is remembered of one connection, or of one line of statements that run one after another. */
 export interface Line {
   readonly number: number;
+  /** What it is called as a unit. */
+  readonly unit: string;
   transaction: number;
   /** Statements sent and not yet answered. */
   pending: number;
@@ -85,7 +87,9 @@ export class Hook {
   }
 
   line(): Line {
-    return { number: (this.#lines += 1), transaction: 0, pending: 0, freeAt: 0, namesUnclear: false };
+    const number = (this.#lines += 1);
+    const unit = `${this.#process} ${number}`;
+    return { number, unit, transaction: 0, pending: 0, freeAt: 0, namesUnclear: false };
   }
 
   as<T>(unit: string, work: () => T): T {
@@ -192,7 +196,7 @@ export class Hook {
   }
 
   #unitOf(experiment: GateExperiment, line: Line): string {
-    return `${this.#process} ${line.number}${experiment.unit === "transaction" ? ` ${line.transaction}` : ""}`;
+    return experiment.unit === "transaction" ? `${line.unit} ${line.transaction}` : line.unit;
   }
 
   #draw(experiment: GateExperiment, line: Line, unit: string | undefined): Arm {

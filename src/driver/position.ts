@@ -1,7 +1,7 @@
 import type { GatedText } from "./reading.ts";
 
 /** PostgreSQL counts characters, a text's length is in UTF-16 units. */
-const characters = (text: string): number => [...text].length;
+const characters = (text: string): number => Array.from(text).length;
 
 /** Makes the server's error over a text with the gate say where the error is in the original; what is within the gate is where the gate begins. */
 export const locateInOriginal = (error: unknown, { text, splices }: GatedText): void => {

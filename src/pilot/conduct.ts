@@ -13,7 +13,7 @@ import type {
 import { gateNumber, shareOf } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { openSession, type Session } from "../postgres/index.ts";
-import { advance, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
+import { advance, analyzeTable, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import type { ExperimentPatch } from "../store/index.ts";
 import {
@@ -215,6 +215,7 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
         standing.push({ ...gate, arm, indexName: built.deployment.indexName, index });
     }
   }
+  await analyzeTable(rollout, experiment.table);
   const workload = await readTableWorkload(context, session, experiment.table);
   const test = await testArms(session, experiment, standing, workload);
   if (test.kind === "fails") return cannotRun(conducting, experiment, test.code, test.reason);
@@ -386,6 +387,8 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
       return { experiment, reason: verdict.reason };
     case "advance": {
       const stage = experiment.stage + 1;
+      // Between two stages, when no window counts: the planner does not ask a partial index where a growing column ends.
+      await analyzeTable(rollout, experiment.table);
       const share = `${(shareOf({ ...experiment, stage }) * 100).toFixed(0)} %`;
       const reason = `${share} from now on: ${step.reason}`;
       await recordExperiment(store, experiment, clock.now(), {

@@ -9,14 +9,22 @@ export const systemRandom: Random = Math.random;
  * Good enough for sampling parameters and synthetic data; not for secrets.
  */
 export const seededRandom = (seed: number): Random => {
-  let state = seed >>> 0;
+  let state = seed | 0;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+    state = (state + step) | 0;
+    return mixed(state);
   };
+};
+
+/** The first number of {@link seededRandom}, without a generator to make. */
+export const firstRandom = (seed: number): number => mixed((seed + step) | 0);
+
+const step = 0x6d2b79f5;
+
+const mixed = (state: number): number => {
+  let t = Math.imul(state ^ (state >>> 15), state | 1);
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
 };
 
 /** A seed from a text (FNV-1a, 32 bits), so that each statement draws its own repeatable sequence. */

@@ -42,7 +42,7 @@ const connected = async <T>(work: (client: pg.Client) => Promise<T>, config: pg.
  */
 const seen = (error: unknown): object => {
   const { message, name, constructor } = error as Error;
-  return { ...(error as pg.DatabaseError), message, name, length: undefined, class: constructor.name };
+  return { ...(error as object), message, name, length: undefined, class: constructor.name };
 };
 const caught = async (work: () => Promise<unknown>): Promise<object> => {
   try {

@@ -63,7 +63,8 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
 
 /**
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
- * by window, how the statements fared. One connection of its own. When that is lost no gate is stated until it is back: the application's statements go out as they are.
+ * by window, how the statements fared. One connection of its own. When that is lost, or does not answer, no gate is stated until it is back: the application's statements
+ * go out as they are; so they do after \`indexpilot stop\`.
  * @throws IndexPilotError as `openSession` and `openStore` do, `store_missing`: the first time only
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
@@ -71,7 +72,6 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   const target = resolveConnection(options.url, {});
   const process = randomUUID();
   const tallies = new Map<string, ArmTally>();
-  const refusals = new Map<string, { readonly bareName: boolean; readonly objection: string | null }>();
   let drawn: readonly GateExperiment[] = [];
   let connected: Connected | null = await connect(target, clock);
   await hook.ready;
@@ -82,9 +82,8 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     if (!same) hook.setExperiments(experiments);
   };
 
+  /** Asked each time: columns, privileges and names change while an experiment runs. */
   const standOf = async (session: Session, experiment: Experiment) => {
-    const known = refusals.get(experiment.id);
-    if (known !== undefined) return known;
     const query = async (text: string, values?: string[]) => ({ rows: await session.query(text, values) });
     let bareName = true;
     let objection: string | null = null;
@@ -95,9 +94,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       if (standing.kind === "fails") objection ??= standing.reason;
       else bareName &&= standing.bareName;
     }
-    const found = { bareName, objection };
-    refusals.set(experiment.id, found);
-    return found;
+    return { bareName, objection };
   };
 
   /** Looks what there is to follow, says how it stands, and hands over what it has seen. */
@@ -105,9 +102,11 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     const gates: GateExperiment[] = [];
     const stands: Record<string, FollowerStand> = {};
     const open = await store.experiments.open();
+    const stopped = (await store.stop.get()) !== null;
     for (const experiment of open) {
       const { bareName, objection } = await standOf(session, experiment);
-      const isDrawn = (experiment.state === "running" || experiment.state === "applying") && objection === null;
+      const runs = experiment.state === "running" || experiment.state === "applying";
+      const isDrawn = runs && objection === null && !stopped;
       const gated = isDrawn ? gateExperimentOf(experiment, bareName) : null;
       if (gated !== null) gates.push(gated);
       stands[experiment.id] = { share: gated?.share ?? 0, objection };
@@ -119,7 +118,6 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     for (const id of tallies.keys()) {
       if (open.some((one) => one.id === id)) continue;
       tallies.delete(id);
-      refusals.delete(id);
     }
   };
 
@@ -147,11 +145,19 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   const ended = new AbortController();
   const loop = async (): Promise<void> => {
     while (!ended.signal.aborted) {
+      // Whoever conducts takes this process for gone by then: it shall not state what nobody judges any more.
+      const answered = new AbortController();
+      void clock.sleep(SILENT_MS, answered.signal).then(
+        () => draw([]),
+        () => undefined,
+      );
       try {
         connected ??= await connect(target, clock);
         await look(connected);
       } catch (error) {
         await lose(error);
+      } finally {
+        answered.abort();
       }
       await clock.sleep(everyMs, ended.signal).catch(() => undefined);
     }

@@ -176,7 +176,6 @@ export const canaryRun = async (
     }
   };
   await ask(trap);
-  await ask("update indexpilot.deployment set predicted_bytes = 2000000");
 
   const tale: string[] = [];
   const violations: string[] = [];
@@ -272,6 +271,11 @@ export const canaryRun = async (
   const session = new pg.Client(url);
   await session.connect();
   const names = scenario.reads.includes(lured) ? [(await fingerprint(lured.sql)).toString()] : [];
+  const { rows: steps } = await session.query<{ text: string }>(
+    `select string_agg(state || case when state = 'running' then ' ' || stage else '' end || ' ' || round(extract(epoch from at - first)), ', ' order by n) as text
+       from bench.step, (select min(at) as first from bench.step) as f`,
+  );
+  tale.push(`seconds: ${steps[0]?.text ?? ""}`);
   const expected = { ...scenario.expected, names: [...scenario.expected.names, ...names] };
   const { ended: end, wrong } = await check(session, expected);
   await session.end();

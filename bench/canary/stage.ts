@@ -39,7 +39,7 @@ export const trap = `
   create schema bench;
   create table bench.hold (transition bigint);
   create sequence bench.transition;
-  create table bench.step (n bigint generated always as identity, state text, stage integer);
+  create table bench.step (n bigint generated always as identity, state text, stage integer, at timestamptz not null default clock_timestamp());
   insert into bench.step (state, stage) select state, stage from indexpilot.experiment;
   create function bench.held() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
   declare n bigint := nextval('bench.transition');

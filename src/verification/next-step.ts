@@ -61,6 +61,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   const { experiment, verdict, atStage, full, writes, now } = standing;
   const { deciding } = experiment;
   const isCanary = experiment.kind === "canary";
+  const isOver = now.getTime() >= experiment.createdAt.getTime() + experiment.maxMs;
   const seenEnough = atStage.windows >= standing.minimumWindows && atStage.treatmentCalls >= standing.minimumCalls;
   const end = (outcome: Outcome, code: EndCode, reason: string): ExperimentStep => ({
     kind: "end",
@@ -72,7 +73,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   // The planner uses it for nothing, and nothing has used it: what the arms differ by is the gate.
   if (deciding?.length === 0 && standing.scans === 0) {
     const calls = `${String(atStage.treatmentCalls)} calls that might have used it`;
-    return seenEnough
+    return seenEnough || isOver
       ? end("undecided", "unused", `nothing uses it: the planner for no statement, and none of ${calls}`)
       : { kind: "wait" };
   }
@@ -96,7 +97,6 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   if (full?.outcome === "worse") return end("worse", "worse_for_all", `with everybody on it: ${full.reason}`);
   if (verdict.outcome === "equivalent") return end("equivalent", "equivalent", verdict.reason);
 
-  const isOver = now.getTime() >= experiment.createdAt.getTime() + experiment.maxMs;
   const isLast = experiment.stage + 1 >= experiment.stages.length;
   if (verdict.outcome === "better") {
     if (!isCanary || (isLast && (seenEnough || isOver))) {

@@ -239,10 +239,12 @@ describe("an experiment in which something goes wrong", () => {
     await until("it is drawn", () => Promise.resolve(drawn() === 1));
     await wired.admin.query("revoke select on orders from nobody_special");
     await until("it is drawn no more", () => Promise.resolve(drawn() === 0));
-    const [follower] = await wired.context.store.experiments.followers(60_000);
-    expect(Object.values(follower?.stands ?? {})).toEqual([
-      { share: 0, objection: "this role may not read public.orders.customer_id" },
-    ]);
+    const said = async () => {
+      const [follower] = await wired.context.store.experiments.followers(60_000);
+      return Object.values(follower?.stands ?? {})[0];
+    };
+    await until("it says why", async () => (await said())?.share === 0);
+    expect((await said())?.objection).toBe("this role may not read public.orders.customer_id");
     await wired.admin.query("grant select (customer_id) on orders to nobody_special");
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
   });

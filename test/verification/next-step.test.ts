@@ -157,6 +157,11 @@ describe("what comes next in an experiment", () => {
       { kind: "wait" },
     ],
     [
+      "is removed when its time is over, though too little has run to call it unused",
+      standing({ atStage: few, scans: 0, experiment: { ...standing().experiment, deciding: [] }, now: late }),
+      { kind: "end", code: "unused", outcome: "undecided" },
+    ],
+    [
       "of two definitions: the better one is applied at once",
       standing({ experiment: comparison, verdict: verdict("better"), atStage: few }),
       { kind: "apply", winner: "treatment" },

@@ -38,6 +38,8 @@ export interface Report {
 const orders = JSON.parse(process.argv[2] ?? "null") as Orders;
 const CONNECTIONS = 2;
 const TELL_MS = 100;
+/** After each call, so that the machine has time for the rest. */
+const REST_MS = 3;
 
 class Client extends pg.Client {
   override query(...args: unknown[]): never {
@@ -95,6 +97,7 @@ const work = async (seed: number): Promise<void> => {
         }
         if (inTransaction) await client.send("commit");
         calls += 1;
+        await pause(REST_MS);
         if (random() > 0.05) continue;
         const other = await plain.query(sql, [...values]);
         if (JSON.stringify(other.rows) !== JSON.stringify(rows)) differences.push(`${sql} ${JSON.stringify(values)}`);

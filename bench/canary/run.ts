@@ -30,7 +30,7 @@ export interface CanaryRun {
   readonly applicationErrors: number;
 }
 
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 300_000;
 
 const settings: ConductorOrders["settings"] = {
   canary: "on",
@@ -195,13 +195,19 @@ export const canaryRun = async (
     );
     return { kind, transition: (row?.n ?? 0) + 1 + below(5) };
   };
+  // The next one is loaded while this one works, for it takes seconds on a busy machine.
+  const load = (): ChildProcess =>
+    fork(fileOf("./conductor.ts"), [JSON.stringify(orders)], {
+      execArgv: ["--import", "tsx"],
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+  let waiting = load();
   const conducting = (async () => {
     while (!over.signal.aborted) {
       await away;
-      const child = fork(fileOf("./conductor.ts"), [JSON.stringify(orders)], {
-        execArgv: ["--import", "tsx"],
-        stdio: ["ignore", "ignore", "pipe", "ipc"],
-      });
+      const child = waiting;
+      waiting = load();
+      child.send("go");
       let words = "";
       child.stderr?.on("data", (text: Buffer) => (words += text.toString()));
       conductor = child;
@@ -264,6 +270,7 @@ export const canaryRun = async (
   over.abort();
   if (violations.length > 0) (conductor as ChildProcess | null)?.kill("SIGKILL");
   await conducting;
+  waiting.kill("SIGKILL");
   if (application.child.connected) application.child.send("stop");
   await ended(application.child);
   const scanned = await scans.stop();

@@ -44,6 +44,9 @@ interface Connected {
 /** Whoever conducts an experiment takes a process that was silent for so long for gone. */
 export const SILENT_MS = 15_000;
 
+/** Whose clock is further from the database's than this, or than a window is long, would count into other windows than the rest. */
+const SKEW_MS = 5_000;
+
 /** A window compares the arms, so that both have slices of it. */
 const SLICES_PER_WINDOW = 10;
 const SHORTEST_SLICE_MS = 50;
@@ -82,11 +85,21 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     if (!same) hook.setExperiments(experiments);
   };
 
+  const readSkewMs = async (session: Session): Promise<number> => {
+    const asked = clock.now().getTime();
+    const [row] = await session.query<{ now: Date }>("select clock_timestamp() as now");
+    return (asked + clock.now().getTime()) / 2 - (row?.now.getTime() ?? asked);
+  };
+
   /** Asked each time: columns, privileges and names change while an experiment runs. */
   const standOf = async (session: Session, experiment: Experiment) => {
     const query = async (text: string, values?: string[]) => ({ rows: await session.query(text, values) });
     let bareName = true;
-    let objection: string | null = null;
+    const skewMs = await readSkewMs(session);
+    let objection =
+      Math.abs(skewMs) > Math.max(SKEW_MS, experiment.blockMs)
+        ? `its clock differs from the database's by ${(skewMs / 1000).toFixed(0)} s`
+        : null;
     for (const arm of ["treatment", "control"] as const) {
       const { gate } = experiment[arm];
       if (gate === null) continue;

@@ -249,6 +249,20 @@ describe("an experiment in which something goes wrong", () => {
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
   });
 
+  test("is not drawn by a process whose clock is not the database's", async () => {
+    const opened = await open();
+    const { wired } = opened;
+    await moved(wired, await standing(opened), "running");
+    const { following } = await follow(wired, { ...systemClock, now: () => new Date(Date.now() - 60_000) });
+    const stands = async () => {
+      const [follower] = await wired.context.store.experiments.followers(60_000);
+      return Object.values(follower?.stands ?? {});
+    };
+    await until("it says how it stands", async () => (await stands()).length > 0);
+    expect(await stands()).toEqual([{ share: 0, objection: "its clock differs from the database's by -60 s" }]);
+    expect(following.running()).toEqual([]);
+  });
+
   test("is not drawn by a process whose store does not answer", async () => {
     const opened = await open();
     const { wired } = opened;

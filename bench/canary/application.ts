@@ -58,7 +58,7 @@ const errors: string[] = [];
 const differences: string[] = [];
 const problems: string[] = [];
 let [calls, lost] = [0, 0];
-let following: Following | null = null;
+let following: Promise<Following> | null = null;
 
 const pause = (ms: number): Promise<void> => systemClock.sleep(ms, ended.signal).catch(() => undefined);
 
@@ -121,14 +121,12 @@ process.on("message", (word) => {
   if (word === "stop") ended.abort();
   if (word !== "follow") return;
   const onError = (error: Error): void => void problems.push(String(error));
-  void followExperiments(hook, { url: orders.url, application: "shop", everyMs: 200, onError }).then((found) => {
-    following = found;
-  }, onError);
+  following = followExperiments(hook, { url: orders.url, application: "shop", everyMs: 200, onError });
 });
 process.on("disconnect", () => ended.abort());
 const telling = setInterval(tell, TELL_MS);
 await Promise.all(Array.from({ length: CONNECTIONS }, (_, i) => work(orders.seed * 10 + i)));
 clearInterval(telling);
-await (following as Following | null)?.close();
+await (await (following as Promise<Following> | null))?.close();
 tell();
 process.disconnect?.();

@@ -167,7 +167,7 @@ export const canaryRun = async (
     client.on("error", () => undefined);
     try {
       await client.connect();
-      return (await client.query<R>(sql)).rows as R[];
+      return (await client.query<R>(sql)).rows;
     } catch (error) {
       if (scenario.disturbance !== "crash") throw error;
       return [];
@@ -277,7 +277,7 @@ export const canaryRun = async (
 
   const session = new pg.Client(url);
   await session.connect();
-  const names = scenario.reads.includes(lured) ? [(await fingerprint(lured.sql)).toString()] : [];
+  const names = scenario.reads.includes(lured) ? [await fingerprint(lured.sql)] : [];
   const { rows: steps } = await session.query<{ text: string }>(
     `select string_agg(state || case when state = 'running' then ' ' || stage else '' end || ' ' || round(extract(epoch from at - first)), ', ' order by n) as text
        from bench.step, (select min(at) as first from bench.step) as f`,

@@ -11,7 +11,7 @@ import { shareOf } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Store } from "../store/index.ts";
 import { type ExperimentStanding, judge, type RecordedEvidence } from "../verification/index.ts";
-import { judgeRecorded } from "./experiments.ts";
+import { endOf, judgeRecorded } from "./experiments.ts";
 import type { PilotContext } from "./target.ts";
 
 /** All that the next step of an experiment is decided by. */
@@ -38,6 +38,7 @@ export const standingOf = async (
     minimumWindows: settings.minimumBlocks,
     minimumCalls: settings.canaryCalls,
     allowHarm: settings.canaryHarm === "yes",
+    endsAt: endOf(experiment, evidence),
     now,
   };
 };

@@ -320,11 +320,18 @@ export const judgeRecorded = async (
   return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
+/** When the time of one that runs is over. It is that of the stages: what is built for it may have had to wait for a maintenance window. */
+export const endOf = ({ stage, stageAt, maxMs }: Experiment, { arms }: RecordedEvidence): Date => {
+  const [first] = arms.control.blocks;
+  const begun = stage === 0 || first === undefined ? stageAt : first.startedAt;
+  return new Date(begun.getTime() + maxMs);
+};
+
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true };
-  const { verdict } = await judgeRecorded(store, experiment, now);
-  const { createdAt, maxMs } = experiment;
-  const over = verdict.outcome !== "undecided" || now.getTime() >= createdAt.getTime() + maxMs;
+  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
+  const over =
+    verdict.outcome !== "undecided" || (experiment.state !== "preparing" && now >= endOf(experiment, evidence));
   return { experiment, verdict, over };
 };
 

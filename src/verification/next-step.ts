@@ -4,7 +4,7 @@ import { percent } from "./wording.ts";
 
 /** What is known of an experiment that runs. */
 export interface ExperimentStanding {
-  readonly experiment: Pick<Experiment, "kind" | "stages" | "stage" | "createdAt" | "maxMs" | "deciding">;
+  readonly experiment: Pick<Experiment, "kind" | "stages" | "stage" | "deciding">;
   /** Of the arms side by side. */
   readonly verdict: ExperimentVerdict;
   /** Sound windows since the present stage began, and calls of the treatment in them. */
@@ -22,6 +22,8 @@ export interface ExperimentStanding {
   readonly minimumCalls: number;
   /** Whether a better whole makes up for a statement that is worse. */
   readonly allowHarm: boolean;
+  /** When its time is over. */
+  readonly endsAt: Date;
   readonly now: Date;
 }
 
@@ -61,7 +63,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   const { experiment, verdict, atStage, full, writes, now } = standing;
   const { deciding } = experiment;
   const isCanary = experiment.kind === "canary";
-  const isOver = now.getTime() >= experiment.createdAt.getTime() + experiment.maxMs;
+  const isOver = now >= standing.endsAt;
   const seenEnough = atStage.windows >= standing.minimumWindows && atStage.treatmentCalls >= standing.minimumCalls;
   const end = (outcome: Outcome, code: EndCode, reason: string): ExperimentStep => ({
     kind: "end",

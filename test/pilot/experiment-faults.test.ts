@@ -13,6 +13,7 @@ import {
   endAbExperiment,
   findRollback,
   followExperiments,
+  getAbResults,
   type PilotContext,
   planReindex,
   resume,
@@ -128,6 +129,24 @@ describe("an experiment in which something goes wrong", () => {
     const full = { ...pilot, settings: { ...settings, ...limits } };
     expect((await conduct(full))?.experiment.state).toBe("decided");
     expect(await names(wired)).toEqual(["orders_customer_id_idx"]);
+  });
+
+  test("has its time from when it runs, however long its index had to wait to be built", async () => {
+    const opened = await open();
+    const { wired } = opened;
+    const laid = await standing(opened);
+    const later = {
+      ...wired.pilot,
+      settings,
+      clock: { ...systemClock, now: () => new Date(Date.now() + 2 * laid.maxMs) },
+    };
+    const running = await wired.context.store.experiments.advance(laid, {
+      state: "running",
+      stageAt: later.clock.now(),
+    });
+    expect(running).not.toBeNull();
+    expect((await conduct(later, 0))?.experiment).toMatchObject({ state: "running", verdict: null });
+    expect((await getAbResults(later, laid.id)).over).toBe(false);
   });
 
   test("whose index is rolled back or rebuilt by hand says to whom it belongs, and how to end that", async () => {

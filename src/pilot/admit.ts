@@ -5,7 +5,7 @@ import { storeOver, type PilotContext, withSession } from "./target.ts";
 /** What following an experiment needs: reading it, and adding what was seen. */
 const grantsFor = (role: string): readonly string[] => [
   `grant usage on schema indexpilot to ${role}`,
-  `grant select on indexpilot.migration, indexpilot.installation, indexpilot.experiment to ${role}`,
+  `grant select on indexpilot.migration, indexpilot.installation, indexpilot.stop_switch, indexpilot.experiment to ${role}`,
   `grant select, insert, update on indexpilot.experiment_window, indexpilot.experiment_statement to ${role}`,
   `grant select, insert, update, delete on indexpilot.experiment_follower to ${role}`,
 ];

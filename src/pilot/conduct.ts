@@ -8,12 +8,21 @@ import type {
   FollowerStand,
   Objection,
   Outcome,
+  TableName,
   TrialGate,
 } from "../domain/index.ts";
-import { gateNumber, shareOf } from "../domain/index.ts";
+import { gateNumber, shareOf, tableId } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
-import { openSession, type Session } from "../postgres/index.ts";
-import { advance, analyzeTable, proposeIndex, settleIndex, takeBack } from "../rollout/index.ts";
+import { openSession, quoteName, type Session } from "../postgres/index.ts";
+import {
+  advance,
+  analyzeTable,
+  type DropOutcome,
+  findRebuilt,
+  proposeIndex,
+  settleIndex,
+  takeBack,
+} from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import type { ExperimentPatch } from "../store/index.ts";
 import {
@@ -28,7 +37,7 @@ import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
 import { standingOf, tenantStandingOf, verdictFor } from "./experiment-verdict.ts";
-import { ensureDeployment, recordExperiment } from "./experiments.ts";
+import { decisionOn, ensureDeployment, type ExperimentDecision, judgeRecorded } from "./experiments.ts";
 import { SILENT_MS } from "./follow.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { openBlocks } from "./observe.ts";
@@ -107,7 +116,11 @@ export const conduct = async (
   for (;;) {
     for (const experiment of await experiments.open()) {
       breakable(context).signal.throwIfAborted();
-      const one = await conductOne(conducting, experiment);
+      const stopped = await rollout.store.stop.get();
+      const one =
+        stopped === null
+          ? await conductOne(conducting, experiment)
+          : { experiment, reason: `${stopped.stoppedBy} stopped everything: no gate is stated` };
       conducted.set(experiment.id, one);
       tell(conducting, one);
     }
@@ -150,7 +163,9 @@ const tell = ({ context, told }: Conducting, { experiment, reason }: Conducted):
   told.set(id, step);
 };
 
-const conductOne = (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+const conductOne = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  const gone = experiment.state === "removing" ? null : await missingTable(conducting, experiment);
+  if (gone !== null) return breakOff(conducting, experiment, "table_gone", gone);
   switch (experiment.state) {
     case "preparing":
       return prepare(conducting, experiment);
@@ -162,7 +177,7 @@ const conductOne = (conducting: Conducting, experiment: Experiment): Promise<Con
       return remove(conducting, experiment);
     case "decided":
     case "stopped":
-      return Promise.resolve({ experiment, reason: experiment.endReason ?? "it has ended" });
+      return { experiment, reason: experiment.endReason ?? "it has ended" };
   }
 };
 
@@ -174,8 +189,11 @@ const move = async (
   experiment: Experiment,
   patch: ExperimentPatch,
   reason: string,
+  decided?: ExperimentDecision,
 ): Promise<Conducted> => {
-  const next = await rollout.store.experiments.advance(experiment, patch);
+  const { store, clock } = rollout;
+  const decision = decided === undefined ? undefined : decisionOn(experiment, clock.now(), decided);
+  const next = await store.experiments.advance(experiment, patch, decision);
   return next === null ? { experiment, reason: "another process took it up" } : { experiment: next, reason };
 };
 
@@ -187,9 +205,23 @@ const cannotRun = async (
   reason: string,
 ): Promise<Conducted> => {
   const { rollout } = conducting;
-  const now = rollout.clock.now();
-  await recordExperiment(rollout.store, experiment, now, { outcome: "undecided", code, reason });
-  return move(conducting, experiment, { state: "removing", stageAt: now, endReason: reason }, reason);
+  const patch = { state: "removing", stageAt: rollout.clock.now(), endReason: reason } as const;
+  return move(conducting, experiment, patch, reason, { outcome: "undecided", code, reason });
+};
+
+/** Somebody took away what it stands on. What was wanted of it is not built: they had their reasons, whatever was seen so far. */
+const breakOff = async (
+  conducting: Conducting,
+  experiment: Experiment,
+  code: string,
+  reason: string,
+): Promise<Conducted> => {
+  const { store, clock } = conducting.rollout;
+  const stageAt = clock.now();
+  const { verdict } = await judgeRecorded(store, experiment, stageAt);
+  const undecided = { ...verdict, outcome: "undecided" as const, reason };
+  const patch = { state: "removing", stageAt, endReason: reason, winner: null, verdict: undecided } as const;
+  return move(conducting, experiment, patch, reason, { outcome: "undecided", code, reason, verdict: undecided });
 };
 
 const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conducted> => {
@@ -226,15 +258,14 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
   }
   const closed = experiment.exposure === "gate" ? "whoever does not state them" : "all but some tenants";
   const reason = `the gates are closed to ${closed} (${String(test.tested)} statements asked about, ${String(test.deciding.length)} use an arm's index)`;
-  await recordExperiment(store, experiment, clock.now(), {
+  // Where nothing was counted yet, nothing was asked.
+  const deciding = test.tested === 0 ? null : test.deciding;
+  return move(conducting, experiment, { state: "running", stageAt: clock.now(), deciding }, reason, {
     outcome: "running",
     code: "gates_work",
     reason,
     inputs: { deciding: test.deciding },
   });
-  // Where nothing was counted yet, nothing was asked.
-  const deciding = test.tested === 0 ? null : test.deciding;
-  return move(conducting, experiment, { state: "running", stageAt: clock.now(), deciding }, reason);
 };
 
 /** Nothing is built for nobody: what is to be waited for, or the end of the waiting. Null where somebody can state the gates. */
@@ -376,7 +407,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
   if (broken !== null)
     context.emit({ kind: "note", text: `experiment ${String(experiment.number)}: ${broken.reason}` });
   const gone = await missingArm(conducting, experiment);
-  if (gone !== null) return cannotRun(conducting, experiment, "index_gone", gone);
+  if (gone !== null) return breakOff(conducting, experiment, "index_gone", gone);
   const last = conducting.judged.get(experiment.id);
   const runsMs = clock.now().getTime() - experiment.createdAt.getTime();
   if (last !== undefined && clock.monotonicMs() < last.atMs + runsMs * NEWS) return { experiment, reason: last.reason };
@@ -391,14 +422,13 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
       await analyzeTable(rollout, experiment.table);
       const share = `${(shareOf({ ...experiment, stage }) * 100).toFixed(0)} %`;
       const reason = `${share} from now on: ${step.reason}`;
-      await recordExperiment(store, experiment, clock.now(), {
+      return move(conducting, experiment, { stage, stageAt: clock.now() }, reason, {
         outcome: verdict.outcome,
         code: "next_stage",
         reason,
         verdict,
         inputs: beside,
       });
-      return move(conducting, experiment, { stage, stageAt: clock.now() }, reason);
     }
     case "apply":
     case "end":
@@ -439,21 +469,31 @@ const decide = async (
   { verdict, beside }: Omit<Judged, "step">,
   step: Extract<ExperimentStep, { readonly kind: "apply" | "end" }>,
 ): Promise<Conducted> => {
-  const { store, clock } = conducting.rollout;
+  const { clock } = conducting.rollout;
   const { outcome, reason } = step;
   // What a canary's rule decided is the verdict: better overall and harmful to one statement is worse.
   const decided = { ...verdict, outcome, reason };
   const winner = step.kind === "apply" && experiment[step.winner].index !== null ? step.winner : null;
-  await recordExperiment(store, experiment, clock.now(), {
+  const state: ExperimentState = winner === null ? "removing" : "applying";
+  const patch = { state, stageAt: clock.now(), winner, verdict: decided, endReason: reason };
+  return move(conducting, experiment, patch, reason, {
     outcome,
     code: step.kind === "apply" ? `${step.winner}_wins` : (step.code satisfies EndCode),
     reason,
     verdict,
     inputs: beside,
   });
-  const state: ExperimentState = winner === null ? "removing" : "applying";
-  const patch = { state, stageAt: clock.now(), winner, verdict: decided, endReason: reason };
-  return move(conducting, experiment, patch, reason);
+};
+
+/** Somebody dropped the table, or gave it another name, by which no process of the application states a gate. */
+const missingTable = async ({ rollout }: Conducting, { tableOid, table }: Experiment): Promise<string | null> => {
+  const [found] = await rollout.build.query<TableName>(
+    `select n.nspname as schema, c.relname as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1`,
+    [tableOid],
+  );
+  if (found === undefined) return `the table ${quoteName(table)} is gone`;
+  return tableId(found) === tableId(table) ? null : `the table ${quoteName(table)} is named ${quoteName(found)} now`;
 };
 
 /** Somebody dropped an arm's index. */
@@ -466,7 +506,9 @@ const missingArm = async ({ rollout }: Conducting, experiment: Experiment): Prom
       "select from pg_catalog.pg_index where indexrelid = $1 and indrelid = $2 and indisvalid",
       [deployment.indexOid, deployment.tableOid],
     );
-    if (found.length === 0) return `${deployment.indexName}, the index of the ${arm}, is gone`;
+    if (found.length === 0 && (await findRebuilt(rollout, deployment)) === null) {
+      return `${deployment.indexName}, the index of the ${arm}, is gone`;
+    }
   }
   return null;
 };
@@ -485,15 +527,15 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
     await store.deployments.revise(plain.id, { rationale });
   }
   const built = await carryTo(conducting, plain);
-  const goOn = (reason: string): Promise<Conducted> =>
-    move(conducting, experiment, { state: "removing", stageAt: clock.now() }, reason);
+  const goOn = (reason: string, decided?: ExperimentDecision): Promise<Conducted> =>
+    move(conducting, experiment, { state: "removing", stageAt: clock.now() }, reason, decided);
   switch (built.kind) {
     case "waits":
       return { experiment, reason: built.reason };
     case "failed": {
+      if (built.mayRepeat === true) return buildAgain(conducting, experiment, winner, plain, built.reason);
       const reason = `the index of the ${winner} could not be built for everybody: ${built.reason}`;
-      await recordExperiment(store, experiment, clock.now(), { outcome: "failed", code: "not_applied", reason });
-      return goOn(reason);
+      return goOn(reason, { outcome: "failed", code: "not_applied", reason });
     }
     case "stands":
       break;
@@ -508,6 +550,25 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
   }
   await markChange(session, store, ownRoles(context));
   return goOn(`${built.deployment.indexName} serves everybody`);
+};
+
+/** The process that built the winner's index was killed, or the server went down: nothing is known against it. */
+const buildAgain = async (
+  { rollout }: Conducting,
+  experiment: Experiment,
+  winner: ArmName,
+  { intended, predictedBytes, rationale, tableOid }: Deployment,
+  reason: string,
+): Promise<Conducted> => {
+  const { store, clock } = rollout;
+  if (intended === null) throw new Error("the index of an arm was not taken from the history");
+  const id = randomUUID();
+  // Nobody else may take it for a proposal of its own: first it belongs to the experiment, then it is there.
+  const next = await store.experiments.advance(experiment, { [winner]: { ...experiment[winner], deploymentId: id } });
+  if (next === null) return { experiment, reason: "another process took it up" };
+  const again = proposeIndex({ id, definition: intended, tableOid, predictedBytes, rationale, now: clock.now() });
+  await store.deployments.insert(again, { event: "propose", actor: experiment.actor });
+  return { experiment: next, reason: `${reason}; it is built again` };
 };
 
 /** Removes what was built for the experiment, once nobody states a gate any more. */
@@ -533,8 +594,7 @@ const remove = async (conducting: Conducting, experiment: Experiment): Promise<C
     if (gated.state !== "verifying" && gated.state !== "settled" && gated.state !== "rolling_back") continue;
     if ((notBefore.get(gated.id) ?? 0) > now.getTime())
       return { experiment, reason: `${gated.indexName} is still there` };
-    const reason = experiment.endReason ?? "the experiment ended";
-    const outcome = await takeBack({ ...rollout, deployment: gated, reason });
+    const outcome = await takeBackGated(rollout, gated, experiment.endReason ?? "the experiment ended");
     if (outcome.kind === "dropped") continue;
     if (outcome.kind === "refused" || outcome.kind === "deferred")
       notBefore.set(gated.id, retryOf(outcome, now.getTime()));
@@ -544,6 +604,18 @@ const remove = async (conducting: Conducting, experiment: Experiment): Promise<C
   const { verdict, endReason } = experiment;
   const state = verdict === null || verdict.outcome === "undecided" ? "stopped" : "decided";
   return move(conducting, experiment, { state, endedAt: clock.now() }, endReason ?? "it has ended");
+};
+
+/** What cannot be proved ours stays, and is no reason to leave other experiments alone. */
+const takeBackGated = async (rollout: Rollout, gated: Deployment, reason: string): Promise<DropOutcome> => {
+  try {
+    return await takeBack({ ...rollout, deployment: gated, reason });
+  } catch (error) {
+    if (!(error instanceof IndexPilotError) || error.code !== "index_not_ours") throw error;
+    const rebuilt = await findRebuilt(rollout, gated);
+    if (rebuilt !== null) return takeBack({ ...rollout, deployment: rebuilt, reason });
+    return { kind: "refused", code: error.code, reason: `${error.message}; ${error.remedy}`, retryAt: null };
+  }
 };
 
 /** Declines what will not be built. A canary that never ran says nothing about its index, which is built for everybody as if there had been none. */

@@ -2,10 +2,14 @@ import type { Experiment, ExperimentGround, VoidStretch } from "../domain/index.
 import { quoteIdentifier, type Session, SqlState, sqlStateOf } from "../postgres/index.ts";
 import type { Store } from "../store/index.ts";
 
-/** Reads what the arms of an experiment on this table stand on. Reads catalogues only. */
+/**
+ * Reads what the arms of an experiment on this table stand on. Reads catalogues only. After a crash the checkpointer is started again and the postmaster is not; a
+ * role that may not see the checkpointer has the postmaster's word.
+ */
 const readGround = async (session: Session, tableOid: number): Promise<ExperimentGround> => {
   const [row] = await session.query<{ started: Date; indexes: string[]; schema: string | null }>(
-    `select pg_postmaster_start_time() as started,
+    `select coalesce((select max(backend_start) from pg_catalog.pg_stat_activity where backend_type = 'checkpointer'),
+                     pg_postmaster_start_time()) as started,
             coalesce((select array_agg(i.indexrelid::text || ' ' || pg_get_indexdef(i.indexrelid) order by i.indexrelid)
                         from pg_catalog.pg_index i where i.indrelid = $1 and i.indisvalid), '{}') as indexes,
             (select n.nspname::text

@@ -12,7 +12,7 @@ import { shareOf } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
 import { type ExperimentStanding, judge, type RecordedEvidence, type TenantStanding } from "../verification/index.ts";
-import { judgeRecorded } from "./experiments.ts";
+import { endOf, judgeRecorded } from "./experiments.ts";
 import type { PilotContext } from "./target.ts";
 
 /** All that the next step of an experiment is decided by. */
@@ -39,6 +39,7 @@ export const standingOf = async (
     minimumWindows: settings.minimumBlocks,
     minimumCalls: settings.canaryCalls,
     allowHarm: settings.canaryHarm === "yes",
+    endsAt: endOf(experiment, evidence),
     now,
   };
 };

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   type ArmCall,
   type ArmName,
+  type Decision,
   definitionId,
   type Deployment,
   type Experiment,
@@ -337,14 +338,21 @@ const notYet: ExperimentVerdict = {
   reason: "judged before and after, from what the server counts, by whoever conducts it",
 };
 
+/** When the time of one that runs is over. It is that of the stages: what is built for it may have had to wait for a maintenance window. */
+export const endOf = ({ stage, stageAt, maxMs }: Experiment, { arms }: RecordedEvidence): Date => {
+  const [first] = arms.control.blocks;
+  const begun = stage === 0 || first === undefined ? stageAt : first.startedAt;
+  return new Date(begun.getTime() + maxMs);
+};
+
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
   const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
   if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: false, labels };
-  const { verdict } = await judgeRecorded(store, experiment, now);
-  const { createdAt, maxMs } = experiment;
-  const over = verdict.outcome !== "undecided" || now.getTime() >= createdAt.getTime() + maxMs;
+  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
+  const over =
+    verdict.outcome !== "undecided" || (experiment.state !== "preparing" && now >= endOf(experiment, evidence));
   return { experiment, verdict, over, labels };
 };
 
@@ -379,57 +387,54 @@ export const endAbExperiment = (
     const now = context.clock.now();
     const { experiment, verdict, labels } = await resultsOf(store, await known(store, id), now);
     const isOpen = experiment.state === "preparing" || experiment.state === "running";
-    const ended = isOpen
-      ? await store.experiments.advance(experiment, { state: "removing", stageAt: now, endReason: reason, verdict })
-      : null;
-    if (ended === null) {
-      throw failure("experiment_invalid", { problem: `experiment ${String(experiment.number)} was decided before` });
-    }
-    await recordExperiment(store, ended, now, {
+    const patch = { state: "removing", stageAt: now, endReason: reason, verdict } as const;
+    const decision = decisionOn(experiment, now, {
       outcome: verdict.outcome,
       code: "stopped",
       reason: `${reason}, by ${actor}: ${verdict.reason}`,
       verdict,
     });
+    const ended = isOpen ? await store.experiments.advance(experiment, patch, decision) : null;
+    if (ended === null) {
+      throw failure("experiment_invalid", { problem: `experiment ${String(experiment.number)} was decided before` });
+    }
     return { experiment: ended, verdict, over: true, labels };
   });
 
-/** Writes down what was decided about an experiment, and from what. */
-export const recordExperiment = async (
-  store: Store,
-  experiment: Experiment,
+/** What was decided about an experiment; `verdict`: what it was decided by. */
+export interface ExperimentDecision {
+  readonly outcome: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly verdict?: ExperimentVerdict;
+  readonly inputs?: Readonly<Record<string, unknown>>;
+}
+
+/** The record of a decision about an experiment as it was then. */
+export const decisionOn = (
+  { id, exposure, table, control, treatment, alpha, margin, stages, stage }: Experiment,
   at: Date,
-  decision: {
-    readonly outcome: string;
-    readonly code: string;
-    readonly reason: string;
-    readonly verdict?: ExperimentVerdict;
-    readonly inputs?: Readonly<Record<string, unknown>>;
+  { outcome, code, reason, verdict, inputs = {} }: ExperimentDecision,
+): Decision => ({
+  at,
+  subject: "experiment",
+  deploymentId: treatment.deploymentId,
+  rule: verdict === undefined ? "pilot.conduct" : "verification.next_step",
+  outcome,
+  code,
+  reason,
+  inputs: {
+    experiment: id,
+    exposure,
+    table,
+    control: control.index,
+    treatment: treatment.index,
+    alpha,
+    margin,
+    share: stages[stage] ?? null,
+    ...(verdict === undefined
+      ? {}
+      : { soundBlocks: verdict.soundBlocks, voidBlocks: verdict.voidBlocks, units: verdict.units }),
+    ...inputs,
   },
-): Promise<void> => {
-  const { id, table, control, treatment, alpha, margin, stages, stage } = experiment;
-  const { outcome, code, reason, verdict, inputs = {} } = decision;
-  await store.decisions.record({
-    at,
-    subject: "experiment",
-    deploymentId: treatment.deploymentId,
-    rule: verdict === undefined ? "pilot.conduct" : "verification.next_step",
-    outcome,
-    code,
-    reason,
-    inputs: {
-      experiment: id,
-      exposure: experiment.exposure,
-      table,
-      control: control.index,
-      treatment: treatment.index,
-      alpha,
-      margin,
-      share: stages[stage] ?? null,
-      ...(verdict === undefined
-        ? {}
-        : { soundBlocks: verdict.soundBlocks, voidBlocks: verdict.voidBlocks, units: verdict.units }),
-      ...inputs,
-    },
-  });
-};
+});

@@ -53,6 +53,9 @@ interface Connected {
 /** Whoever conducts an experiment takes a process that was silent for so long for gone. */
 export const SILENT_MS = 15_000;
 
+/** Whose clock is further from the database's than this, or than a window is long, would count into other windows than the rest. */
+const SKEW_MS = 5_000;
+
 /** A window compares the arms, so that both have slices of it. */
 const SLICES_PER_WINDOW = 10;
 const SHORTEST_SLICE_MS = 50;
@@ -72,15 +75,15 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
 
 /**
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
- * by window, how the statements fared. One connection of its own. While the store cannot be reached, or is not there yet, no gate is stated: the application's
- * statements go out as they are. Resolves after the first look, and never rejects: an application shall start without IndexPilot.
+ * by window, how the statements fared. One connection of its own. While the store cannot be reached, does not answer, or is not there yet, no gate is stated: the
+ * application's statements go out as they are; so they do after `indexpilot stop`. Resolves after the first look, and never rejects: an application shall start
+ * without IndexPilot.
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
   const { application = "application", everyMs = 1_000, onError = warn(), clock = systemClock } = options;
   const target = resolveConnection(options.url, {});
   const id = randomUUID();
   const tallies = new Map<string, ArmTally>();
-  const refusals = new Map<string, { readonly bareName: boolean; readonly objection: string | null }>();
   let drawn: readonly GateExperiment[] = [];
   let connected: Connected | null = null;
   await hook.ready;
@@ -91,12 +94,21 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     if (!same) hook.setExperiments(experiments);
   };
 
+  const readSkewMs = async (session: Session): Promise<number> => {
+    const asked = clock.now().getTime();
+    const [row] = await session.query<{ now: Date }>("select clock_timestamp() as now");
+    return (asked + clock.now().getTime()) / 2 - (row?.now.getTime() ?? asked);
+  };
+
+  /** Asked each time: columns, privileges and names change while an experiment runs. */
   const standOf = async (session: Session, experiment: Experiment) => {
-    const known = refusals.get(experiment.id);
-    if (known !== undefined) return known;
     const query = async (text: string, values?: string[]) => ({ rows: await session.query(text, values) });
     let bareName = true;
-    let objection: string | null = null;
+    const skewMs = await readSkewMs(session);
+    let objection =
+      Math.abs(skewMs) > Math.max(SKEW_MS, experiment.blockMs)
+        ? `its clock differs from the database's by ${(skewMs / 1000).toFixed(0)} s`
+        : null;
     for (const arm of ["treatment", "control"] as const) {
       const { gate } = experiment[arm];
       if (gate === null) continue;
@@ -104,9 +116,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       if (standing.kind === "fails") objection ??= standing.reason;
       else bareName &&= standing.bareName;
     }
-    const found = { bareName, objection };
-    refusals.set(experiment.id, found);
-    return found;
+    return { bareName, objection };
   };
 
   /** Looks what there is to follow, says how it stands, and hands over what it has seen. */
@@ -115,9 +125,11 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     const stands: Record<string, FollowerStand> = {};
     // Tenants are split by what the index holds: there is nothing to state.
     const open = (await store.experiments.open()).filter(({ exposure }) => exposure === "gate");
+    const stopped = (await store.stop.get()) !== null;
     for (const experiment of open) {
       const { bareName, objection } = await standOf(session, experiment);
-      const isDrawn = (experiment.state === "running" || experiment.state === "applying") && objection === null;
+      const runs = experiment.state === "running" || experiment.state === "applying";
+      const isDrawn = runs && objection === null && !stopped;
       const gated = isDrawn ? gateExperimentOf(experiment, bareName) : null;
       if (gated !== null) gates.push(gated);
       stands[experiment.id] = { share: gated?.share ?? 0, objection };
@@ -129,7 +141,6 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     for (const known of tallies.keys()) {
       if (open.some((one) => one.id === known)) continue;
       tallies.delete(known);
-      refusals.delete(known);
     }
   };
 
@@ -156,11 +167,19 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
 
   const ended = new AbortController();
   const lookOnce = async (): Promise<void> => {
+    // Whoever conducts takes this process for gone by then: it shall not state what nobody judges any more.
+    const answered = new AbortController();
+    void clock.sleep(SILENT_MS, answered.signal).then(
+      () => draw([]),
+      () => undefined,
+    );
     try {
       connected ??= await connect(target, clock);
       await look(connected);
     } catch (error) {
       await lose(error);
+    } finally {
+      answered.abort();
     }
   };
   const loop = async (): Promise<void> => {

@@ -17,6 +17,7 @@ import { type ConnectionTarget, openSession, type Session } from "../postgres/in
 import type { Clock } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
 import { readCircuits, saveCircuits } from "./circuits.ts";
+import { trialsFor } from "./held.ts";
 import { sampleLoad } from "./load.ts";
 import { withSession } from "./target.ts";
 
@@ -82,6 +83,10 @@ const readRequest = (
     const now = clock.now();
     const anHourAgo = new Date(now.getTime() - HOUR_MS);
     const condition = await readServerCondition(build, deployment.tableOid);
+    // What is on trial for this one goes when this one stands.
+    const onTrial = await trialsFor(store, deployment);
+    const trialBytes = onTrial.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+    const indexesOnTable = condition.indexesOnTable === null ? null : condition.indexesOnTable - onTrial.length;
     const circuits = await readCircuits(store, deployment.tableOid);
     const request: PermitRequest = {
       act,
@@ -90,10 +95,10 @@ const readRequest = (
       approvedBy: wiring.approvedBy ?? (await store.deployments.approvedBy(deployment.partOf ?? deployment.id)),
       leaseHeld: true, // openStore() refuses a store whose lease is not ours.
       buildLockHeld,
-      condition,
-      ownedBytes: await store.deployments.ownedBytes(),
-      ownedBytesOnTable: await store.deployments.ownedBytes({ tableOid: deployment.tableOid }),
-      ownedBytesInSchema: await store.deployments.ownedBytes({ schema: deployment.table.schema }),
+      condition: { ...condition, indexesOnTable },
+      ownedBytes: (await store.deployments.ownedBytes()) - trialBytes,
+      ownedBytesOnTable: (await store.deployments.ownedBytes({ tableOid: deployment.tableOid })) - trialBytes,
+      ownedBytesInSchema: (await store.deployments.ownedBytes({ schema: deployment.table.schema })) - trialBytes,
       addedBytes: deployment.predictedBytes,
       freedBytes: deployment.replaces?.sizeBytes ?? 0,
       prediction: deployment.rationale.prediction ?? null,

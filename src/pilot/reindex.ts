@@ -14,6 +14,7 @@ import {
 import type { Store } from "../store/index.ts";
 import { estimateBuildMs } from "./build-estimate.ts";
 import { buildOne } from "./build-one.ts";
+import { experimentOf, howToEnd } from "./held.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { supersedeEarlier } from "./proposal.ts";
@@ -48,7 +49,19 @@ const plan = async (session: Session, store: Store | null, index: string): Promi
     });
   }
   const buildMs = await estimateBuildMs(session, store, standing);
-  return { standing, buildMs, impossible: objectionToReindex(standing) };
+  return { standing, buildMs, impossible: objectionToReindex(standing) ?? (await onTrial(store, standing)) };
+};
+
+/** It would get another OID, by which its experiment would miss it. */
+const onTrial = async (store: Store | null, standing: StandingIndex): Promise<Impossible | null> => {
+  const owner = store === null ? null : await ownerOf(store, standing);
+  const experiment = store === null || owner === null ? null : await experimentOf(store, owner);
+  if (experiment === null) return null;
+  return {
+    code: "on_trial",
+    reason: `${standing.name} is on trial in experiment ${String(experiment.number)}`,
+    remedy: howToEnd(experiment),
+  };
 };
 
 /** What {@link reindexIndex} would do. Changes nothing. @throws IndexPilotError `usage` where there is no such index */

@@ -2,13 +2,15 @@ import type { Deployment } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { openSession } from "../postgres/index.ts";
 import { type DropOutcome, findOurs, takeBack } from "../rollout/index.ts";
+import type { Store } from "../store/index.ts";
+import { experimentOf, howToEnd } from "./held.ts";
 import { markChange } from "./since-change.ts";
 import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { withRollout } from "./verify.ts";
 
-const only = (found: readonly Deployment[], index: string): Deployment => {
-  const [deployment, second] = found;
+const only = async (store: Store, index: string): Promise<Deployment> => {
+  const [deployment, second] = await findOurs(store, index);
   if (deployment === undefined) throw failure("index_not_ours", { index });
   if (deployment.partOf !== undefined) {
     throw failure("usage", {
@@ -22,17 +24,24 @@ const only = (found: readonly Deployment[], index: string): Deployment => {
       hint: `write ${deployment.table.schema}.${index} or ${second.table.schema}.${index}`,
     });
   }
+  const experiment = await experimentOf(store, deployment);
+  if (experiment !== null) {
+    throw failure("usage", {
+      problem: `${index} is on trial in experiment ${String(experiment.number)}`,
+      hint: howToEnd(experiment),
+    });
+  }
   return deployment;
 };
 
 /**
  * The deployment that a rollback of this index would take back. Reads only.
- * @throws IndexPilotError `store_missing`, `index_not_ours`, `usage` when the name is ambiguous
+ * @throws IndexPilotError `store_missing`, `index_not_ours`, `usage` when the name is ambiguous, or an experiment's
  */
 export const findRollback = async (context: PilotContext, index: string): Promise<Deployment> => {
-  const found = await readStore(context, (store) => findOurs(store, index));
+  const found = await readStore(context, (store) => only(store, index));
   if (found === null) throw failure("store_missing", {});
-  return only(found, index);
+  return found;
 };
 
 /** Drops an index of ours, concurrently and under a permit. @throws as {@link findRollback}; `refused` */
@@ -48,7 +57,7 @@ export const rollBack = (
   withRollout(context, { name: options.actor, consents: true }, async (rollout) => {
     // What is to go need not be finished first.
     await takeUpLeftovers(rollout, context.emit, { goOn: false });
-    const deployment = only(await findOurs(rollout.store, options.index), options.index);
+    const deployment = await only(rollout.store, options.index);
     const { blocking = false } = options;
     const reason = `asked for by ${options.actor}`;
     const outcome = await takeBack({ ...rollout, deployment, blocking, reason });

@@ -59,8 +59,9 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
   // By OID ours is gone. An index of its name on its table is another one, even if REINDEX CONCURRENTLY made it of ours.
   const namesake = index ?? (await readNamesake(build, deployment));
   if (namesake !== null && !isOurs(deployment, namesake)) throw failure("index_not_ours", { index: namesake.name });
-  const answer = await askConsent(options, "drop index", deployment);
-  if (answer.kind === "refused") return answer;
+  // What is gone, perhaps with its table, needs nobody's consent.
+  const answer = namesake === null ? null : await askConsent(options, "drop index", deployment);
+  if (answer?.kind === "refused") return answer;
   if (deployment.state !== "rolling_back") {
     const begun = await advance(options, deployment, "roll_back", { actor, detail: { reason: options.reason } });
     if (begun === null) {
@@ -73,11 +74,14 @@ export const dropOurs = async (options: DropOptions): Promise<DropOutcome> => {
     }
     deployment = begun;
   }
-  const removal = await removeIndex(options, answer.consent, deployment, {
-    prove: (found) => isOurs(options.deployment, found),
-    signal,
-    halts: haltsOf(options, "drop index"),
-  });
+  const removal =
+    answer === null
+      ? ({ kind: "gone" } as const)
+      : await removeIndex(options, answer.consent, deployment, {
+          prove: (found) => isOurs(options.deployment, found),
+          signal,
+          halts: haltsOf(options, "drop index"),
+        });
   return concludeDrop(options, deployment, removal, index !== null);
 };
 

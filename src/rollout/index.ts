@@ -21,7 +21,7 @@ export { objectionToDrop } from "./droppable.ts";
 export { settleIndex } from "./promote.ts";
 export { hideIndex, showIndex, trialEnd, type TrialOutcome } from "./trial.ts";
 export { takeBack } from "./take-back.ts";
-export { findOurs, ownerOf } from "./ownership.ts";
+export { findOurs, findRebuilt, ownerOf } from "./ownership.ts";
 export { cancelRecorded, isBuilding } from "./outlived.ts";
 export { proposeIndex, proposeRecorded, proposeReindex, proposeReplacement } from "./propose.ts";
 export { reconcile, type Reconciliation } from "./reconcile.ts";

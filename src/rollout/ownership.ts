@@ -1,7 +1,11 @@
 import type { Deployment } from "../domain/index.ts";
 import type { Store } from "../store/index.ts";
+import type { RolloutContext } from "./context.ts";
 import { ownershipComment } from "./names.ts";
 import type { StandingIndex } from "./standing.ts";
+import { readNamesake } from "./statements.ts";
+import { advance } from "./transitions.ts";
+import { isAsIntended } from "./wanted.ts";
 
 const existing: ReadonlySet<Deployment["state"]> = new Set(["verifying", "promoting", "settled", "rolling_back"]);
 
@@ -28,3 +32,17 @@ export const ownerOf = async (
   (await store.deployments.list({ states: ["verifying", "settled"] })).find(
     ({ id, indexOid }) => indexOid === oid && comment === ownershipComment(id),
   ) ?? null;
+
+/**
+ * Finds an index on trial again which somebody else rebuilt with REINDEX CONCURRENTLY, so that it has another OID. No copy can be taken for it: its predicate holds the number of
+ * its gate, and no second index has its name.
+ * @returns the deployment with the OID of today; null where there is no such index
+ */
+export const findRebuilt = async (context: RolloutContext, deployment: Deployment): Promise<Deployment | null> => {
+  const { build, actor } = context;
+  if (deployment.state !== "verifying" || deployment.intended?.gate === undefined) return null;
+  const index = await readNamesake(build, deployment);
+  if (index === null || !index.usable || index.comment !== ownershipComment(deployment.id)) return null;
+  if (!(await isAsIntended(build, deployment, index))) return null;
+  return advance(context, deployment, "reindex", { actor, detail: { by: "others" }, patch: { indexOid: index.oid } });
+};

@@ -94,7 +94,8 @@ export interface Impossible {
     | "needed_by_others"
     | "clustered"
     | "extension_owned"
-    | "index_invalid";
+    | "index_invalid"
+    | "on_trial";
   readonly reason: string;
   /** The way that remains. */
   readonly remedy: string;

@@ -1,6 +1,15 @@
 import { type Selectable, sql, type Updateable } from "kysely";
-import type { ArmCounters, ArmWindow, Experiment, ExperimentGround, Follower, VoidStretch } from "../domain/index.ts";
+import type {
+  ArmCounters,
+  ArmWindow,
+  Decision,
+  Experiment,
+  ExperimentGround,
+  Follower,
+  VoidStretch,
+} from "../domain/index.ts";
 import type { Database, Tables } from "./database.ts";
+import { decisionRepository } from "./decisions.ts";
 
 /** What a step may change of an experiment. */
 export type ExperimentPatch = Partial<
@@ -28,8 +37,15 @@ export interface ExperimentRepository {
   list(): Promise<readonly Experiment[]>;
   /** Those that have not ended, oldest first. */
   open(): Promise<readonly Experiment[]>;
-  /** Only where its state and stage still are those we know. @returns the experiment as it now is, or null when another process was quicker */
-  advance(known: Pick<Experiment, "id" | "state" | "stage">, patch: ExperimentPatch): Promise<Experiment | null>;
+  /**
+   * Only where its state and stage still are those we know; the step and the decision for it are recorded together or not at all.
+   * @returns the experiment as it now is, or null when another process was quicker
+   */
+  advance(
+    known: Pick<Experiment, "id" | "state" | "stage">,
+    patch: ExperimentPatch,
+    decision?: Decision,
+  ): Promise<Experiment | null>;
   /** Adds to what is there of the same windows. Takes only what an experiment that runs has seen. */
   add(id: string, windows: readonly ArmWindow[]): Promise<void>;
   readWindows(id: string): Promise<{ readonly windows: readonly ArmWindow[]; readonly voids: readonly VoidStretch[] }>;
@@ -179,17 +195,21 @@ export const experimentRepository = (db: Database, installationId: number): Expe
     return rows.map(fromRow);
   },
 
-  async advance(known, patch) {
-    const row = await db
-      .updateTable("experiment")
-      .set(patchColumns(patch))
-      .where("installation_id", "=", installationId)
-      .where("id", "=", known.id)
-      .where("state", "=", known.state)
-      .where("stage", "=", known.stage)
-      .returningAll()
-      .executeTakeFirst();
-    return row === undefined ? null : fromRow(row);
+  advance(known, patch, decision) {
+    return db.transaction().execute(async (transaction) => {
+      const row = await transaction
+        .updateTable("experiment")
+        .set(patchColumns(patch))
+        .where("installation_id", "=", installationId)
+        .where("id", "=", known.id)
+        .where("state", "=", known.state)
+        .where("stage", "=", known.stage)
+        .returningAll()
+        .executeTakeFirst();
+      if (row === undefined) return null;
+      if (decision !== undefined) await decisionRepository(transaction, installationId).record(decision);
+      return fromRow(row);
+    });
   },
 
   add(id, windows) {

@@ -4,7 +4,7 @@ import { percent } from "./wording.ts";
 
 /** What is known of an experiment that runs. */
 export interface ExperimentStanding {
-  readonly experiment: Pick<Experiment, "kind" | "stages" | "stage" | "createdAt" | "maxMs" | "deciding">;
+  readonly experiment: Pick<Experiment, "kind" | "stages" | "stage" | "deciding">;
   /** Of the arms side by side. */
   readonly verdict: ExperimentVerdict;
   /** Sound windows since the present stage began, and calls of the treatment in them. */
@@ -22,6 +22,8 @@ export interface ExperimentStanding {
   readonly minimumCalls: number;
   /** Whether a better whole makes up for a statement that is worse. */
   readonly allowHarm: boolean;
+  /** When its time is over. */
+  readonly endsAt: Date;
   readonly now: Date;
 }
 
@@ -119,6 +121,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   const { experiment, verdict, atStage, full, writes, now } = standing;
   const { deciding } = experiment;
   const isCanary = experiment.kind === "canary";
+  const isOver = now >= standing.endsAt;
   const seenEnough = atStage.windows >= standing.minimumWindows && atStage.treatmentCalls >= standing.minimumCalls;
   const end = (outcome: Outcome, code: EndCode, reason: string): ExperimentStep => ({
     kind: "end",
@@ -130,7 +133,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   // The planner uses it for nothing, and nothing has used it: what the arms differ by is the gate.
   if (deciding?.length === 0 && standing.scans === 0) {
     const calls = `${String(atStage.treatmentCalls)} calls that might have used it`;
-    return seenEnough
+    return seenEnough || isOver
       ? end("undecided", "unused", `nothing uses it: the planner for no statement, and none of ${calls}`)
       : { kind: "wait" };
   }
@@ -151,7 +154,6 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   if (full?.outcome === "worse") return end("worse", "worse_for_all", `with everybody on it: ${full.reason}`);
   if (verdict.outcome === "equivalent") return end("equivalent", "equivalent", verdict.reason);
 
-  const isOver = now.getTime() >= experiment.createdAt.getTime() + experiment.maxMs;
   const isLast = experiment.stage + 1 >= experiment.stages.length;
   if (verdict.outcome === "better") {
     if (!isCanary || (isLast && (seenEnough || isOver))) {

@@ -28,6 +28,7 @@ const worseStatement = (statementId: string, low: number): ArmComparison => ({
 });
 
 const begun = new Date("2026-03-01T00:00:00Z");
+const late = new Date(begun.getTime() + 3_600_000);
 
 const standing = (changed: Partial<ExperimentStanding> & { readonly stage?: number } = {}): ExperimentStanding => {
   const { stage = 0, ...rest } = changed;
@@ -36,8 +37,6 @@ const standing = (changed: Partial<ExperimentStanding> & { readonly stage?: numb
       kind: "canary",
       stages: [0.1, 0.5, 1],
       stage,
-      createdAt: begun,
-      maxMs: 3_600_000,
       deciding: ["used"],
     },
     verdict: verdict("undecided"),
@@ -50,6 +49,7 @@ const standing = (changed: Partial<ExperimentStanding> & { readonly stage?: numb
     minimumWindows: 5,
     minimumCalls: 100,
     allowHarm: false,
+    endsAt: late,
     now: new Date(begun.getTime() + 60_000),
     ...rest,
   };
@@ -62,7 +62,6 @@ const failing = {
   interval: { low: 0.05, high: 0.2, level: 0.95 },
   outcome: "worse",
 } as const;
-const late = new Date(begun.getTime() + 3_600_000);
 const few = { windows: 4, treatmentCalls: 1000 };
 
 describe("what comes next in an experiment", () => {
@@ -155,6 +154,11 @@ describe("what comes next in an experiment", () => {
       "is not called unused before enough was seen",
       standing({ atStage: few, scans: 0, experiment: { ...standing().experiment, deciding: [] } }),
       { kind: "wait" },
+    ],
+    [
+      "is removed when its time is over, though too little has run to call it unused",
+      standing({ atStage: few, scans: 0, experiment: { ...standing().experiment, deciding: [] }, now: late }),
+      { kind: "end", code: "unused", outcome: "undecided" },
     ],
     [
       "of two definitions: the better one is applied at once",

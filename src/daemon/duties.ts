@@ -11,6 +11,7 @@ import {
   propose,
   readPending,
   rollOut,
+  runPredictiveMaintenance,
   verify,
 } from "../pilot/index.ts";
 import type { Store } from "../store/index.ts";
@@ -85,7 +86,7 @@ const rollOutDuty = (): Duty => {
   return {
     name: "roll out",
     everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
-    run: async ({ pilot, store }) => {
+    run: async ({ pilot, store, inTurn }) => {
       const pending = await readPending(store);
       const now = pilot.clock.now().getTime();
       const stopped = pending.stop !== null;
@@ -106,6 +107,13 @@ const rollOutDuty = (): Duty => {
       }
       if (reconciled.some(({ result }) => result === "postponed" || result === "still_running")) {
         leftoversAt = ended + LEFTOVER_MS;
+      }
+      const rebuilt = [...reconciled, ...builds].some(
+        ({ deployment: { kind, state } }) => kind === "reindex" && state === "done",
+      );
+      // How large it is when it is fresh is what its bloat will be told by.
+      if (rebuilt && pilot.settings.inspection === "on") {
+        await inTurn(() => checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }));
       }
       const told = [
         ...reconciled.map(({ deployment, result }) => `${deployment.indexName} ${result.replaceAll("_", " ")}`),
@@ -160,16 +168,19 @@ const expire: Duty = {
   },
 };
 
+/** Looks at all indexes, and proposes the rebuilds of a run; rolling out carries them out. */
 const inspect: Duty = {
   name: "inspect",
   everyMs: ({ inspectEveryMs }) => inspectEveryMs,
   run: async ({ pilot, inTurn }) => {
     if (pilot.settings.inspection === "off") return nothing;
-    const { indexes } = await inTurn(() =>
-      checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }),
-    );
-    const due = indexes.filter(({ reindex }) => reindex?.kind === "now").length;
-    return { did: `looked at all indexes (${String(indexes.length)}), ${String(due)} of them due to be rebuilt` };
+    const { report, proposals } = await inTurn(() => runPredictiveMaintenance(breakable(pilot)));
+    const due = report.indexes.filter(({ reindex }) => reindex?.kind === "now").length;
+    const approved = proposals.filter(({ state }) => state === "approved").length;
+    const waiting = proposals.length - approved;
+    return {
+      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved`,
+    };
   },
 };
 

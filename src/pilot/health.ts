@@ -25,7 +25,9 @@ import {
   staleStatistics,
 } from "../maintenance/index.ts";
 import { openSession, readCatalog, readServerIdentity, type Session } from "../postgres/index.ts";
+import { PAGE_BYTES } from "../sizes/index.ts";
 import type { Store } from "../store/index.ts";
+import { type RebuiltIndex, rebuiltOf } from "./rebuilt.ts";
 import { nodeName, withReplicas } from "./replicas.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
@@ -54,6 +56,8 @@ export interface IndexHealth {
   /** Null where it is too small to matter. */
   readonly forecast: Forecast | Insufficient | null;
   readonly reindex: ReindexNeed | null;
+  /** Of its table, as last counted. */
+  readonly tableBytes: number;
   /** Days from its last rewrite until it was above the threshold; null where none was seen. */
   readonly returnedAfterDays: number | null;
 }
@@ -70,6 +74,8 @@ export interface HealthReport {
   readonly staleStatistics: readonly StaleStatistics[];
   /** How earlier forecasts did; null before any was due. */
   readonly accuracy: { readonly due: number; readonly within: number; readonly meanError: number } | null;
+  /** What was rebuilt of late, oldest first. */
+  readonly rebuilt: readonly RebuiltIndex[];
   readonly recorded: boolean;
 }
 
@@ -177,6 +183,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
             method: index.method,
             bloat,
             wastedBytes: wastedBytesOf(one),
+            tableBytes: Math.max(0, index.tableFacts.pages) * PAGE_BYTES,
             history: own
               .filter(({ fileNode }) => fileNode === index.fileNode)
               .flatMap(({ at, bloat: seen }) => (seen === null ? [] : [{ at, share: seen.share }])),
@@ -202,6 +209,10 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
         missingForeignKeyIndexes: missingForeignKeyIndexes(catalog.tables),
         staleStatistics: staleStatistics(catalog.tables),
         accuracy: accuracyOf(memory.achieved),
+        rebuilt: memory.deployments
+          .flatMap((one) => rebuiltOf(one) ?? [])
+          .filter(({ at }) => at.getTime() >= since)
+          .toSorted((a, b) => a.at.getTime() - b.at.getTime()),
         recorded: options.record,
       };
     }),

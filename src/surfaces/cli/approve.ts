@@ -20,10 +20,10 @@ const document = (deployment: Deployment) => ({
   createdAt: deployment.createdAt.toISOString(),
 });
 
-const describe = ({ id, intended, definition, predictedBytes, rationale }: Deployment): string => {
+const describe = ({ id, kind, intended, definition, predictedBytes, rationale }: Deployment): string => {
   const { prediction, confidence } = rationale;
   return [
-    `${id.slice(0, 8)}  ${intended === null ? definition : describeIndex(intended)}`,
+    `${id.slice(0, 8)}  ${kind === "reindex" ? "rebuild " : ""}${intended === null ? definition : describeIndex(intended)}`,
     ...(predictedBytes === null ? [] : [`about ${formatSize(predictedBytes)}`]),
     ...(prediction === undefined ? [] : [`built in about ${formatDuration(prediction.buildMs)}`]),
     ...(confidence === undefined ? [] : [`confidence ${confidence}`]),

@@ -2,6 +2,7 @@ import { formatSize } from "../../config/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import type { HealthReport } from "../../pilot/index.ts";
 import { sparkline } from "./bloat-chart.ts";
+import { showRebuilt } from "./outcome-view.ts";
 import { reindexText, standingText } from "./health-text.ts";
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`).replaceAll("\n", " ");
@@ -43,6 +44,13 @@ export const healthMarkdown = (report: HealthReport): string => {
       ]),
     ),
   ];
+  if (report.rebuilt.length > 0) {
+    lines.push("", "## Rebuilt", "");
+    for (const one of report.rebuilt) {
+      const name = quoteName({ schema: one.table.schema, name: one.index });
+      lines.push(`- ${one.at.toISOString().slice(0, 10)} \`${name}\`: ${showRebuilt(one)}`);
+    }
+  }
   const remedies = indexes.filter(
     ({ judgement }) =>
       judgement.remedy !== null && standingText.some(({ standing }) => standing === judgement.standing),

@@ -6,6 +6,7 @@ import { bloatChart, sparkline } from "./bloat-chart.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
 import { healthMarkdown } from "./health-markdown.ts";
 import { reindexText, standingText } from "./health-text.ts";
+import { showRebuilt } from "./outcome-view.ts";
 import { hanging, table, type Terminal } from "./terminal.ts";
 
 export interface HealthFlags extends ConnectionFlags {
@@ -46,6 +47,17 @@ const showIndexes = (report: HealthReport, indexes: readonly IndexHealth[], term
       terminal,
     ),
   );
+};
+
+/** What was rebuilt of late, against what was foretold. */
+const showRebuiltIndexes = ({ rebuilt }: HealthReport, terminal: Terminal): void => {
+  if (rebuilt.length === 0) return;
+  terminal.out("");
+  terminal.out(terminal.colors.bold(`Rebuilt (${String(rebuilt.length)})`));
+  for (const one of rebuilt) {
+    const name = quoteName({ schema: one.table.schema, name: one.index });
+    terminal.out(hanging("  ", `${one.at.toISOString().slice(0, 10)} ${name}: ${showRebuilt(one)}`, terminal));
+  }
 };
 
 const showFindings = (report: HealthReport, terminal: Terminal): void => {
@@ -147,6 +159,7 @@ export const health = async (
         ),
       );
     }
+    showRebuiltIndexes(report, terminal);
     showFindings(report, terminal);
     if (!report.recorded) {
       terminal.err("nothing was remembered: with --record, a look a day lets bloat be forecast and disuse be proved");

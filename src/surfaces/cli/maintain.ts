@@ -1,7 +1,8 @@
 import { formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
-import { maintain as runMaintenance, type Maintained } from "../../pilot/index.ts";
+import { maintain as runMaintenance, type Maintained, type RebuiltIndex, rebuiltOf } from "../../pilot/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { showRebuilt } from "./outcome-view.ts";
 import { hanging, table } from "./terminal.ts";
 
 export interface MaintainFlags extends ConnectionFlags {
@@ -10,18 +11,15 @@ export interface MaintainFlags extends ConnectionFlags {
 
 type Rebuilt = Maintained["rebuilt"][number];
 
-const afterOf = ({ result: { outcome } }: Rebuilt): number | null =>
-  outcome?.kind === "built" ? outcome.deployment.sizeBytes : null;
+const rebuiltIn = ({ result: { outcome } }: Rebuilt): RebuiltIndex | null =>
+  outcome?.kind === "built" ? rebuiltOf(outcome.deployment) : null;
 
 const outcomeText = (one: Rebuilt): string => {
-  const after = afterOf(one);
-  const { choice, result } = one;
-  if (after !== null) {
-    const error = (100 * (choice.neededBytes - after)) / after;
-    return `${formatSize(choice.sizeBytes)} → ${formatSize(after)} (predicted ${formatSize(choice.neededBytes)}, ${error.toFixed(1)} % off)`;
-  }
-  if (result.outcome === null) return `not possible: ${result.plan.impossible?.reason ?? ""}`;
-  return "reason" in result.outcome ? `${result.outcome.kind}: ${result.outcome.reason}` : result.outcome.kind;
+  const rebuilt = rebuiltIn(one);
+  if (rebuilt !== null) return showRebuilt(rebuilt);
+  const { outcome, plan } = one.result;
+  if (outcome === null) return `not possible: ${plan.impossible?.reason ?? ""}`;
+  return "reason" in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
 };
 
 const documentOf = ({ report, chosen, declined, rebuilt, leftForNextRun }: Maintained, dryRun: boolean) => ({
@@ -35,7 +33,8 @@ const documentOf = ({ report, chosen, declined, rebuilt, leftForNextRun }: Maint
     outcome: one.result.outcome?.kind ?? "not_possible",
     bytesBefore: one.choice.sizeBytes,
     bytesPredicted: one.choice.neededBytes,
-    bytesAfter: afterOf(one),
+    bytesAfter: rebuiltIn(one)?.bytesAfter ?? null,
+    predictionError: rebuiltIn(one)?.predictionError ?? null,
   })),
   leftForNextRun,
 });
@@ -48,7 +47,7 @@ export const maintain = async (flags: MaintainFlags, context: CommandContext): P
     rebuild: dryRun ? null : { actor: actorOf(context) },
     readBytes: context.config.settings.healthReadBytes,
   });
-  const built = done.rebuilt.filter((one) => afterOf(one) !== null).length;
+  const built = done.rebuilt.filter((one) => rebuiltIn(one) !== null).length;
   if (context.json) terminal.out(JSON.stringify(documentOf(done, dryRun), null, 2));
   else {
     const percent = (100 * done.report.threshold).toFixed(0);

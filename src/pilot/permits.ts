@@ -103,7 +103,7 @@ const readRequest = (
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),
       rebuildsBegun:
-        act.act === "reindex" && wiring.approvedBy === null
+        act.act === "reindex" && wiring.approvedBy === null && deployment.rationale.bloat !== undefined
           ? await store.deployments.rebuildsBegun(wiring.actor, new Date(now.getTime() - REBUILD_RUN_MS))
           : null,
       circuits,

@@ -95,7 +95,7 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
     const allowed: Deployment[] = [];
     const refused: BuildReport[] = [];
     for (const deployment of approved) {
-      if (await isRebuiltMeanwhile(rollout, deployment)) continue;
+      if (await declinedAsRebuilt(rollout, deployment)) continue;
       const refusal = await withoutPrivileges(rollout, deployment);
       if (refusal === null) allowed.push(deployment);
       else refused.push(refusal);
@@ -110,7 +110,7 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
  * Declines a rebuild that was decided because of bloat, where the file has been made anew since by somebody else: no access method makes it smaller
  * otherwise.
  */
-const isRebuiltMeanwhile = async (rollout: Rollout, deployment: Deployment): Promise<boolean> => {
+const declinedAsRebuilt = async (rollout: Rollout, deployment: Deployment): Promise<boolean> => {
   const { replaces, rationale } = deployment;
   if (replaces === null || rationale.bloat === undefined) return false;
   const standing = await readStanding(rollout.build, replaces.oid);

@@ -49,7 +49,7 @@ export interface PermitRequest {
   readonly buildsBegun: readonly Date[];
   /** When builds on any table were begun. */
   readonly allBuildsBegun: readonly Date[];
-  /** Of a rebuild that nobody asks for now: when others were begun, within {@link REBUILD_RUN_MS}; null for every other act. */
+  /** Of a rebuild that was chosen because of bloat, with nobody at the terminal: when others were begun, within {@link REBUILD_RUN_MS}; null for every other act. */
   readonly rebuildsBegun: readonly BegunRebuild[] | null;
   /** Of builds on this table, and on the server. */
   readonly circuits: { readonly table: CircuitBreaker; readonly server: CircuitBreaker };

@@ -13,6 +13,7 @@ import {
   proposeFindings,
   readPending,
   rollOut,
+  runPredictiveMaintenance,
   verify,
 } from "../pilot/index.ts";
 import type { Store } from "../store/index.ts";
@@ -87,7 +88,7 @@ const rollOutDuty = (): Duty => {
   return {
     name: "roll out",
     everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
-    run: async ({ pilot, store }) => {
+    run: async ({ pilot, store, inTurn }) => {
       const pending = await readPending(store);
       const now = pilot.clock.now().getTime();
       const stopped = pending.stop !== null;
@@ -108,6 +109,13 @@ const rollOutDuty = (): Duty => {
       }
       if (reconciled.some(({ result }) => result === "postponed" || result === "still_running")) {
         leftoversAt = ended + LEFTOVER_MS;
+      }
+      const rebuilt = [...reconciled, ...builds].some(
+        ({ deployment: { kind, state } }) => kind === "reindex" && state === "done",
+      );
+      // How large it is when it is fresh is what its bloat will be told by.
+      if (rebuilt && pilot.settings.inspection === "on") {
+        await inTurn(() => checkHealth(breakable(pilot), { record: true, readBytes: pilot.settings.healthReadBytes }));
       }
       const told = [
         ...reconciled.map(({ deployment, result }) => `${deployment.indexName} ${result.replaceAll("_", " ")}`),
@@ -185,20 +193,23 @@ const expire: Duty = {
   },
 };
 
+/** Looks at all indexes, and proposes the rebuilds of a run; rolling out carries them out. */
 const inspect: Duty = {
   name: "inspect",
   everyMs: ({ inspectEveryMs }) => inspectEveryMs,
   run: async ({ pilot, inTurn }) => {
     if (pilot.settings.inspection === "off") return nothing;
     const context = breakable(pilot);
-    const { indexes, proposals } = await inTurn(async () => {
-      const report = await checkHealth(context, { record: true, readBytes: pilot.settings.healthReadBytes });
-      const found = await proposeFindings(context, report, { actor: AUTOPILOT, store: true });
-      return { ...report, ...found };
+    const { report, rebuilds, others } = await inTurn(async () => {
+      const kept = await runPredictiveMaintenance(context);
+      const found = await proposeFindings(context, kept.report, { actor: AUTOPILOT, store: true });
+      return { report: kept.report, rebuilds: kept.proposals, others: found.proposals };
     });
-    const due = indexes.filter(({ reindex }) => reindex?.kind === "now").length;
+    const due = report.indexes.filter(({ reindex }) => reindex?.kind === "now").length;
+    const approved = rebuilds.filter(({ state }) => state === "approved").length;
+    const waiting = rebuilds.length - approved;
     return {
-      did: `looked at all indexes (${String(indexes.length)}), ${String(due)} of them due to be rebuilt; found ${counted(proposals.length, "other change")} to propose`,
+      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved; found ${counted(others.length, "other change")} to propose`,
     };
   },
 };

@@ -195,7 +195,7 @@ const perform = async (steering: Steering, store: Store, lost: AbortSignal): Pro
     const [next] = [...records].toSorted(([, a], [, b]) => a.dueAt.getTime() - b.dueAt.getTime());
     if (next === undefined) throw new Error("a target without duties");
     const [duty, record] = next;
-    await clock.sleep(Math.max(0, record.dueAt.getTime() - clock.now().getTime()), wake).catch(() => undefined);
+    await clock.sleepUntil(record.dueAt, wake).catch(() => undefined);
     lost.throwIfAborted();
     if (drain.aborted) return;
     const done = await attend(steering, store, duty, record, lost);

@@ -93,6 +93,8 @@ export interface DeploymentRationale {
   readonly confidence?: Confidence;
   /** What its time before and after the build will be compared by. */
   readonly comparison?: Comparison;
+  /** Which share of an index was bloat when its rebuild was decided, so that `predictedBytes` is what was foretold of it; absent: nobody asked. */
+  readonly bloat?: number;
   /** What a verdict will be made from; absent where nothing was observed before the build, so that none can be. */
   readonly evidence?: EvidencePlan;
 }
@@ -126,6 +128,14 @@ export interface EvidencePlan extends Comparison {
   /** ISO times between which the blocks before the build were observed. */
   readonly baselineFrom: string;
   readonly baselineTo: string;
+}
+
+/** A rebuild that was begun. */
+export interface BegunRebuild {
+  readonly deploymentId: string;
+  readonly at: Date;
+  /** Of the index before it. */
+  readonly sizeBytes: number;
 }
 
 /** One transition; the history is the list of them. */

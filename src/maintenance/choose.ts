@@ -10,6 +10,8 @@ export interface RebuildLimits {
 
 /** Less than this is not worth a rebuild's locks. */
 const FEWEST_BYTES = 1_000_000;
+/** What a rebuild has to give back, for good, of each byte that it moves once. */
+const LEAST_RETURN = 0.01;
 /** An index that was above the threshold again so soon after its last rebuild will be so again: the cause is what to change. */
 const SOON_DAYS = 7;
 
@@ -18,6 +20,7 @@ export interface RebuildCandidate {
   readonly name: string;
   readonly method: string;
   readonly sizeBytes: number;
+  readonly tableBytes: number;
   readonly bloat: Bloat;
   /** Whether something else than a rebuild is to be done with it: it is redundant, unused, invalid. */
   readonly leaves: boolean;
@@ -30,19 +33,29 @@ export interface Choice {
   readonly name: string;
   readonly sizeBytes: number;
   readonly neededBytes: number;
-  /** What is given back for each byte that the rebuild writes. */
+  /** The share that is bloat. */
+  readonly bloat: number;
+  /** What is given back for each byte that the rebuild writes, to the file and to the WAL, or reads: the table, to build and once more to validate. */
   readonly returnPerByte: number;
 }
 
 export interface DeclinedRebuild {
   readonly oid: number;
   readonly name: string;
-  readonly code: "leaves" | "method" | "returns_too_soon" | "too_little" | "too_large" | "run_is_full";
+  readonly code:
+    | "leaves"
+    | "method"
+    | "returns_too_soon"
+    | "too_little"
+    | "costs_more"
+    | "too_large"
+    | "run_is_full"
+    | "impossible";
   readonly reason: string;
 }
 
 /**
- * Which indexes to rebuild in one run: those above the threshold, first those that give back most for each byte written, within the limits. Indexes whose bloat
+ * Which indexes to rebuild in one run: those above the threshold, first those that give back most for each byte moved, within the limits. Indexes whose bloat
  * is withheld are no candidates. Pure.
  */
 export const chooseRebuilds = (
@@ -52,7 +65,7 @@ export const chooseRebuilds = (
 ): { readonly chosen: readonly Choice[]; readonly declined: readonly DeclinedRebuild[] } => {
   const declined: DeclinedRebuild[] = [];
   const due = candidates.flatMap((one): Choice[] => {
-    const { oid, name, bloat, sizeBytes } = one;
+    const { oid, name, bloat, sizeBytes, tableBytes } = one;
     if (bloat.kind === "withheld" || bloat.share < threshold) return [];
     const decline = (code: DeclinedRebuild["code"], reason: string): Choice[] => {
       declined.push({ oid, name, code, reason });
@@ -69,10 +82,15 @@ export const chooseRebuilds = (
     }
     const given = sizeBytes - bloat.neededBytes;
     if (given < FEWEST_BYTES) return decline("too_little", "it would give back less than 1 MB");
+    const { neededBytes } = bloat;
+    const returnPerByte = given / Math.max(1, 2 * neededBytes + 2 * tableBytes);
+    if (returnPerByte < LEAST_RETURN)
+      return decline(
+        "costs_more",
+        "its table is so large that a rebuild would move a hundred times what it gives back",
+      );
     if (sizeBytes > limits.indexBytes) return decline("too_large", "it is larger than one rebuild may be");
-    return [
-      { oid, name, sizeBytes, neededBytes: bloat.neededBytes, returnPerByte: given / Math.max(1, bloat.neededBytes) },
-    ];
+    return [{ oid, name, sizeBytes, neededBytes, bloat: bloat.share, returnPerByte }];
   });
   const chosen: Choice[] = [];
   let bytes = 0;
@@ -85,7 +103,7 @@ export const chooseRebuilds = (
         oid: one.oid,
         name: one.name,
         code: "run_is_full",
-        reason: "others give back more for what they write; the next run takes it",
+        reason: "others give back more for what they move; the next run takes it",
       });
   }
   return { chosen, declined };

@@ -109,19 +109,23 @@ export const buildApproved = async (
     if (objection === null) possible.push(deployment);
     else builds.push({ deployment, outcome: { kind: "refused", ...objection } });
   }
-  const before = possible.length === 0 ? [] : await observeBaseline(session, store, breakable(context), options);
+  // A rebuilt index is the same index: no plan changes, and there is nothing to prove.
+  const proves = possible.some(({ kind }) => kind !== "reindex");
+  const before = proves ? await observeBaseline(session, store, breakable(context), options) : [];
   for (const [at, one] of possible.entries()) {
     breakable(context).signal.throwIfAborted();
     const deployment = await withEvidence(store, one, before);
     if (deployment === null) continue;
     context.emit({
       kind: "step",
-      text: `building ${deployment.indexName} (${String(at + 1)} of ${String(possible.length)})`,
+      text: `${deployment.kind === "reindex" ? "rebuilding" : "building"} ${deployment.indexName} (${String(at + 1)} of ${String(possible.length)})`,
     });
     const outcome = await buildOne(context, rollout, deployment);
     builds.push({ deployment: "deployment" in outcome ? outcome.deployment : deployment, outcome });
     if (outcome.kind === "interrupted") throw failure("interrupted", {});
   }
-  if (builds.some(({ outcome }) => outcome.kind === "built")) await markChange(session, store, ownRoles(context));
+  const isChange = ({ deployment: { kind }, outcome }: BuildReport): boolean =>
+    outcome.kind === "built" && kind !== "reindex";
+  if (builds.some(isChange)) await markChange(session, store, ownRoles(context));
   return { builds, before };
 };

@@ -8,3 +8,6 @@ export type PilotEvent =
   | { readonly kind: "progress"; readonly text: string; readonly share: number | null };
 
 export type Emit = (event: PilotEvent) => void;
+
+/** Who acts where nobody is at the terminal, as the history names it. */
+export const AUTOPILOT = "indexpilot";

@@ -11,9 +11,10 @@ import type { BuildReport } from "./carry-out.ts";
 import { type DropInquiry, inquireDrops, isUnanswerable, objectionOfManager } from "./drop-inquiry.ts";
 import { planForeignKeyIndexes } from "./foreign-key-indexes.ts";
 import type { HealthReport } from "./health.ts";
-import { proposalOf, proposePlan } from "./proposal.ts";
+import { proposalOf, proposePlan, withStandingConsent } from "./proposal.ts";
 import { withReplicas } from "./replicas.ts";
-import { mayBeBuilt, rollOut, withStandingConsent } from "./standing.ts";
+import { mayBeBuilt } from "./modes.ts";
+import { rollOut } from "./standing.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
 export interface DeclinedChange {

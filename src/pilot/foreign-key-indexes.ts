@@ -7,7 +7,7 @@ import { readSubject, type Subject } from "./analysis.ts";
 import { type ChangePlan, changePlan } from "./change-plan.ts";
 import { isUnanswerable } from "./drop-inquiry.ts";
 import { liveTarget, unprobed } from "./source.ts";
-import { mayBeBuilt } from "./standing.ts";
+import { mayBeBuilt } from "./modes.ts";
 import type { PilotContext } from "./target.ts";
 import { workloadOfTexts, workloadOfTraffic } from "./workload.ts";
 

@@ -25,7 +25,9 @@ import {
   staleStatistics,
 } from "../maintenance/index.ts";
 import { openSession, readCatalog, readServerIdentity, type Session } from "../postgres/index.ts";
+import { PAGE_BYTES } from "../sizes/index.ts";
 import type { Store } from "../store/index.ts";
+import { type RebuiltIndex, rebuiltOf } from "./rebuilt.ts";
 import { nodeName, withReplicas } from "./replicas.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
 
@@ -56,22 +58,14 @@ export interface IndexHealth {
   /** What earlier looks had forecast of the file, and what came, oldest first. */
   readonly earlierForecasts: readonly Due[];
   readonly reindex: ReindexNeed | null;
+  /** Of its table, as last counted. */
+  readonly tableBytes: number;
   /** Days from its last rewrite until it was above the threshold; null where none was seen. */
   readonly returnedAfterDays: number | null;
 }
 
 /** A forecast whose day has come. */
 type Due = KeptForecast & { readonly achieved: number };
-
-/** A rebuild that was carried out. */
-export interface Rebuild {
-  readonly index: { readonly schema: string; readonly name: string };
-  readonly at: Date;
-  readonly bytesBefore: number;
-  /** What the last look before it said would be left; null where it was withheld, or there was none. */
-  readonly bytesPredicted: number | null;
-  readonly bytesAfter: number;
-}
 
 export interface HealthReport {
   readonly server: ServerIdentity;
@@ -83,10 +77,10 @@ export interface HealthReport {
   readonly indexes: readonly IndexHealth[];
   readonly missingForeignKeyIndexes: readonly MissingForeignKeyIndex[];
   readonly staleStatistics: readonly StaleStatistics[];
-  /** Of the last 100 days, oldest first. */
-  readonly rebuilds: readonly Rebuild[];
   /** How earlier forecasts did; null before any was due. */
   readonly accuracy: { readonly due: number; readonly within: number; readonly meanError: number } | null;
+  /** What IndexPilot has rebuilt in the last 100 days, oldest first. */
+  readonly rebuilt: readonly RebuiltIndex[];
   readonly recorded: boolean;
 }
 
@@ -106,22 +100,6 @@ const remember = async (store: Store, now: Date): Promise<Memory> => ({
     one.achieved === null ? [] : [{ ...one, achieved: one.achieved }],
   ),
 });
-
-const rebuildsOf = ({ deployments, samples }: Memory, now: Date): readonly Rebuild[] =>
-  deployments.flatMap(({ kind, state, replaces, sizeBytes, createdAt, updatedAt }): Rebuild[] => {
-    const isRecent = updatedAt.getTime() >= now.getTime() - USE_DAYS * DAY_MS;
-    if (kind !== "reindex" || state !== "done" || replaces === null || sizeBytes === null || !isRecent) return [];
-    const before = (samples.get(replaces.oid) ?? []).findLast(({ at }) => at <= createdAt);
-    return [
-      {
-        index: { schema: replaces.schema, name: replaces.name },
-        at: updatedAt,
-        bytesBefore: replaces.sizeBytes,
-        bytesPredicted: before?.neededBytes ?? null,
-        bytesAfter: sizeBytes,
-      },
-    ];
-  });
 
 const accuracyOf = (due: readonly Due[]): HealthReport["accuracy"] => {
   if (due.length === 0) return null;
@@ -214,6 +192,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
             method: index.method,
             bloat,
             wastedBytes: wastedBytesOf(one),
+            tableBytes: Math.max(0, index.tableFacts.pages) * PAGE_BYTES,
             history: own
               .filter(({ fileNode }) => fileNode === index.fileNode)
               .flatMap(({ at, bloat: seen }) => (seen === null ? [] : [{ at, share: seen.share }])),
@@ -241,8 +220,11 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
         indexes: indexes.toSorted((a, b) => b.judgement.sizeBytes - a.judgement.sizeBytes),
         missingForeignKeyIndexes: missingForeignKeyIndexes(catalog.tables),
         staleStatistics: staleStatistics(catalog.tables),
-        rebuilds: rebuildsOf(memory, now),
         accuracy: accuracyOf(memory.due),
+        rebuilt: memory.deployments
+          .flatMap((one) => rebuiltOf(one) ?? [])
+          .filter(({ at }) => at.getTime() >= now.getTime() - USE_DAYS * DAY_MS)
+          .toSorted((a, b) => a.at.getTime() - b.at.getTime()),
         recorded: options.record,
       };
     }),

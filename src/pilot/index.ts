@@ -20,7 +20,7 @@ export type { DropInquiry } from "./drop-inquiry.ts";
 export { type Conducted, conductExperiments } from "./conduct.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
-export type { Emit, PilotEvent } from "./events.ts";
+export { AUTOPILOT, type Emit, type PilotEvent } from "./events.ts";
 export { type Explained, type ExplainedBinding, explain, type Explanation, onlyFingerprint } from "./explain.ts";
 export { carryOutFindings, type FoundChanges, proposeFindings } from "./findings.ts";
 export { type Refreshed, refreshStatistics } from "./refresh-statistics.ts";
@@ -52,9 +52,10 @@ export { countersAtLastChange } from "./since-change.ts";
 export { liveTarget, snapshotTarget, type TargetSource } from "./source.ts";
 export { breakable, type PilotContext, storeOver, withSession } from "./target.ts";
 export type { Pursued } from "./verdicts.ts";
+export { mayAdvise } from "./modes.ts";
+export { runPredictiveMaintenance } from "./predictive-maintenance.ts";
+export { type RebuiltIndex, rebuiltOf } from "./rebuilt.ts";
 export {
-  AUTOPILOT,
-  mayAdvise,
   observeBlock,
   type Pending,
   propose,

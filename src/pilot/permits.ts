@@ -9,6 +9,7 @@ import {
   readDatabaseBytes,
   readReplicationLag,
   readServerCondition,
+  REBUILD_RUN_MS,
   requestPermit,
   warningDecision,
   warningsOf,
@@ -27,6 +28,8 @@ export interface PermitWiring {
   readonly observe: ConnectionTarget;
   readonly store: Store;
   readonly clock: Clock;
+  /** Who acts, as the history names it. */
+  readonly actor: string;
   /** Who says yes now, to whatever is asked; null: what was approved before, deployment by deployment, counts. */
   readonly approvedBy: string | null;
   readonly buildLockHeld: boolean;
@@ -104,6 +107,10 @@ const readRequest = (
       prediction: deployment.rationale.prediction ?? null,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, anHourAgo),
       allBuildsBegun: await store.deployments.buildsBegun(null, anHourAgo),
+      rebuildsBegun:
+        act.act === "reindex" && wiring.approvedBy === null && deployment.rationale.bloat !== undefined
+          ? await store.deployments.rebuildsBegun(wiring.actor, new Date(now.getTime() - REBUILD_RUN_MS))
+          : null,
       circuits,
       ...(await withSession(openSession(wiring.observe, "observe"), async (session) => ({
         load: await sampleLoad(session, store, { clock, settings }),

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { Settings } from "../config/index.ts";
 import { definitionId, type Block, type Deployment, type DeploymentRationale } from "../domain/index.ts";
 import { advance, proposeIndex, type RolloutContext } from "../rollout/index.ts";
+import { standingConsent } from "./modes.ts";
 import type { Store } from "../store/index.ts";
 import { heldByExperiments } from "./held.ts";
 import { type ChangePlan, type PlannedIndex, plannedTable } from "./change-plan.ts";
@@ -115,6 +117,16 @@ export const approveProposal = (
 ): Promise<Deployment | null> => {
   const { actor } = deciding;
   return advance(deciding, proposal, "approve", { actor, detail: { by: actor, reason } });
+};
+
+/** A proposal to build, approved where nobody has to be asked about it. What is not ours is dropped in no mode without a person's word. */
+export const withStandingConsent = async (
+  deciding: Deciding,
+  proposal: Deployment,
+  settings: Settings,
+): Promise<Deployment> => {
+  const consent = proposal.state === "proposed" ? standingConsent(proposal, settings) : null;
+  return (consent === null ? null : await approveProposal(deciding, proposal, consent)) ?? proposal;
 };
 
 /** Settles, before the build, what the verdict will be made from. Without a block nothing was observed, and there will be none. */

@@ -3,7 +3,7 @@ import type { TableName } from "../domain/index.ts";
 import { openSession, quoteName, readCatalog, type Session } from "../postgres/index.ts";
 import { analyzeTable } from "../rollout/index.ts";
 import type { Rollout } from "./rollout-context.ts";
-import { mayBeBuilt } from "./standing.ts";
+import { mayBeBuilt } from "./modes.ts";
 import { type PilotContext, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
 

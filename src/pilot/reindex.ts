@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { failure } from "../errors.ts";
+import type { Deployment, DeploymentRationale } from "../domain/index.ts";
 import { openSession, type Session } from "../postgres/index.ts";
 import {
   advance,
@@ -17,7 +18,7 @@ import { buildOne } from "./build-one.ts";
 import { experimentOf, howToEnd } from "./held.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
-import { supersedeEarlier } from "./proposal.ts";
+import { type Deciding, supersedeEarlier } from "./proposal.ts";
 import type { Rollout } from "./rollout-context.ts";
 import { type PilotContext, readStore, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
@@ -37,7 +38,7 @@ export interface Reindexed {
   readonly outcome: BuildOutcome | null;
 }
 
-const plan = async (session: Session, store: Store | null, index: string): Promise<ReindexPlan> => {
+const planOf = async (session: Session, store: Store | null, index: string): Promise<ReindexPlan> => {
   const [standing, second] = await findStanding(session, index);
   if (standing === undefined) {
     throw failure("usage", { problem: `there is no index named ${index}`, hint: "write it as name or schema.name" });
@@ -67,9 +68,17 @@ const onTrial = async (store: Store | null, standing: StandingIndex): Promise<Im
 /** What {@link reindexIndex} would do. Changes nothing. @throws IndexPilotError `usage` where there is no such index */
 export const planReindex = (context: PilotContext, index: string): Promise<ReindexPlan> =>
   withSession(openSession(context.observe, "observe"), async (session) => {
-    const planned = await readStore(context, (store) => plan(session, store, index));
-    return planned ?? plan(session, null, index);
+    const planned = await readStore(context, (store) => planOf(session, store, index));
+    return planned ?? planOf(session, null, index);
   });
+
+/** What is foretold of a rebuild. */
+export interface Foretold {
+  /** The share of the index that is bloat. */
+  readonly bloat: number;
+  /** What a rebuild would leave of it. */
+  readonly neededBytes: number;
+}
 
 /**
  * Builds an index anew as it is, anybody's, with `reindex index concurrently`, watched and under a permit.
@@ -77,17 +86,22 @@ export const planReindex = (context: PilotContext, index: string): Promise<Reind
  */
 export const reindexIndex = (
   context: PilotContext,
-  { index, actor, reason }: { readonly index: string; readonly actor: string; readonly reason: string },
+  {
+    index,
+    actor,
+    reason,
+    foretold,
+  }: { readonly index: string; readonly actor: string; readonly reason: string; readonly foretold?: Foretold },
 ): Promise<Reindexed> =>
   withRollout(
     context,
     { name: actor, consents: true },
     async (rollout) => {
       await takeUpLeftovers(rollout, context.emit, { goOn: false });
-      const planned = await plan(rollout.build, rollout.store, index);
+      const planned = await planOf(rollout.build, rollout.store, index);
       if (planned.impossible !== null) return { plan: planned, outcome: null };
       const detail = { by: actor, reason: reason === "" ? `by ${actor}` : `by ${actor}: ${reason}` };
-      return { plan: planned, outcome: await rebuild(context, rollout, planned, detail) };
+      return { plan: planned, outcome: await rebuild(context, rollout, planned, detail, foretold) };
     },
     { create: true },
   );
@@ -96,31 +110,51 @@ export const reindexIndex = (
 const rebuild = async (
   context: PilotContext,
   rollout: Rollout,
-  { standing, buildMs }: Pick<ReindexPlan, "standing" | "buildMs">,
+  planned: Pick<ReindexPlan, "standing" | "buildMs">,
   detail: { readonly by: string; readonly reason: string },
+  foretold?: Foretold,
 ): Promise<BuildOutcome> => {
-  const { store, clock, actor } = rollout;
-  const { tableOid, sizeBytes, name } = standing;
-  await requireBuildPrivileges(rollout.build, [{ oid: tableOid }]);
+  const { standing } = planned;
+  await requireBuildPrivileges(rollout.build, [{ oid: standing.tableOid }]);
   await supersedeEarlier(rollout, standing);
+  const proposed = await proposeRebuild(rollout, planned, rebuildTerms(planned, `rebuilt, ${detail.reason}`, foretold));
+  const deployment = await advance(rollout, proposed, "approve", { actor: rollout.actor, detail });
+  if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
+  context.emit({ kind: "step", text: `rebuilding ${standing.name}` });
+  return buildOne(context, rollout, deployment);
+};
+
+/** What is decided by, and to be held against what comes. */
+export const rebuildTerms = (
+  { standing, buildMs }: Pick<ReindexPlan, "standing" | "buildMs">,
+  reason: string,
+  foretold?: Foretold,
+): { readonly rationale: DeploymentRationale; readonly predictedBytes: number } => ({
+  predictedBytes: foretold?.neededBytes ?? standing.sizeBytes,
+  rationale: {
+    statementIds: [],
+    costBefore: null,
+    costAfter: null,
+    reason,
+    prediction: { buildMs, writeOverhead: null, savedPerPaid: null },
+    ...(foretold === undefined ? {} : { bloat: foretold.bloat }),
+  },
+});
+
+/** Stores the intention to rebuild an index. */
+export const proposeRebuild = async (
+  { store, clock, actor }: Deciding,
+  { standing }: Pick<ReindexPlan, "standing">,
+  terms: ReturnType<typeof rebuildTerms>,
+): Promise<Deployment> => {
   const proposed = proposeReindex({
     id: randomUUID(),
     standing,
     deploymentId: (await ownerOf(store, standing))?.id ?? null,
-    tableOid,
-    predictedBytes: sizeBytes,
-    rationale: {
-      statementIds: [],
-      costBefore: null,
-      costAfter: null,
-      reason: `rebuilt, ${detail.reason}`,
-      prediction: { buildMs, writeOverhead: null, savedPerPaid: null },
-    },
+    tableOid: standing.tableOid,
+    ...terms,
     now: clock.now(),
   });
   await store.deployments.insert(proposed, { event: "propose", actor });
-  const deployment = await advance(rollout, proposed, "approve", { actor, detail });
-  if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
-  context.emit({ kind: "step", text: `rebuilding ${name}` });
-  return buildOne(context, rollout, deployment);
+  return proposed;
 };

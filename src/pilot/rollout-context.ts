@@ -34,7 +34,7 @@ export const openRollout = async (
 ): Promise<Rollout> => {
   if ((await acquireBuildLock(build)) === null) throw lockedOut();
   const approvedBy = actor.consents ? actor.name : null;
-  const wiring = { build, observe, store, clock, approvedBy, buildLockHeld: true, settings };
+  const wiring = { build, observe, store, clock, actor: actor.name, approvedBy, buildLockHeld: true, settings };
   return {
     build,
     watch,

@@ -1,30 +1,28 @@
-import { modeOf, type Settings } from "../config/index.ts";
 import type { Deployment, Experiment, StopSwitch } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { openSession } from "../postgres/index.ts";
-import type { Reconciliation } from "../rollout/index.ts";
+import { advance, readStanding, type Reconciliation } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Advice } from "./advice.ts";
 import { beginCanaries } from "./canary.ts";
 import { type DropReport, dropApproved } from "./approved-drops.ts";
 import { type BuildReport, buildApproved } from "./carry-out.ts";
 import { changePlan } from "./change-plan.ts";
+import { AUTOPILOT } from "./events.ts";
 import { withoutRecentlyRolledBack } from "./cool-down.ts";
 import { heldByExperiments } from "./held.ts";
 import { freshAdvice } from "./fresh-advice.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { sampleLoad } from "./load.ts";
+import { mayBeBuilt } from "./modes.ts";
 import { observeBlocks } from "./observe.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
-import { approveProposal, type Deciding, proposePlan } from "./proposal.ts";
+import { proposePlan, withStandingConsent } from "./proposal.ts";
 import { saveBlock } from "./record.ts";
 import type { Rollout } from "./rollout-context.ts";
 import { ownRoles, type PilotContext, withSession, withWritableStore } from "./target.ts";
 import { withRollout } from "./verify.ts";
 import { workloadOfTraffic } from "./workload.ts";
-
-/** Who acts where nobody is at the terminal. */
-export const AUTOPILOT = "indexpilot";
 
 /** Observes one block and stores it, with a sample of the load. */
 export const observeBlock = (context: PilotContext): Promise<void> =>
@@ -84,39 +82,8 @@ export const propose = (context: PilotContext): Promise<Proposed> =>
     }),
   );
 
-const modeOfTable = (table: Deployment["table"], { mode, modeOverrides }: Settings) =>
-  modeOf(table, mode, modeOverrides);
-
 /** One that a person can speak about; parts of one, on partitions, follow it. */
 const isIntention = ({ partOf }: Deployment): boolean => partOf === undefined;
-
-/** Whether anything in this database may be advised on. */
-export const mayAdvise = ({ mode, modeOverrides }: Settings): boolean =>
-  [mode, ...modeOverrides.map((one) => one.mode)].some((one) => one !== "observe");
-
-/** Whether a table's mode lets its indexes be changed, with or without a person's word. */
-export const mayBeBuilt = (table: Deployment["table"], settings: Settings): boolean => {
-  const mode = modeOfTable(table, settings);
-  return mode === "approve" || mode === "autopilot";
-};
-
-/** Why nobody has to be asked about a proposal to build; null where somebody has to be. */
-const standingConsent = ({ table, rationale }: Deployment, settings: Settings): string | null => {
-  if (modeOfTable(table, settings) === "autopilot") return "the table's mode is autopilot";
-  return settings.automaticApproval === "high" && rationale.confidence === "high"
-    ? "its confidence is high, and approval.automatic says that this is enough"
-    : null;
-};
-
-/** A proposal to build, approved where nobody has to be asked about it. What is not ours is dropped in no mode without a person's word. */
-export const withStandingConsent = async (
-  deciding: Deciding,
-  proposal: Deployment,
-  settings: Settings,
-): Promise<Deployment> => {
-  const consent = proposal.state === "proposed" ? standingConsent(proposal, settings) : null;
-  return (consent === null ? null : await approveProposal(deciding, proposal, consent)) ?? proposal;
-};
 
 export interface RolledOut {
   readonly reconciled: readonly Reconciliation[];
@@ -140,6 +107,7 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
     const allowed: Deployment[] = [];
     const refused: BuildReport[] = [];
     for (const deployment of approved) {
+      if (await declinedAsRebuilt(rollout, deployment)) continue;
       const refusal = await withoutPrivileges(rollout, deployment);
       if (refusal === null) allowed.push(deployment);
       else refused.push(refusal);
@@ -154,6 +122,20 @@ export const rollOut = (context: PilotContext, isDue: (approved: Deployment) => 
       return { reconciled, builds: [...refused, ...builds], canaries, drops };
     });
   });
+
+/**
+ * Declines a rebuild that was decided because of bloat, where the file has been made anew since by somebody else: no access method makes it smaller
+ * otherwise.
+ */
+const declinedAsRebuilt = async (rollout: Rollout, deployment: Deployment): Promise<boolean> => {
+  const { replaces, rationale } = deployment;
+  if (replaces === null || rationale.bloat === undefined) return false;
+  const standing = await readStanding(rollout.build, replaces.oid);
+  if (standing === null || standing.sizeBytes >= replaces.sizeBytes) return false;
+  const reason = "it is smaller than when this was decided: somebody has rebuilt it";
+  await advance(rollout, deployment, "decline", { actor: rollout.actor, detail: { code: "superseded", reason } });
+  return true;
+};
 
 /** One table that the build role may not index is no reason to leave the others alone. */
 const withoutPrivileges = async (rollout: Rollout, deployment: Deployment): Promise<BuildReport | null> => {

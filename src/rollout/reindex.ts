@@ -53,7 +53,8 @@ export const reindex = async (options: BuildOptions): Promise<BuildOutcome> => {
   if (answer.kind === "refused") return answer;
   const begun = await advance(options, deployment, "begin", {
     actor,
-    patch: { backend: await readBackend(build) },
+    // Of an earlier try at it, nothing is left.
+    patch: { backend: await readBackend(build), indexOid: null },
     detail: { indexOid: replaces.oid, tableOid: deployment.tableOid, sizeBytes: replaces.sizeBytes },
   });
   if (begun === null) return refused("state_changed", "another process took this deployment up");

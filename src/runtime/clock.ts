@@ -2,27 +2,47 @@ export interface Clock {
   now(): Date;
   /** Milliseconds from an arbitrary origin, never going back. */
   monotonicMs(): number;
-  /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */
+  /** Resolves after `ms` by the stopwatch, or rejects with the signal's reason as soon as it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** The same, until the calendar says `at`; at once where that is past. */
+  sleepUntil(at: Date, signal?: AbortSignal): Promise<void>;
 }
+
+const sleep: Clock["sleep"] = (ms, signal) =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
 
 export const systemClock: Clock = {
   now: () => new Date(),
   monotonicMs: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
-      const onAbort = (): void => {
-        clearTimeout(timer);
-        reject(signal?.reason as Error);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    }),
+  sleep,
+  sleepUntil: (at, signal) => sleep(Math.max(0, at.getTime() - Date.now()), signal),
+};
+
+/**
+ * A calendar that runs fast, for days of simulated life with a real server: dates, schedules and windows pass `factor` times as fast, while the stopwatch, and with
+ * it whatever is done, polled and timed out, keeps to real time. Processes that are given the same numbers share one calendar.
+ * @param start what the calendar shows when it begins
+ * @param begun when that is, in real milliseconds since 1970
+ */
+export const acceleratedClock = (start: Date, begun: number, factor: number): Clock => {
+  const now = (): number => start.getTime() + (Date.now() - begun) * factor;
+  return {
+    ...systemClock,
+    now: () => new Date(now()),
+    sleepUntil: (at, signal) => sleep(Math.ceil(Math.max(0, (at.getTime() - now()) / factor)), signal),
+  };
 };

@@ -27,5 +27,6 @@ export {
   refusalCodes,
   requestPermit,
   isBuild,
+  REBUILD_RUN_MS,
 } from "./permits.ts";
 export { warningDecision, warningsOf } from "./warnings.ts";

@@ -25,6 +25,10 @@ const names = [
   "diskCapacityBytes",
   "writeOverhead",
   "writeOverheadReturn",
+  "rebuildIndexes",
+  "rebuildIndexBytes",
+  "rebuildTotalBytes",
+  "rebuildTimeMs",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** The numbers the safeguards decide by, which go into the record of each decision. `config/knobs.ts` says what each means and why. */

@@ -1,6 +1,7 @@
 import { formatDuration, formatSize, type MaintenanceWindow, type Mode } from "../config/index.ts";
 import type {
   AdaptiveThreshold,
+  BegunRebuild,
   CircuitBreaker,
   CostPrediction,
   Decision,
@@ -48,6 +49,8 @@ export interface PermitRequest {
   readonly buildsBegun: readonly Date[];
   /** When builds on any table were begun. */
   readonly allBuildsBegun: readonly Date[];
+  /** Of a rebuild that was chosen because of bloat, with nobody at the terminal: when others were begun, within {@link REBUILD_RUN_MS}; null for every other act. */
+  readonly rebuildsBegun: readonly BegunRebuild[] | null;
   /** Of builds on this table, and on the server. */
   readonly circuits: { readonly table: CircuitBreaker; readonly server: CircuitBreaker };
   /** Sessions that work now, and the threshold in sessions per core, with now recorded. */
@@ -75,6 +78,33 @@ const tooMany = (where: string, begun: readonly Date[], limit: number, now: Date
     reason: `${String(recent.length)} builds in ${where} within an hour; at most ${String(limit)} are allowed`,
     retryAt: leaving === undefined ? null : new Date(leaving + HOUR_MS),
   };
+};
+
+/** Rebuilds that begin within so long belong to one run: no night's window reaches into the next. */
+export const REBUILD_RUN_MS = 12 * HOUR_MS;
+
+const runIsFull = (
+  { act, freedBytes }: Pick<PermitRequest, "act" | "freedBytes">,
+  begun: readonly BegunRebuild[],
+  limits: SafeguardLimits,
+  now: Date,
+): Omit<Objection, "code"> | null => {
+  const run = begun.filter(({ at }) => at.getTime() > now.getTime() - REBUILD_RUN_MS);
+  const times = run.map(({ at }) => at.getTime());
+  if (run.length === 0) return null;
+  const indexes = new Set([...run.map(({ deploymentId }) => deploymentId), act.deploymentId]).size;
+  // What gave way has been written all the same.
+  const bytes = run.reduce((sum, { sizeBytes }) => sum + sizeBytes, freedBytes);
+  const lastsMs = now.getTime() - Math.min(...times);
+  const reason =
+    indexes > limits.rebuildIndexes
+      ? `this run has rebuilt ${String(limits.rebuildIndexes)} indexes, and more are not allowed`
+      : bytes > limits.rebuildTotalBytes
+        ? `with this one the run would rebuild ${formatSize(bytes)}; at most ${formatSize(limits.rebuildTotalBytes)} are allowed`
+        : lastsMs > limits.rebuildTimeMs
+          ? `this run began ${formatDuration(lastsMs)} ago; no rebuild begins after ${formatDuration(limits.rebuildTimeMs)}`
+          : null;
+  return reason === null ? null : { reason, retryAt: new Date(Math.max(...times) + REBUILD_RUN_MS) };
 };
 
 /** Objects outside the windows, and where what is left of one is too short; asks again when the next one opens that is long enough. */
@@ -243,6 +273,13 @@ const rules = {
       retryAt: null,
     };
   },
+  rebuild_size: ({ rebuildsBegun, act, freedBytes, limits }) =>
+    isBuild(act) && rebuildsBegun !== null && freedBytes > limits.rebuildIndexBytes
+      ? {
+          reason: `the index has ${formatSize(freedBytes)}; at most ${formatSize(limits.rebuildIndexBytes)} are rebuilt without a person at the terminal`,
+          retryAt: null,
+        }
+      : null,
   circuit_open: ({ act, circuits, limits, now }) => {
     if (!isBuild(act)) return null;
     for (const which of ["server", "table"] as const) {
@@ -258,6 +295,10 @@ const rules = {
       tooMany("this database", allBuildsBegun, limits.buildsPerHour, now)
     );
   },
+  rebuild_run: (request) =>
+    isBuild(request.act) && request.rebuildsBegun !== null
+      ? runIsFull(request, request.rebuildsBegun, request.limits, request.now)
+      : null,
   build_running: ({ condition, buildLockHeld, now }) => {
     const [pid] = condition.buildingPids;
     if (pid !== undefined) {

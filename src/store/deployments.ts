@@ -1,5 +1,5 @@
 import type { Selectable, Updateable } from "kysely";
-import type { Deployment, DeploymentEvent, DeploymentState, ServerIdentity } from "../domain/index.ts";
+import type { BegunRebuild, Deployment, DeploymentEvent, DeploymentState, ServerIdentity } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Database, Tables } from "./database.ts";
 
@@ -38,13 +38,18 @@ export interface DeploymentRepository {
    * Takes over what is known better now about an intention that was not begun; no step of its life.
    * @returns the deployment as it now is, or null when it was begun or ended meanwhile
    */
-  revise(id: string, change: Partial<Pick<Deployment, "rationale" | "predictedBytes">>): Promise<Deployment | null>;
+  revise(
+    id: string,
+    change: Partial<Pick<Deployment, "rationale" | "predictedBytes" | "replaces">>,
+  ): Promise<Deployment | null>;
   /** Who approved it last; null where nobody did. */
   approvedBy(id: string): Promise<string | null>;
   /** Oldest first. */
   history(id?: string): Promise<readonly DeploymentEvent[]>;
   /** When the builds on a table, or on any (null), were begun, since a point in time. That of a partitioned table is one. */
   buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
+  /** Rebuilds that an actor began since a point in time, each time it was tried, oldest first. */
+  rebuildsBegun(actor: string, since: Date): Promise<readonly BegunRebuild[]>;
   /** Bytes of the indexes of ours that exist or are being built (measured, else predicted), on one table or on all. */
   ownedBytes(within?: { readonly tableOid: number } | { readonly schema: string }): Promise<number>;
 }
@@ -183,12 +188,13 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         return fromRow(row);
       });
     },
-    async revise(id, { rationale, predictedBytes }) {
+    async revise(id, { rationale, predictedBytes, replaces }) {
       const row = await db
         .updateTable("deployment")
         .set({
           ...(rationale === undefined ? {} : { rationale: JSON.stringify(rationale) }),
           ...(predictedBytes === undefined ? {} : { predicted_bytes: whole(predictedBytes) }),
+          ...(replaces === undefined ? {} : { replaces: nullableJson(replaces) }),
         })
         .where("id", "=", id)
         .where("installation_id", "=", installationId)
@@ -241,6 +247,24 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         .orderBy("deployment_event.at")
         .execute();
       return rows.map((row) => row.at);
+    },
+    async rebuildsBegun(actor, since) {
+      const rows = await db
+        .selectFrom("deployment_event")
+        .innerJoin("deployment", "deployment.id", "deployment_event.deployment_id")
+        .select(["deployment_event.deployment_id", "deployment_event.at", "deployment.replaces"])
+        .where("deployment.installation_id", "=", installationId)
+        .where("deployment.kind", "=", "reindex")
+        .where("deployment_event.event", "=", "begin")
+        .where("deployment_event.actor", "=", actor)
+        .where("deployment_event.at", ">=", since)
+        .orderBy("deployment_event.at")
+        .execute();
+      return rows.map((row) => ({
+        deploymentId: row.deployment_id,
+        at: row.at,
+        sizeBytes: row.replaces?.sizeBytes ?? 0,
+      }));
     },
     async ownedBytes(within) {
       let query = db

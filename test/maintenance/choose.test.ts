@@ -19,6 +19,7 @@ const candidate = (name: string, share: number, sizeBytes: number, changes: Part
   name,
   method: "btree",
   sizeBytes,
+  tableBytes: sizeBytes,
   bloat: bloated(share, sizeBytes),
   leaves: false,
   returnedAfterDays: null,
@@ -47,6 +48,7 @@ describe("a run of rebuilds", () => {
     ["returns_too_soon", candidate("i", 0.5, 1e8, { returnedAfterDays: 2 })],
     ["too_little", candidate("i", 0.5, 1e6)],
     ["too_large", candidate("i", 0.5, 2e9)],
+    ["costs_more", candidate("i", 0.5, 1e8, { tableBytes: 4e9 })],
   ])("declines with a reason: %s", (code, one) => {
     expect(chooseRebuilds([one], 0.2, limits)).toMatchObject({ chosen: [], declined: [{ code }] });
   });

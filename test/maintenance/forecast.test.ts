@@ -45,6 +45,40 @@ describe("a forecast", () => {
     expect(forecast(enough, [day(10)])).toMatchObject({ kind: "forecast", level: 0.95 });
   });
 
+  describe("of an index that was at its floor of late", () => {
+    const ahead = (bloats: (n: number) => number, aheadDays: number) => {
+      const seen = samples(30, (n) => ({ bloat: { share: bloats(n), method: "statistics" } }));
+      const { bloat } = predictIndexBloat(seen, day(29), aheadDays);
+      const one = bloat.kind === "forecast" ? bloat.at.at(-1) : undefined;
+      if (one === undefined) throw new Error("refused");
+      return one;
+    };
+
+    test.each<[string, (n: number) => number, number, number]>([
+      ["a quarter in a week", () => 0, 7, 0.24],
+      ["less and less after that", () => 0, 14, 0.339],
+      ["no more than what full pages come to", () => 0, 60, 0.45],
+      ["on top of what it has", (n) => (n < 10 ? 0.01 : 0.02), 7, 0.26],
+    ])("allows for fresh pages that fill up all at once: %s", (_, bloats, aheadDays, high) => {
+      expect(ahead(bloats, aheadDays).high).toBeCloseTo(high, 3);
+      expect(ahead(bloats, aheadDays).value).toBeLessThan(0.025);
+    });
+
+    test.each<[string, (n: number) => number]>([
+      ["weeks ago", (n) => (n < 8 ? 0.01 : 0.02)],
+      ["never", (n) => 0.1 + (n % 2) * 0.001],
+    ])("allows for nothing where that was %s", (_, bloats) => {
+      expect(ahead(bloats, 7).high).toBeLessThan(0.13);
+    });
+
+    test("carries a burst on no faster than it went of late", () => {
+      const burst = [0.06, 0.24, 0.38, 0.38, 0.38, 0.38];
+      const after = ahead((n) => (n < 24 ? 0 : (burst[n - 24] ?? 0)), 7);
+      expect(after.value).toBeCloseTo(0.38, 5);
+      expect(after.low).toBeLessThanOrEqual(after.value);
+    });
+  });
+
   test("keeps bloat and growth apart", () => {
     const growing = samples(20, (n) => ({
       neededBytes: 900_000 * (1 + n / 10),

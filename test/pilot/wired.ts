@@ -53,7 +53,16 @@ export const openWired = async (target: Target): Promise<Wired> => {
     attempt: async (changes = {}, given, approvedBy = "ann") => {
       const deployment = given ?? (await shop.approved(on("orders", "note")));
       const settings = { ...defaults, ...changes };
-      const permits = permitsFor({ build, observe, store, clock, approvedBy, buildLockHeld: true, settings });
+      const permits = permitsFor({
+        build,
+        observe,
+        store,
+        clock,
+        actor: "test",
+        approvedBy,
+        buildLockHeld: true,
+        settings,
+      });
       const outcome = await createIndex({
         ...shop.context,
         clock,

@@ -28,7 +28,7 @@ describe.each([14, 18])("a reindex, on PostgreSQL %i", (major) => {
     return next;
   };
 
-  test("that is interrupted drops the copy it held, and nothing that merely looks like one", async () => {
+  test("that is interrupted drops the copy it held, and nothing that merely looks like one; and can be done again", async () => {
     const shop = await openShop(target());
     await shop.stranger.query("create index x on orders (note)");
     await leave(shop, "x_ccnew");
@@ -40,10 +40,14 @@ describe.each([14, 18])("a reindex, on PostgreSQL %i", (major) => {
     await until("the copy was seen", async () => (await shop.events(deployment.id)).includes("notice"));
     expect(await names(shop)).toContain("x_ccnew1 invalid");
     abort.abort();
-    expect(await work).toMatchObject({ kind: "interrupted", leftover: false, deployment: { state: "approved" } });
+    const interrupted = await work;
+    expect(interrupted).toMatchObject({ kind: "interrupted", leftover: false, deployment: { state: "approved" } });
     await holder.end();
     expect(await names(shop)).toEqual(["x", "x_ccnew invalid"]);
     expect((await standing(shop, "x")).oid).toBe(oid);
+    if (interrupted.kind !== "interrupted") throw new Error("not interrupted");
+    expect(await buildIndex({ ...shop.context, deployment: interrupted.deployment })).toMatchObject({ kind: "built" });
+    expect((await standing(shop, "x")).oid).not.toBe(oid);
   });
 
   test("whose process died is taken up: what is proved ours is dropped, what is not stays", async () => {

@@ -20,6 +20,7 @@ const limits = {
   tableBudgetBytes: 2_000_000_000,
   schemaBudgetBytes: 3_000_000_000,
   diskCapacityBytes: 1_000_000_000_000,
+  rebuildIndexBytes: 0,
 };
 const good: PermitRequest = {
   act: { act: "create index", table: { schema: "public", name: "orders" }, deploymentId: "d1" },
@@ -41,6 +42,7 @@ const good: PermitRequest = {
   freedBytes: 0,
   buildsBegun: Array.from({ length: 9 }, (_, i) => minutesAgo(i)),
   allBuildsBegun: Array.from({ length: 59 }, (_, i) => minutesAgo(i)),
+  rebuildsBegun: null,
   circuits: { table: closedCircuit, server: closedCircuit },
   load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
   ownedBytesOnTable: 1_000_000_000,
@@ -70,6 +72,7 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
   schema_budget: { ownedBytesInSchema: 2_000_000_001 },
   disk_space: { databaseBytes: 998_000_000_001 },
   write_overhead: { prediction: { buildMs: 60_000, writeOverhead: 0.2001, savedPerPaid: 9.9 } },
+  rebuild_size: { rebuildsBegun: [], freedBytes: 0.5 },
   circuit_open: {
     circuits: {
       table: { ...closedCircuit, phase: "open", openings: 1, retryAt: minutesAgo(-1), lastFailure: "54000" },
@@ -77,6 +80,13 @@ const faults: Record<RefusalCode, Partial<PermitRequest>> = {
     },
   },
   build_rate: { buildsBegun: [...good.buildsBegun, minutesAgo(59)] },
+  rebuild_run: {
+    rebuildsBegun: Array.from({ length: 5 }, (_, i) => ({
+      deploymentId: `r${String(i)}`,
+      at: minutesAgo(10),
+      sizeBytes: 1,
+    })),
+  },
   build_running: { buildLockHeld: false },
   maintenance_window: {
     limits: {
@@ -190,6 +200,48 @@ describe("the safeguards", () => {
     expect(requestPermit({ ...request, now: minutesAgo(-0.5) }).kind).toBe("permit");
   });
 
+  describe("let nobody's rebuild", () => {
+    const act = { ...good.act, act: "reindex" } as const;
+    const rebuild = { ...good, act, freedBytes: 1e9, limits: { ...limits, rebuildIndexBytes: 1e9 } };
+    const begun = (count: number, minutes: number, sizeBytes: number, id = "r") =>
+      Array.from({ length: count }, (_, i) => ({
+        deploymentId: `${id}${String(i)}`,
+        at: minutesAgo(minutes),
+        sizeBytes,
+      }));
+    test.each<[string, NonNullable<PermitRequest["rebuildsBegun"]>, "permit" | "refused"]>([
+      ["be the fifth", begun(4, 60, 1e9), "permit"],
+      ["be the sixth", begun(5, 60, 1e6), "refused"],
+      [
+        "begin again where it is among the five",
+        [...begun(4, 60, 1e6), ...begun(1, 10, 1e6, "d1").map((one) => ({ ...one, deploymentId: "d1" }))],
+        "permit",
+      ],
+      [
+        "exceed 5 GB, what gave way counted each time",
+        begun(1, 60, 1e9).concat(begun(4, 59, 1e9), begun(1, 50, 1)),
+        "refused",
+      ],
+      ["begin an hour after the first", begun(1, 60, 1e6), "permit"],
+      ["begin later than that", begun(1, 60.1, 1e6), "refused"],
+      ["be counted with those of another night", begun(9, 720, 1e9), "permit"],
+    ])("%s", (_, rebuildsBegun, kind) => {
+      const request = { ...rebuild, rebuildsBegun };
+      const answer = requestPermit(request);
+      expect(answer.kind).toBe(kind);
+      if (answer.kind === "permit") return;
+      const { retryAt } = answer;
+      if (retryAt === null) throw new Error("no time to ask again");
+      expect(requestPermit({ ...request, now: retryAt, buildsBegun: [], allBuildsBegun: [] }).kind).toBe("permit");
+    });
+
+    test("touch an index that is larger than one may be, unless a person is at the terminal", () => {
+      const larger = { ...rebuild, freedBytes: 1e9 + 1 };
+      expect(requestPermit({ ...larger, rebuildsBegun: [] })).toMatchObject({ code: "rebuild_size", retryAt: null });
+      expect(requestPermit({ ...larger, rebuildsBegun: null }).kind).toBe("permit");
+    });
+  });
+
   test("ask again only about what passes by itself; a person must change the rest", () => {
     const passing = refusalCodes.filter((code) => {
       const answer = requestPermit(merge([code]));
@@ -198,6 +250,7 @@ describe("the safeguards", () => {
     expect(passing).toEqual([
       "circuit_open",
       "build_rate",
+      "rebuild_run",
       "build_running",
       "maintenance_window",
       "load",

@@ -38,6 +38,7 @@ const safeguards =
       freedBytes: 0,
       buildsBegun: await store.deployments.buildsBegun(deployment.tableOid, new Date(now.getTime() - 3_600_000)),
       allBuildsBegun: await store.deployments.buildsBegun(null, new Date(now.getTime() - 3_600_000)),
+      rebuildsBegun: null,
       circuits: { table: closedCircuit, server: closedCircuit },
       load: { activeSessions: 0, hiddenSessions: 0, threshold: emptyThreshold },
       ownedBytesOnTable: 0,

@@ -5,7 +5,12 @@ import type { Clock } from "../../src/runtime/index.ts";
 import { selectConfiguration, type SelectionInput, type SelectionResult } from "../../src/selection/index.ts";
 import { type Alternative, candidate, source } from "./source.ts";
 
-const stopped: Clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const stopped: Clock = {
+  now: () => new Date(0),
+  monotonicMs: () => 0,
+  sleep: () => Promise.resolve(),
+  sleepUntil: () => Promise.resolve(),
+};
 
 interface Problem {
   readonly candidates: readonly HypotheticalIndex[];

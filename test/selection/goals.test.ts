@@ -9,7 +9,12 @@ import {
 } from "../../src/selection/index.ts";
 import { type Alternative, candidate, source } from "./source.ts";
 
-const stopped: Clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const stopped: Clock = {
+  now: () => new Date(0),
+  monotonicMs: () => 0,
+  sleep: () => Promise.resolve(),
+  sleepUntil: () => Promise.resolve(),
+};
 
 const select = (
   goal: Goal,

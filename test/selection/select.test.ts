@@ -11,7 +11,12 @@ import {
 import { existing } from "../catalog.ts";
 import { type Alternative, candidate, source } from "./source.ts";
 
-const stopped: Clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const stopped: Clock = {
+  now: () => new Date(0),
+  monotonicMs: () => 0,
+  sleep: () => Promise.resolve(),
+  sleepUntil: () => Promise.resolve(),
+};
 
 const select = (
   candidates: readonly HypotheticalIndex[],

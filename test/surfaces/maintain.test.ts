@@ -63,7 +63,18 @@ describe("a bloated database", () => {
     expect(value?.bytesAfter).toBe(await size());
     expect(await size()).toBeLessThan(0.4 * before);
     expect((value?.bytesPredicted ?? 0) / (value?.bytesAfter ?? 1)).toBeCloseTo(1, 1);
+    // Told wherever somebody looks: what was, what was foretold, what came.
+    const health = JSON.parse((await indexpilot(["health", "--json", "--url", server.url()])).out) as {
+      rebuilt: { index: string; bytesBefore: number; bytesAfter: number; predictionError: number }[];
+    };
+    const told = health.rebuilt.find(({ index }) => index === "t_value");
+    expect(told).toMatchObject({ bytesBefore: before, bytesAfter: await size() });
+    expect(Math.abs(told?.predictionError ?? 1)).toBeLessThan(0.05);
+    const line = /t_value.* MB → \d+ kB \(predicted \d+ kB, .* % off\)/s;
+    for (const command of ["health", "history"]) {
+      expect((await indexpilot([command, "--url", server.url()])).out).toMatch(line);
+    }
     const again = JSON.parse((await maintain()).out) as { chosen: unknown[] };
     expect(again.chosen).toEqual([]);
-  });
+  }, 240_000);
 });

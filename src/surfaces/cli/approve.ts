@@ -24,7 +24,7 @@ const document = (deployment: Deployment) => ({
 const describe = ({ id, kind, intended, definition, sizeBytes, predictedBytes, rationale }: Deployment): string => {
   const { prediction, confidence } = rationale;
   return [
-    `${id.slice(0, 8)}  ${kind} ${intended === null ? definition : describeIndex(intended)}`,
+    `${id.slice(0, 8)}  ${kind === "reindex" ? "rebuild" : kind} ${intended === null ? definition : describeIndex(intended)}`,
     ...(kind === "drop" && sizeBytes !== null ? [formatSize(sizeBytes)] : []),
     ...(predictedBytes === null ? [] : [`about ${formatSize(predictedBytes)}`]),
     ...(prediction === undefined ? [] : [`built in about ${formatDuration(prediction.buildMs)}`]),

@@ -3,6 +3,7 @@ import { quoteName } from "../../postgres/index.ts";
 import type { HealthReport } from "../../pilot/index.ts";
 import { reindexText, standingText } from "../report/index.ts";
 import { sparkline } from "./bloat-chart.ts";
+import { showRebuilt } from "./outcome-view.ts";
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`).replaceAll("\n", " ");
 const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(" | ")} |`;
@@ -43,6 +44,13 @@ export const healthMarkdown = (report: HealthReport): string => {
       ]),
     ),
   ];
+  if (report.rebuilt.length > 0) {
+    lines.push("", "## Rebuilt", "");
+    for (const one of report.rebuilt) {
+      const name = quoteName({ schema: one.table.schema, name: one.index });
+      lines.push(`- ${one.at.toISOString().slice(0, 10)} \`${name}\`: ${showRebuilt(one)}`);
+    }
+  }
   const remedies = indexes.filter(
     ({ judgement }) =>
       judgement.remedy !== null && standingText.some(({ standing }) => standing === judgement.standing),

@@ -10,6 +10,7 @@ import { type CommandContext, type ConnectionFlags, pilotContext } from "./conte
 import { healthMarkdown } from "./health-markdown.ts";
 import { writeOutputFile } from "./output-file.ts";
 import { healthPage, reindexText, standingText } from "../report/index.ts";
+import { showRebuilt } from "./outcome-view.ts";
 import { hanging, table, type Terminal } from "./terminal.ts";
 
 export interface HealthFlags extends ConnectionFlags {
@@ -52,6 +53,17 @@ const showIndexes = (report: HealthReport, indexes: readonly IndexHealth[], term
       terminal,
     ),
   );
+};
+
+/** What was rebuilt of late, against what was foretold. */
+const showRebuiltIndexes = ({ rebuilt }: HealthReport, terminal: Terminal): void => {
+  if (rebuilt.length === 0) return;
+  terminal.out("");
+  terminal.out(terminal.colors.bold(`Rebuilt (${String(rebuilt.length)})`));
+  for (const one of rebuilt) {
+    const name = quoteName({ schema: one.table.schema, name: one.index });
+    terminal.out(hanging("  ", `${one.at.toISOString().slice(0, 10)} ${name}: ${showRebuilt(one)}`, terminal));
+  }
 };
 
 const showFindings = (report: HealthReport, terminal: Terminal): void => {
@@ -158,6 +170,7 @@ export const health = async (
         ),
       );
     }
+    showRebuiltIndexes(report, terminal);
     showFindings(report, terminal);
   }
   if (!report.recorded && !context.json && flags.markdown !== true && name === undefined) {

@@ -1,9 +1,9 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import type { Decision, Deployment, DeploymentEvent } from "../../domain/index.ts";
 import { ExitCode } from "../../errors.ts";
-import { findRollback, readHistory, readStatus, rollBack, type Status } from "../../pilot/index.ts";
+import { findRollback, readHistory, readStatus, rebuiltOf, rollBack, type Status } from "../../pilot/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
-import { shortVerdict, showChange, showNotDropped, tableOf } from "./outcome-view.ts";
+import { shortVerdict, showChange, showNotDropped, showRebuilt, tableOf } from "./outcome-view.ts";
 import { table } from "./terminal.ts";
 
 const nothingYet = "IndexPilot has not changed anything in this database yet.";
@@ -17,6 +17,7 @@ const deploymentDocument = (deployment: Deployment) => ({
   definition: deployment.definition,
   sizeBytes: deployment.sizeBytes,
   buildMs: deployment.buildMs,
+  rebuilt: rebuiltOf(deployment),
   verdict: deployment.verdict,
   rationale: deployment.rationale,
   createdAt: deployment.createdAt.toISOString(),
@@ -92,16 +93,22 @@ const describeRecord = ({
 
 type Entry = { readonly at: Date; readonly name: string; readonly what: string; readonly why: string };
 
-const ofEvent = (event: DeploymentEvent, names: ReadonlyMap<string, string>): Entry => ({
-  at: event.at,
-  name: names.get(event.deploymentId) ?? event.deploymentId,
-  what: event.from === null ? event.to : event.from === event.to ? event.event : `${event.from} → ${event.to}`,
-  why: typeof event.detail["reason"] === "string" ? event.detail["reason"] : `by ${event.actor}`,
-});
+const ofEvent = (event: DeploymentEvent, deployments: ReadonlyMap<string, Deployment>): Entry => {
+  const deployment = deployments.get(event.deploymentId);
+  const rebuilt = deployment === undefined || event.to !== "done" ? null : rebuiltOf(deployment);
+  const { reason } = event.detail;
+  return {
+    at: event.at,
+    name: deployment?.indexName ?? event.deploymentId,
+    what: event.from === null ? event.to : event.from === event.to ? event.event : `${event.from} → ${event.to}`,
+    why: rebuilt !== null ? showRebuilt(rebuilt) : typeof reason === "string" ? reason : `by ${event.actor}`,
+  };
+};
 
-const ofDecision = (decision: Decision, names: ReadonlyMap<string, string>): Entry => ({
+const ofDecision = (decision: Decision, deployments: ReadonlyMap<string, Deployment>): Entry => ({
   at: decision.at,
-  name: decision.deploymentId === null ? "" : (names.get(decision.deploymentId) ?? decision.deploymentId),
+  name:
+    decision.deploymentId === null ? "" : (deployments.get(decision.deploymentId)?.indexName ?? decision.deploymentId),
   what: `${decision.subject}: ${decision.outcome}`,
   why: `${decision.reason}${typeof decision.inputs["retryAt"] === "string" ? `; ask again after ${decision.inputs["retryAt"]}` : ""}`,
 });
@@ -117,14 +124,14 @@ export const history = async (flags: ConnectionFlags, context: CommandContext): 
     terminal.out(nothingYet);
     return ExitCode.ok;
   }
-  const names = new Map(found.deployments.map((deployment) => [deployment.id, deployment.indexName]));
+  const deployments = new Map(found.deployments.map((deployment) => [deployment.id, deployment]));
   // Each declined candidate has its record too; for a person the count per analysis is enough.
   const declined = found.decisions.filter((decision) => decision.subject === "decline").length;
   const entries = [
-    ...found.events.map((event) => ofEvent(event, names)),
+    ...found.events.map((event) => ofEvent(event, deployments)),
     ...found.decisions
       .filter((decision) => decision.subject !== "decline")
-      .map((decision) => ofDecision(decision, names)),
+      .map((decision) => ofDecision(decision, deployments)),
   ].sort((a, b) => a.at.getTime() - b.at.getTime());
   const rows = entries.map((entry) => [
     entry.at.toISOString().slice(0, 19).replace("T", " "),

@@ -9,11 +9,14 @@ import {
   maintain as runMaintenance,
   type Maintained,
   proposeFindings,
+  type RebuiltIndex,
+  rebuiltOf,
   type Refreshed,
   refreshStatistics,
 } from "../../pilot/index.ts";
 import { quoteName } from "../../postgres/index.ts";
 import { actorOf, type CommandContext, type ConnectionFlags, pilotContext } from "./context.ts";
+import { showRebuilt } from "./outcome-view.ts";
 import { hanging, table, type Terminal } from "./terminal.ts";
 
 export interface MaintainFlags extends ConnectionFlags {
@@ -22,18 +25,15 @@ export interface MaintainFlags extends ConnectionFlags {
 
 type Rebuilt = Maintained["rebuilt"][number];
 
-const afterOf = ({ result: { outcome } }: Rebuilt): number | null =>
-  outcome?.kind === "built" ? outcome.deployment.sizeBytes : null;
+const rebuiltIn = ({ result: { outcome } }: Rebuilt): RebuiltIndex | null =>
+  outcome?.kind === "built" ? rebuiltOf(outcome.deployment) : null;
 
 const outcomeText = (one: Rebuilt): string => {
-  const after = afterOf(one);
-  const { choice, result } = one;
-  if (after !== null) {
-    const error = (100 * (choice.neededBytes - after)) / after;
-    return `${formatSize(choice.sizeBytes)} → ${formatSize(after)} (predicted ${formatSize(choice.neededBytes)}, ${error.toFixed(1)} % off)`;
-  }
-  if (result.outcome === null) return `not possible: ${result.plan.impossible?.reason ?? ""}`;
-  return "reason" in result.outcome ? `${result.outcome.kind}: ${result.outcome.reason}` : result.outcome.kind;
+  const rebuilt = rebuiltIn(one);
+  if (rebuilt !== null) return showRebuilt(rebuilt);
+  const { outcome, plan } = one.result;
+  if (outcome === null) return `not possible: ${plan.impossible?.reason ?? ""}`;
+  return "reason" in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
 };
 
 /** The index as a person would name it; one that is to be created by what it is. */
@@ -64,7 +64,8 @@ const documentOf = ({ maintained, refreshed, found, carriedOut }: Kept, dryRun: 
       outcome: one.result.outcome?.kind ?? "not_possible",
       bytesBefore: one.choice.sizeBytes,
       bytesPredicted: one.choice.neededBytes,
-      bytesAfter: afterOf(one),
+      bytesAfter: rebuiltIn(one)?.bytesAfter ?? null,
+      predictionError: rebuiltIn(one)?.predictionError ?? null,
     })),
     leftForNextRun,
     carriedOut: carriedOut.map(({ deployment, outcome }) => ({ index: deployment.indexName, outcome: outcome.kind })),
@@ -161,7 +162,7 @@ export const maintain = async (flags: MaintainFlags, context: CommandContext): P
       );
     }
   }
-  const built = maintained.rebuilt.filter((one) => afterOf(one) !== null).length;
+  const built = maintained.rebuilt.filter((one) => rebuiltIn(one) !== null).length;
   if (dryRun || built === maintained.chosen.length) return ExitCode.ok;
   return maintained.rebuilt.some(({ result }) => result.outcome?.kind === "failed")
     ? ExitCode.failed

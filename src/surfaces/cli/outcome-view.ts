@@ -1,7 +1,7 @@
 import type { Deployment, Interval, Outcome, Verdict } from "../../domain/index.ts";
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { ExitCode } from "../../errors.ts";
-import type { BuildReport, Pursued } from "../../pilot/index.ts";
+import type { BuildReport, Pursued, RebuiltIndex } from "../../pilot/index.ts";
 import type { DropOutcome } from "../../rollout/index.ts";
 import type { CommandContext } from "./context.ts";
 import type { Terminal } from "./terminal.ts";
@@ -15,6 +15,15 @@ export const showChange = (change: number): string => {
 
 export const showInterval = (interval: Interval | null): string =>
   interval === null ? "" : `[${showChange(interval.low)}, ${showChange(interval.high)}]`;
+
+/** `12.3 MB → 5.10 MB (predicted 5.00 MB, -2.0 % off)` */
+export const showRebuilt = ({ bytesBefore, bytesPredicted, bytesAfter, predictionError }: RebuiltIndex): string => {
+  const foretold =
+    bytesPredicted === null || predictionError === null
+      ? ""
+      : ` (predicted ${formatSize(bytesPredicted)}, ${showChange(predictionError)} off)`;
+  return `${formatSize(bytesBefore)} → ${formatSize(bytesAfter)}${foretold}`;
+};
 
 export const paintOutcome = (outcome: Outcome, { colors }: Terminal): string => {
   switch (outcome) {

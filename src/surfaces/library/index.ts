@@ -20,10 +20,11 @@ export {
   followExperiments,
   getAbResults,
   listAbExperiments,
-  maintain as runPredictiveMaintenance,
+  maintain,
   openAbRecorder,
   recordAbResult,
   rollbackIndexVersion,
+  runPredictiveMaintenance,
 } from "../../pilot/index.ts";
 export { loadParser, readIndexStatement } from "../../sql/index.ts";
 

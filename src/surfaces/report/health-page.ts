@@ -351,10 +351,10 @@ const statistics = ({ report: { staleStatistics }, limits }: Findings): Markup =
       );
 
 const rebuilds = ({ report, limits }: Findings): Markup =>
-  report.rebuilds.length === 0
+  report.rebuilt.length === 0
     ? html`<p>None by IndexPilot in the last 100 days.</p>`
     : table(
-        "Rebuilds of the last 100 days, the latest first: predicted by the last look before, measured after",
+        "Rebuilds of the last 100 days, the latest first: predicted when it was decided, measured after",
         [
           { title: "index" },
           { title: "when" },
@@ -363,16 +363,16 @@ const rebuilds = ({ report, limits }: Findings): Markup =>
           { title: "after", numeric: true },
           { title: "prediction off by", numeric: true },
         ],
-        report.rebuilds
+        report.rebuilt
           .toReversed()
           .slice(0, limits.rows)
-          .map(({ index, at, bytesBefore, bytesPredicted, bytesAfter }) => [
-            name(index),
+          .map(({ index, table: { schema }, at, bytesBefore, bytesPredicted, bytesAfter, predictionError }) => [
+            name({ schema, name: index }),
             minuteText(at),
             bytesText(bytesBefore),
             bytesPredicted === null ? "–" : bytesText(bytesPredicted),
             bytesText(bytesAfter),
-            bytesPredicted === null ? "–" : `${((100 * (bytesPredicted - bytesAfter)) / bytesAfter).toFixed(1)} %`,
+            predictionError === null ? "–" : `${(100 * predictionError).toFixed(1)} %`,
           ]),
       );
 
@@ -443,7 +443,7 @@ const leftOut = ({ report, shown, withheld, standings, limits }: Findings): Mark
       ...standings.map(({ indexes }) => indexes),
       report.missingForeignKeyIndexes,
       report.staleStatistics,
-      report.rebuilds,
+      report.rebuilt,
     ].map((list) => list.length),
   );
   return longest <= limits.rows

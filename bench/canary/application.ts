@@ -1,10 +1,10 @@
 /**
  * An application at work on the driver hook, as a process of its own. It runs what it is told to, some of it in transactions; a part of its reads it asks again on
- * a connection without the hook, and compares. It follows experiments once it is told `follow`, and ends by `stop`. Its argument is JSON, see {@link Orders}.
+ * a connection without the hook, and compares. It ends by `stop`. Its argument is JSON, see {@link Orders}.
  */
 import pg from "pg";
 import { intercept } from "../../src/driver/index.ts";
-import { type Following, followExperiments } from "../../src/pilot/index.ts";
+import { followExperiments } from "../../src/pilot/index.ts";
 import { seededRandom, systemClock } from "../../src/runtime/index.ts";
 
 export interface Orders {
@@ -58,7 +58,6 @@ const errors: string[] = [];
 const differences: string[] = [];
 const problems: string[] = [];
 let [calls, lost] = [0, 0];
-let following: Promise<Following> | null = null;
 
 const pause = (ms: number): Promise<void> => systemClock.sleep(ms, ended.signal).catch(() => undefined);
 
@@ -119,14 +118,17 @@ const tell = (): void => {
 
 process.on("message", (word) => {
   if (word === "stop") ended.abort();
-  if (word !== "follow") return;
-  const onError = (error: Error): void => void problems.push(String(error));
-  following = followExperiments(hook, { url: orders.url, application: "shop", everyMs: 200, onError });
 });
 process.on("disconnect", () => ended.abort());
+const following = await followExperiments(hook, {
+  url: orders.url,
+  application: "shop",
+  everyMs: 200,
+  onError: (error) => problems.push(String(error)),
+});
 const telling = setInterval(tell, TELL_MS);
 await Promise.all(Array.from({ length: CONNECTIONS }, (_, i) => work(orders.seed * 10 + i)));
 clearInterval(telling);
-await (await (following as Promise<Following> | null))?.close();
+await following.close();
 tell();
 process.disconnect?.();

@@ -230,21 +230,6 @@ export const canaryRun = async (
     }
   };
   try {
-    await until(
-      "the gated index stands",
-      "select from pg_index i join pg_class c on c.oid = i.indexrelid where c.relname ~ '_gated' and i.indisvalid having count(*) > 0",
-    );
-    // So long there is nobody who states the gate. Counters reach the statistics within a second or so.
-    const before = await ask<{ n: number }>(
-      "select seq_scan::int as n from pg_stat_user_tables where relname = 'orders'",
-    );
-    await until(
-      "others have read the table",
-      `select from pg_stat_user_tables where relname = 'orders' and seq_scan + idx_scan > ${String((before[0]?.n ?? 0) + 20)}`,
-    );
-    const leaks = await ask("select from pg_stat_user_indexes where indexrelname ~ '_gated' and idx_scan > 0");
-    if (leaks.length > 0) violations.push("the gated index was used while nobody stated its gate");
-    application.child.send("follow");
     if (scenario.disturbance !== undefined) {
       await until("it runs", "select from indexpilot.experiment_window having count(distinct slot) >= 3");
       await disturb(scenario.disturbance, {
@@ -253,7 +238,6 @@ export const canaryRun = async (
         application: application.child,
         restart: () => {
           application = startApplication(stage.server.url(name, "app"), scenario, seed + 1, reports);
-          application.child.send("follow");
         },
         conductorAway: async (forMs) => {
           away = pause(forMs);

@@ -48,7 +48,7 @@ export const scenarios: readonly Scenario[] = [
     name: "unused",
     treatment: ["note", "w"],
     reads: [byId, byCustomer],
-    maxMs: 12_000,
+    maxMs: 60_000,
     expected: { ...nothing, outcomes: ["undecided", "equivalent"] },
   },
   {

@@ -41,7 +41,7 @@ export type ExperimentStep =
 
 /** What is known of a canary that some tenants have: before and after, for the index serves nobody else. */
 export interface TenantStanding {
-  readonly experiment: Pick<Experiment, "createdAt" | "maxMs">;
+  readonly experiment: Pick<Experiment, "stageAt" | "maxMs">;
   readonly verdict: ExperimentVerdict;
   readonly scans: number;
   /** Sound blocks since the index was built. */
@@ -72,7 +72,7 @@ export const tenantStep = ({
     const reason = `nothing is worse for the tenants that have it: ${verdict.reason}`;
     return { kind: "apply", winner: "treatment", outcome: verdict.outcome, reason };
   }
-  if (now.getTime() < experiment.createdAt.getTime() + experiment.maxMs) return { kind: "wait" };
+  if (now.getTime() < experiment.stageAt.getTime() + experiment.maxMs) return { kind: "wait" };
   return { kind: "end", outcome: "undecided", code: scans > 0 ? "undecided" : "unused", reason: verdict.reason };
 };
 

@@ -409,7 +409,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
   const gone = await missingArm(conducting, experiment);
   if (gone !== null) return breakOff(conducting, experiment, "index_gone", gone);
   const last = conducting.judged.get(experiment.id);
-  const runsMs = clock.now().getTime() - experiment.createdAt.getTime();
+  const runsMs = clock.now().getTime() - experiment.stageAt.getTime();
   if (last !== undefined && clock.monotonicMs() < last.atMs + runsMs * NEWS) return { experiment, reason: last.reason };
   const { verdict, step, beside } = await judge(conducting, experiment);
   switch (step.kind) {
@@ -422,6 +422,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
       await analyzeTable(rollout, experiment.table);
       const share = `${(shareOf({ ...experiment, stage }) * 100).toFixed(0)} %`;
       const reason = `${share} from now on: ${step.reason}`;
+      conducting.judged.delete(experiment.id);
       return move(conducting, experiment, { stage, stageAt: clock.now() }, reason, {
         outcome: verdict.outcome,
         code: "next_stage",

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { type GateExperiment, intercept, type Measurement } from "../../src/driver/index.ts";
@@ -88,7 +89,12 @@ describe("an experiment", () => {
 
   test("that a person laid down is built: its indexes' sizes are predicted, as the budget asks", async () => {
     const wired = await openWired(target());
-    await createAbExperiment(wired.pilot, { ...spec, control: on("orders", "note") });
+    const { id } = await createAbExperiment(wired.pilot, { ...spec, control: on("orders", "note") });
+    const follower = { process: randomUUID(), application: "shop", role: "app" };
+    await wired.context.store.experiments.sayFollowing({
+      ...follower,
+      stands: { [id]: { share: 0, objection: null } },
+    });
     await conductExperiments(wired.pilot, { actor: { name: "ada", consents: true }, waitMs: 0 });
     expect((await wired.indexes()).map(({ name, valid }) => [name, valid])).toEqual([
       ["orders_customer_id_gated", true],

@@ -14,24 +14,40 @@ const conjunctsOf = (node: Node | undefined): readonly Node[] => {
   return (node.BoolExpr.args ?? []).flatMap(conjunctsOf);
 };
 
-/** Whether two trees of the parser are equal: positions aside, conjunctions flat, and with conditions added to some nodes of the second. */
+const equalLists = (
+  ones: readonly unknown[],
+  twos: readonly unknown[],
+  added: ReadonlyMap<object, Addition>,
+): boolean => {
+  if (ones.length !== twos.length) return false;
+  for (let i = 0; i < twos.length; i += 1) if (!equalTrees(ones[i], twos[i], added)) return false;
+  return true;
+};
+
+/**
+ * Whether two trees of the parser are equal: positions aside, conjunctions flat, and with conditions added to some nodes of the second. In loops, without anything made
+ * for a node: an application waits for it, once for each new text.
+ */
 export const equalTrees = (one: unknown, two: unknown, added: ReadonlyMap<object, Addition>): boolean => {
   if (typeof one !== "object" || one === null || typeof two !== "object" || two === null) return one === two;
-  const all = (ones: readonly unknown[], twos: readonly unknown[]): boolean =>
-    ones.length === twos.length && ones.every((inner, i) => equalTrees(inner, twos[i], added));
-  if (Array.isArray(one) || Array.isArray(two)) return Array.isArray(one) && Array.isArray(two) && all(one, two);
-  if ("BoolExpr" in one && "BoolExpr" in two) {
-    const conjuncts = [conjunctsOf(one as Node), conjunctsOf(two as Node)] as const;
-    if (conjuncts[0].length > 1) return all(...conjuncts);
+  if (Array.isArray(one) || Array.isArray(two)) {
+    return Array.isArray(one) && Array.isArray(two) && equalLists(one, two, added);
+  }
+  if ("BoolExpr" in two && "BoolExpr" in one) {
+    const conjuncts = conjunctsOf(one as Node);
+    if (conjuncts.length > 1) return equalLists(conjuncts, conjunctsOf(two as Node), added);
   }
   const addition = added.get(two);
-  const compared = (key: string): boolean => !positions.has(key) && key !== addition?.key;
   const [ones, twos] = [one as Record<string, unknown>, two as Record<string, unknown>];
-  const keys = Object.keys(two).filter(compared);
-  if (keys.length !== Object.keys(one).filter(compared).length) return false;
-  if (!keys.every((key) => Object.hasOwn(one, key) && equalTrees(ones[key], twos[key], added))) return false;
+  let more = 0;
+  for (const key of Object.keys(twos)) {
+    if (positions.has(key) || key === addition?.key) continue;
+    if (!Object.hasOwn(ones, key) || !equalTrees(ones[key], twos[key], added)) return false;
+    more += 1;
+  }
+  for (const key of Object.keys(ones)) if (!positions.has(key) && key !== addition?.key) more -= 1;
+  if (more !== 0) return false;
   if (addition === undefined) return true;
-  const present = (node: Record<string, unknown>): readonly Node[] =>
-    conjunctsOf(node[addition.key] as Node | undefined);
-  return all(present(ones), [...addition.conditions, ...present(twos)]);
+  const present = conjunctsOf(twos[addition.key] as Node | undefined);
+  return equalLists(conjunctsOf(ones[addition.key] as Node | undefined), [...addition.conditions, ...present], added);
 };

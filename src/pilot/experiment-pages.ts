@@ -3,6 +3,7 @@ import { gateNumber } from "../domain/index.ts";
 import { addGate, fingerprintOf } from "../sql/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
 import type { PageEvidence } from "../verification/index.ts";
+import { combined } from "../workload/index.ts";
 
 /**
  * Pages that each arm's statements read, as `pg_stat_statements` counted them: the server takes a statement with the gate for another than the one without. Null
@@ -26,7 +27,10 @@ export const pagesOf = async (store: Store, experiment: Experiment): Promise<Pag
     const own = new Map<string, StatementCounters>();
     for (const [id, counters] of block.statements) {
       const found = byId.get(id);
-      if (found?.arm === arm) own.set(found.fingerprint, added(own.get(found.fingerprint), counters));
+      if (found?.arm !== arm) continue;
+      // The same shape may come from several roles or search paths.
+      const earlier = own.get(found.fingerprint);
+      own.set(found.fingerprint, earlier === undefined ? counters : combined(earlier, counters));
     }
     return { ...block, statements: own };
   };
@@ -45,19 +49,3 @@ const armOf = (
   if (original !== undefined) return { arm: "treatment", fingerprint: original };
   return splittable.has(fingerprint) ? { arm: "control", fingerprint } : null;
 };
-
-/** The same shape from several roles or search paths. */
-const added = (one: StatementCounters | undefined, two: StatementCounters): StatementCounters =>
-  one === undefined
-    ? two
-    : {
-        ...two,
-        calls: one.calls + two.calls,
-        totalMs: one.totalMs + two.totalMs,
-        stddevMs: null,
-        rows: one.rows + two.rows,
-        sharedBlocksHit: one.sharedBlocksHit + two.sharedBlocksHit,
-        sharedBlocksRead: one.sharedBlocksRead + two.sharedBlocksRead,
-        tempBlocks: one.tempBlocks + two.tempBlocks,
-        walBytes: one.walBytes + two.walBytes,
-      };

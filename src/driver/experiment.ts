@@ -36,9 +36,9 @@ export type Arm = "treatment" | "control";
 export const shouldUseCanary = (experiment: Pick<GateExperiment, "id" | "share">, unit: string): boolean =>
   firstRandom(seedFrom(`${experiment.id} ${unit}`)) < experiment.share;
 
-/** The same draw for a unit that two numbers name: no text to make, for it stands before every statement on the table. */
-export const drawsNumbered = (experiment: GateExperiment, seed: number, line: number, transaction: number): boolean =>
-  firstRandom(seed ^ Math.imul(line, 0x9e3779b1) ^ Math.imul(transaction, 0x85ebca6b)) < experiment.share;
+/** The same draw for a unit that numbers name: no text to make, for it stands before every statement on the table. */
+export const drawsNumbered = (share: number, seed: number, transaction: number): boolean =>
+  firstRandom(seed ^ Math.imul(transaction, 0x85ebca6b)) < share;
 
 /** @throws IndexPilotError `experiment_invalid`. */
 export const checkExperiments = (experiments: readonly GateExperiment[]): void => {

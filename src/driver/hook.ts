@@ -4,14 +4,14 @@ import { type Clock, seedFrom } from "../runtime/index.ts";
 import type { HookCounts, HookSkip } from "./counts.ts";
 import { type Arm, drawsNumbered, type GateExperiment, shouldUseCanary } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import { type ArmReading, type GatedText, type Reading, type ReadStatement, statementReader } from "./reading.ts";
+import { type GatedText, type Reading, type ReadStatement, type ReadText, statementReader } from "./reading.ts";
 import type { ParameterSamples } from "./samples.ts";
 
 /** What is remembered of one connection, or of one line of statements that run one after another. */
 export interface Line {
-  readonly number: number;
   /** What it is called as a unit. */
   readonly unit: string;
+  readonly seed: number;
   transaction: number;
   /** Statements sent and not yet answered. */
   pending: number;
@@ -24,28 +24,29 @@ export interface Line {
 /** A statement on its way. */
 export interface Sent {
   readonly reading: Reading;
-  readonly arm: Arm | null;
+  arm: Arm | null;
   /** What the arm was drawn for; null outside of experiments, and where nobody is told. */
-  readonly unit: string | null;
+  unit: string | null;
   /** The treatment's, when it was drawn; null outside of experiments. */
-  readonly share: number | null;
+  share: number | null;
   /** What to send instead, where the gate is to be stated. */
   gated: GatedText | null;
   /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
-  readonly mark: string;
+  mark: string;
   at: number;
 }
+
+type Observer = (measurement: Measurement) => void;
 
 /** What both drivers share: reading, drawing, measuring. Nothing in here throws. */
 export class Hook {
   readonly #clock: Clock;
-  readonly #observers = new Set<(measurement: Measurement) => void>();
+  #observers: readonly Observer[];
   readonly #samples: ParameterSamples | null;
   readonly #process = randomUUID();
   #units: AsyncLocalStorage<string> | null = null;
   #read: ReadStatement | null = null;
   #experiments: readonly GateExperiment[] = [];
-  #seeds: ReadonlyMap<GateExperiment, number> = new Map();
   #refused = new WeakSet<Reading>();
   #lines = 0;
   #ready = false;
@@ -53,13 +54,9 @@ export class Hook {
   #counts = { statements: 0, gated: 0, unread: 0, failures: 0 };
   #skipped = new Map<HookSkip, number>();
 
-  constructor(
-    clock: Clock,
-    observe: ((measurement: Measurement) => void) | undefined,
-    samples: ParameterSamples | null,
-  ) {
+  constructor(clock: Clock, observe: Observer | undefined, samples: ParameterSamples | null) {
     this.#clock = clock;
-    if (observe !== undefined) this.#observers.add(observe);
+    this.#observers = observe === undefined ? [] : [observe];
     this.#samples = samples;
   }
 
@@ -71,25 +68,26 @@ export class Hook {
 
   run(experiments: readonly GateExperiment[]): void {
     this.#experiments = experiments;
-    // Lines are numbered in every process alike.
-    this.#seeds = new Map(experiments.map((one) => [one, seedFrom(`${one.id} ${this.#process}`)]));
-    if (this.#ready) this.#read = statementReader(experiments, this.#clock);
+    if (this.#ready && !this.#removed) this.#read = statementReader(experiments, this.#clock);
   }
 
   /** Tells another as well. Returns what ends that. */
-  observe(observer: (measurement: Measurement) => void): () => void {
-    this.#observers.add(observer);
-    return () => this.#observers.delete(observer);
+  observe(observer: Observer): () => void {
+    this.#observers = [...this.#observers, observer];
+    return () => {
+      this.#observers = this.#observers.filter((one) => one !== observer);
+    };
   }
 
   remove(): void {
     this.#removed = true;
+    this.#read = null;
   }
 
   line(): Line {
-    const number = (this.#lines += 1);
-    const unit = `${this.#process} ${number}`;
-    return { number, unit, transaction: 0, pending: 0, freeAt: 0, namesUnclear: false };
+    // Lines are numbered in every process alike.
+    const unit = `${this.#process} ${(this.#lines += 1)}`;
+    return { unit, seed: seedFrom(unit), transaction: 0, pending: 0, freeAt: 0, namesUnclear: false };
   }
 
   as<T>(unit: string, work: () => T): T {
@@ -102,24 +100,19 @@ export class Hook {
    * Each one must be followed by {@link done}.
    */
   send(line: Line, text: string, between: boolean): Sent | null {
-    if (this.#removed || this.#read === null) {
+    const read = this.#read;
+    if (read === null) {
       if (!this.#removed) this.#counts.unread += 1;
       return null;
     }
     try {
       if (between && line.pending === 0) line.transaction += 1;
-      const { reading, gated } = this.#read(text);
+      const { reading, gated } = read(text);
       this.#counts.statements += 1;
       if (!reading.read) this.#counts.unread += 1;
       if (reading.changesNames) line.namesUnclear = true;
-      const { experiment } = reading;
-      const named = experiment === null ? undefined : this.#namedUnit(experiment);
-      const arm = experiment === null ? null : this.#draw(experiment, line, named);
-      const unit = experiment === null || this.#observers.size === 0 ? null : (named ?? this.#unitOf(experiment, line));
-      const stated = arm === null ? null : reading.arms[arm];
-      const share = experiment === null ? null : experiment.share;
-      const sent: Sent = { reading, arm, unit, share, gated: null, mark: stated?.mark ?? "", at: 0 };
-      if (arm !== null && stated !== null) this.#admit(sent, line, stated, () => gated(arm));
+      const sent: Sent = { reading, arm: null, unit: null, share: null, gated: null, mark: "", at: 0 };
+      if (reading.experiment !== null) this.#draw(sent, line, reading.experiment, gated);
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
       return sent;
@@ -147,7 +140,7 @@ export class Hook {
     const now = this.#clock.monotonicMs();
     const began = line.freeAt > sent.at ? line.freeAt : sent.at;
     line.freeAt = now;
-    if (this.#observers.size === 0) return;
+    if (this.#observers.length === 0) return;
     try {
       const measurement: Measurement = {
         fingerprint: sent.reading.fingerprint,
@@ -160,7 +153,7 @@ export class Hook {
         rows,
         error,
       };
-      for (const observer of this.#observers) observer(measurement);
+      for (let i = 0; i < this.#observers.length; i += 1) this.#observers[i]?.(measurement);
     } catch {
       this.#counts.failures += 1;
     }
@@ -188,39 +181,36 @@ export class Hook {
     return { ...this.#counts, skipped: Object.fromEntries(this.#skipped) };
   }
 
-  /** The unit that the application named, or the slice of time that it is. */
-  #namedUnit(experiment: GateExperiment): string | undefined {
-    return experiment.unit === "slice"
-      ? `slice ${Math.floor(this.#clock.now().getTime() / experiment.sliceMs)}`
-      : this.#units?.getStore();
-  }
-
-  #unitOf(experiment: GateExperiment, line: Line): string {
-    return experiment.unit === "transaction" ? `${line.unit} ${line.transaction}` : line.unit;
-  }
-
-  #draw(experiment: GateExperiment, line: Line, unit: string | undefined): Arm {
+  #draw(sent: Sent, line: Line, experiment: GateExperiment, gated: ReadText["gated"]): void {
+    const named = this.#namedUnit(experiment);
+    const transaction = experiment.unit === "transaction" ? line.transaction : 0;
     const drawn =
-      unit === undefined
-        ? drawsNumbered(
-            experiment,
-            this.#seeds.get(experiment) ?? 0,
-            line.number,
-            experiment.unit === "transaction" ? line.transaction : 0,
-          )
-        : shouldUseCanary(experiment, unit);
-    return drawn ? "treatment" : "control";
-  }
-
-  #admit(sent: Sent, line: Line, stated: ArmReading, gated: () => GatedText | null): void {
+      named === undefined
+        ? drawsNumbered(experiment.share, sent.reading.seed ^ line.seed, transaction)
+        : shouldUseCanary(experiment, named);
+    sent.arm = drawn ? "treatment" : "control";
+    sent.share = experiment.share;
+    if (this.#observers.length > 0) {
+      sent.unit = named ?? (experiment.unit === "transaction" ? `${line.unit} ${transaction}` : line.unit);
+    }
+    const stated = sent.reading.arms[sent.arm];
+    if (stated === null) return;
+    sent.mark = stated.mark;
     for (const reason of stated.skipped) this.#skip(reason);
     if (stated.splices === null) return;
     if (this.#refused.has(sent.reading)) this.#skip("refused by the server");
     else if (line.namesUnclear && stated.bareName) this.#skip("search path unclear");
     else {
-      sent.gated = gated();
+      sent.gated = gated(sent.arm);
       this.#counts.gated += 1;
     }
+  }
+
+  /** The unit that the application named, or the slice of time that it is. */
+  #namedUnit(experiment: GateExperiment): string | undefined {
+    return experiment.unit === "slice"
+      ? `slice ${Math.floor(this.#clock.now().getTime() / experiment.sliceMs)}`
+      : this.#units?.getStore();
   }
 
   #skip(reason: HookSkip): void {

@@ -12,30 +12,34 @@ interface Client {
   /** Since 8.18: `I` between transactions, `T` in one, `E` in one that failed, null before the first answer. */
   getTransactionStatus?(): string | null;
   readonly pipeline?: boolean;
+  /** The class of promises that the client was configured with. */
+  readonly _Promise?: PromiseConstructor;
 }
 
 type Query = (this: Client, config: unknown, values?: unknown, callback?: unknown) => unknown;
 type Callback = (this: unknown, ...results: unknown[]) => unknown;
 
-/** What a call asks for, as node-postgres would understand it. */
-interface Statement {
-  readonly config: string | object;
-  readonly text: string;
-  readonly name: string | null;
-  /** The second argument, unless that is the callback. */
-  readonly given: unknown;
-  readonly values: unknown;
-  readonly callback: Callback | null;
+/** What the first argument may hold, when it is no text. */
+interface Config {
+  readonly text?: unknown;
+  readonly name?: unknown;
+  readonly values?: unknown;
+  readonly callback?: unknown;
 }
 
-interface Prepared {
-  readonly statement: Statement;
+interface Outgoing {
+  readonly config: string | Config;
+  /** The second argument, unless that is the callback. */
+  readonly given: unknown;
+  readonly callback: Callback | null;
   readonly line: Line;
   /** Whether no transaction was open. */
   readonly between: boolean;
   readonly sent: Sent;
   /** What to send instead. */
-  readonly gated: string | object | null;
+  readonly gated: string | Config | null;
+  /** Whether the original has been sent after it. */
+  repeated: boolean;
 }
 
 /** PostgreSQL tells statements by so many bytes of their names. */
@@ -56,96 +60,98 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   };
 
   /** Null for what just goes out. */
-  const prepared = (client: Client, config: unknown, values: unknown, callback: unknown): Prepared | null => {
+  const prepared = (client: Client, config: unknown, values: unknown, callback: unknown): Outgoing | null => {
     if (isSubmittable(config)) {
       hookSubmittable(hook, lineOf(client), config, isBetween(client));
       return null;
     }
-    const statement = statementOf(config, values, callback);
-    if (statement === null) return null;
+    const fields = typeof config === "string" ? none : ((config ?? none) as Config);
+    const text = typeof config === "string" ? config : fields.text;
+    const called = callback || (typeof values === "function" ? values : fields.callback) || null;
+    // What node-postgres will refuse, it shall see as it came.
+    if (typeof text !== "string" || (called !== null && typeof called !== "function")) return null;
     const line = lineOf(client);
     const between = isBetween(client);
-    const sent = hook.send(line, statement.text, between);
+    const sent = hook.send(line, text, between);
     if (sent === null) return null;
-    hook.sample(sent, statement.values);
-    return { statement, line, between, sent, gated: sent.gated === null ? null : withGate(hook, statement, sent) };
+    const given = typeof values === "function" ? undefined : values;
+    hook.sample(sent, given ?? fields.values);
+    return {
+      config: config as string | Config,
+      given,
+      callback: called as Callback | null,
+      line,
+      between,
+      sent,
+      gated: sent.gated === null ? null : withGate(hook, config as string | Config, sent, sent.gated.text),
+      repeated: false,
+    };
   };
 
-  const measured = (client: Client, { statement, line, between, sent, gated }: Prepared): unknown => {
-    const { config, given, callback } = statement;
-    try {
-      if (gated !== null) return measuredWithGate(client, statement, gated, line, sent, between);
-      if (callback === null) {
-        return (original.call(client, config, given) as Promise<unknown>).then(
-          (result) => {
-            hook.done(line, sent, rowsOf(result), null);
-            return result;
-          },
-          (error: unknown) => {
-            hook.done(line, sent, null, codeOf(error));
-            throw error;
-          },
-        );
+  /**
+   * Sends it with a callback of ours, which ends the measurement and passes the answer on. A promise of the driver's, with one of ours behind it, would cost more
+   * than all that is measured.
+   */
+  const measured = (client: Client, outgoing: Outgoing): unknown => {
+    const { config, given, callback, line, sent, gated } = outgoing;
+    let resolve!: (result: unknown) => void;
+    let reject!: (error: unknown) => void;
+    const promise =
+      callback === null
+        ? new (client._Promise ?? Promise)<unknown>((resolved, rejected) => {
+            resolve = resolved;
+            reject = rejected;
+          })
+        : null;
+    let answers = 0;
+    const answer: Callback = function answer(this: unknown, ...results) {
+      const sends = outgoing.repeated ? 2 : 1;
+      if (answers === sends) return undefined;
+      answers = sends;
+      const error = results[0];
+      if (gated !== null && repeats(client, outgoing, error)) {
+        const again = original.call(client, ownConfig(config), given, answer);
+        if (promise !== null && isThenable(again)) hear(again, outgoing, answer);
+        return again;
       }
-      return original.call(client, ownConfig(config), given, function answer(this: unknown, ...results: unknown[]) {
-        hook.done(line, sent, rowsOf(results[1]), codeOf(results[0]));
-        return callback.apply(this, results);
-      });
+      hook.done(line, sent, rowsOf(results[1]), codeOf(error));
+      if (callback !== null) return callback.apply(this, results);
+      if (error) void rejectWithOwnStack(error, resolve, reject);
+      else resolve(results[1]);
+      return undefined;
+    };
+    let returned: unknown;
+    try {
+      returned = original.call(client, gated ?? ownConfig(config), given, answer);
     } catch (error) {
       hook.done(line, sent, null, codeOf(error));
       throw error;
     }
+    if (promise === null) return returned;
+    if (isThenable(returned)) hear(returned, outgoing, answer);
+    return promise;
   };
 
   /**
-   * What the server refuses to plan has done nothing: where no transaction has failed by it and nothing waits behind it, the original is sent in its
-   * place.
+   * Whether the original is sent in place of the text with the gate: what the server refuses to plan has done nothing, where no transaction has failed by it
+   * and nothing waits behind it.
    */
-  const measuredWithGate = (
-    client: Client,
-    { config, given, callback }: Statement,
-    gated: string | object,
-    line: Line,
-    sent: Sent,
-    between: boolean,
-  ): unknown => {
-    let repeated = false;
-    const repeats = (error: unknown): boolean => {
-      if (repeated || !isRefusal(error)) return false;
-      repeated = between && line.pending === 1 && client.pipeline !== true;
-      if (!repeated) hook.refuse(sent);
-      return repeated;
-    };
-    const done = (error: unknown, result: unknown): void => {
-      if (repeated) {
-        if (codeOf(error) === null) hook.refuse(sent);
-        hook.withhold(sent, "refused by the server");
-      }
-      if (sent.gated !== null) locateInOriginal(error, sent.gated);
-      hook.done(line, sent, rowsOf(result), codeOf(error));
-    };
-    if (callback === null) {
-      const succeeded = (result: unknown): unknown => {
-        done(null, result);
-        return result;
-      };
-      const failed = (error: unknown): unknown => {
-        if (repeats(error)) return (original.call(client, config, given) as Promise<unknown>).then(succeeded, failed);
-        done(error, null);
-        throw error;
-      };
-      return (original.call(client, gated, given) as Promise<unknown>).then(succeeded, failed);
+  const repeats = (client: Client, outgoing: Outgoing, error: unknown): boolean => {
+    const { line, sent, between } = outgoing;
+    if (outgoing.repeated) {
+      if (codeOf(error) === null) hook.refuse(sent);
+      hook.withhold(sent, "refused by the server");
+    } else if (isRefusal(error)) {
+      outgoing.repeated = between && line.pending === 1 && client.pipeline !== true;
+      if (outgoing.repeated) return true;
+      hook.refuse(sent);
     }
-    const answer: Callback = function answer(this: unknown, ...results) {
-      if (repeats(results[0])) return original.call(client, ownConfig(config), given, answer);
-      done(results[0], results[1]);
-      return callback.apply(this, results);
-    };
-    return original.call(client, gated, given, answer);
+    if (sent.gated !== null) locateInOriginal(error, sent.gated);
+    return false;
   };
 
   const query: Query = function query(this: Client, config, values, callback) {
-    let outgoing: Prepared | null = null;
+    let outgoing: Outgoing | null = null;
     try {
       outgoing = prepared(this, config, values, callback);
     } catch {
@@ -161,31 +167,41 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   };
 };
 
-/** Null for what node-postgres will refuse: it shall see it as it came. */
-const statementOf = (config: unknown, values: unknown, callback: unknown): Statement | null => {
-  const fields: { text?: unknown; name?: unknown; values?: unknown; callback?: unknown } =
-    typeof config === "string" ? { text: config } : (config ?? {});
-  const given = typeof values === "function" ? undefined : values;
-  const called = callback || (typeof values === "function" ? values : fields.callback) || null;
-  if (typeof fields.text !== "string" || (called !== null && typeof called !== "function")) return null;
-  return {
-    config: config as string | object,
-    text: fields.text,
-    name: typeof fields.name === "string" && fields.name !== "" ? fields.name : null,
-    given,
-    values: given ?? fields.values,
-    callback: called as Callback | null,
-  };
-};
+const none: Config = {};
 
 const isBetween = (client: Client): boolean => client.getTransactionStatus?.() === "I";
 
+/**
+ * As the driver does it, the stack of an error leads to the code that waits for the answer and not to the socket: it is taken anew on the way, where the engine
+ * still knows who waits.
+ */
+const rejectWithOwnStack = async (
+  reason: unknown,
+  resolve: (result: never) => void,
+  reject: (reason: unknown) => void,
+): Promise<void> => {
+  const failing = Promise.reject(reason as Error).catch((failed: unknown) => {
+    if (failed instanceof Error) Error.captureStackTrace(failed);
+    throw failed;
+  });
+  await failing.then(resolve, reject);
+};
+
+/** Whatever stands between us and the driver may know promises alone, or promise nothing and call back, or do both. */
+const hear = (returned: PromiseLike<unknown>, outgoing: Outgoing, answer: Callback): void => {
+  const { repeated } = outgoing;
+  const settled: Callback = (...results) => (outgoing.repeated === repeated ? answer(...results) : undefined);
+  returned.then((result) => (result === undefined ? undefined : settled(null, result)), settled);
+};
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
+
 /** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
-const withGate = (hook: Hook, { config, name }: Statement, sent: Sent): string | object | null => {
-  if (sent.gated === null) return null;
-  const { text } = sent.gated;
+const withGate = (hook: Hook, config: string | Config, sent: Sent, text: string): string | Config | null => {
   if (typeof config === "string") return text;
-  if (name === null) return derived(config, { text });
+  const { name } = config;
+  if (typeof name !== "string" || name === "") return derived(config, { text });
   // node-postgres refuses a second text under one name; the two arms have one each.
   const gatedName = `${name}~${sent.mark}`;
   if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text, name: gatedName });
@@ -194,13 +210,15 @@ const withGate = (hook: Hook, { config, name }: Statement, sent: Sent): string |
 };
 
 /** Some versions of node-postgres write the callback into what they are given. */
-const ownConfig = (config: string | object): string | object =>
-  typeof config === "string" ? config : derived(config, {});
+const ownConfig = (config: string | Config): string | Config =>
+  typeof config === "string" ? config : isPlain(config) ? { ...config } : derived(config, none);
+
+const isPlain = (config: Config): boolean => Object.getPrototypeOf(config) === Object.prototype;
 
 /** The same with changes, and with nothing written to the original, which may have accessors or be frozen. */
-const derived = (config: object, changes: Readonly<Record<string, string>>): object => {
-  if (Object.getPrototypeOf(config) === Object.prototype) return { ...config, ...changes };
-  const result = Object.create(config) as object;
+const derived = (config: Config, changes: Config): Config => {
+  if (isPlain(config)) return { ...config, ...changes };
+  const result = Object.create(config) as Config;
   for (const [key, value] of Object.entries(changes)) {
     Object.defineProperty(result, key, { value, enumerable: true, configurable: true, writable: true });
   }

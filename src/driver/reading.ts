@@ -25,6 +25,8 @@ export interface Reading {
   readonly changesNames: boolean;
   /** The experiment whose table it scans. */
   readonly experiment: GateExperiment | null;
+  /** That experiment's own, for its draws. */
+  readonly seed: number;
   /** What each arm states; null for what states nothing. */
   readonly arms: Readonly<Record<Arm, ArmReading | null>>;
 }
@@ -74,6 +76,7 @@ const unread: ReadText = {
     read: false,
     changesNames: false,
     experiment: null,
+    seed: 0,
     arms: { treatment: null, control: null },
   },
   gated: () => null,
@@ -153,6 +156,7 @@ const readFor = (from: string | ParsedStatement, experiment: GateExperiment): Pa
   if (treatment === null) return null;
   return {
     experiment,
+    seed: seedFrom(experiment.id),
     arms: { treatment, control: experiment.control === undefined ? null : armReading(from, experiment.control) },
   };
 };

@@ -602,6 +602,52 @@ describe("the hook", () => {
     expect(measured[1]?.timeMs).toBeLessThan(290);
   });
 
+  const wrong: GateExperiment = { ...canary, column: "gone" };
+
+  type Query = (this: unknown, config: unknown, values?: unknown, callback?: unknown) => unknown;
+  const prototype = pg.Client.prototype as unknown as { query: Query };
+  const { query: own } = prototype;
+  const layers: Record<string, Query> = {
+    "knows promises alone": function (config, values) {
+      return own.call(this, config, values);
+    },
+    "promises nothing and calls back": async function (config, values, callback) {
+      await Promise.resolve();
+      return own.call(this, config, values, callback);
+    },
+    "promises and calls back": function (config, values, callback) {
+      const promise = own.call(this, config, values) as Promise<unknown>;
+      const tell = callback as (error: unknown, result?: unknown) => void;
+      promise.then(
+        (result) => setImmediate(() => tell(null, result)),
+        (error: unknown) => tell(error),
+      );
+      return promise;
+    },
+  };
+
+  test.each(Object.entries(layers))("measures once through a layer below that %s", async (_, layer) => {
+    prototype.query = function below(this: unknown, config, ...given) {
+      if (config === "select 0") throw new RangeError("not this one");
+      return layer.call(this, config, ...given);
+    };
+    try {
+      const measured: Measurement[] = [];
+      await installed({ experiments: [wrong], observe: (one) => measured.push(one) });
+      await connected(async (client) => {
+        expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+        expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+        expect(await caught(() => client.query("select nope from orders"))).toMatchObject({ code: "42703" });
+        expect(() => void client.query("select 0")).toThrow(RangeError);
+        expect((await client.query("select 1")).rowCount).toBe(1);
+      });
+      expect(measured.map(({ rows, error }) => error ?? rows)).toEqual([10, 10, "42703", "client", 1]);
+      hook?.remove();
+    } finally {
+      prototype.query = own;
+    }
+  });
+
   test("keeps one arm through a transaction, and draws the next anew", async () => {
     const measured: Measurement[] = [];
     await installed({ experiments: [{ ...canary, share: 0.5 }], observe: (one) => measured.push(one) });
@@ -638,8 +684,6 @@ describe("the hook", () => {
     await pool.end();
     expect(arms.size).toBe(2);
   });
-
-  const wrong: GateExperiment = { ...canary, column: "gone" };
 
   test("sends the original where the server refuses the gate, and the application never knows", async () => {
     await installed({ experiments: [wrong] });

@@ -112,7 +112,7 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
       if (gated !== null && repeats(client, outgoing, error)) {
         const again = original.call(client, ownConfig(config), given, answer);
         if (promise !== null && isThenable(again)) hear(again, outgoing, answer);
-        return again;
+        return undefined;
       }
       hook.done(line, sent, rowsOf(results[1]), codeOf(error));
       if (callback !== null) return callback.apply(this, results);
@@ -190,7 +190,9 @@ const rejectWithOwnStack = async (
 /** Whatever stands between us and the driver may know promises alone, or promise nothing and call back, or do both. */
 const hear = (returned: PromiseLike<unknown>, outgoing: Outgoing, answer: Callback): void => {
   const { repeated } = outgoing;
-  const settled: Callback = (...results) => (outgoing.repeated === repeated ? answer(...results) : undefined);
+  const settled = (...results: unknown[]): void => {
+    if (outgoing.repeated === repeated) answer(...results);
+  };
   returned.then((result) => (result === undefined ? undefined : settled(null, result)), settled);
 };
 

@@ -117,8 +117,10 @@ export interface ArmCall {
   readonly arm: ArmName;
   /** libpg_query's; null for what was not read: it counts for the unit only. */
   readonly fingerprint: string | null;
-  /** Of the transaction, request or slice that was drawn. */
+  /** What was drawn: the request, session or slice of time, or the connection whose {@link transaction} it was. */
   readonly unit: string;
+  /** Which transaction of the unit, where each is drawn for itself: no name has to be made for every statement. */
+  readonly transaction?: number | null;
   /** Share of the units that the treatment got when it was drawn. */
   readonly share: number;
   readonly at: Date;

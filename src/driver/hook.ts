@@ -25,8 +25,10 @@ export interface Line {
 export interface Sent {
   readonly reading: Reading;
   arm: Arm | null;
-  /** What the arm was drawn for; null outside of experiments, and where nobody is told. */
+  /** What the arm was drawn for; null outside of experiments. */
   unit: string | null;
+  /** Which transaction of it, where each is drawn. */
+  transaction: number | null;
   /** The treatment's, when it was drawn; null outside of experiments. */
   share: number | null;
   /** What to send instead, where the gate is to be stated. */
@@ -111,7 +113,16 @@ export class Hook {
       this.#counts.statements += 1;
       if (!reading.read) this.#counts.unread += 1;
       if (reading.changesNames) line.namesUnclear = true;
-      const sent: Sent = { reading, arm: null, unit: null, share: null, gated: null, mark: "", at: 0 };
+      const sent: Sent = {
+        reading,
+        arm: null,
+        unit: null,
+        transaction: null,
+        share: null,
+        gated: null,
+        mark: "",
+        at: 0,
+      };
       if (reading.experiment !== null) this.#draw(sent, line, reading.experiment, gated);
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
@@ -147,6 +158,7 @@ export class Hook {
         experiment: sent.reading.experiment?.id ?? null,
         arm: sent.arm,
         unit: sent.unit,
+        transaction: sent.transaction,
         share: sent.share,
         gated: sent.gated !== null,
         timeMs: (firstAt ?? now) - began,
@@ -183,16 +195,17 @@ export class Hook {
 
   #draw(sent: Sent, line: Line, experiment: GateExperiment, gated: ReadText["gated"]): void {
     const named = this.#namedUnit(experiment);
-    const transaction = experiment.unit === "transaction" ? line.transaction : 0;
-    const drawn =
-      named === undefined
-        ? drawsNumbered(experiment.share, sent.reading.seed ^ line.seed, transaction)
-        : shouldUseCanary(experiment, named);
+    let drawn: boolean;
+    if (named === undefined) {
+      sent.unit = line.unit;
+      if (experiment.unit === "transaction") sent.transaction = line.transaction;
+      drawn = drawsNumbered(experiment.share, sent.reading.seed ^ line.seed, sent.transaction ?? 0);
+    } else {
+      sent.unit = named;
+      drawn = shouldUseCanary(experiment, named);
+    }
     sent.arm = drawn ? "treatment" : "control";
     sent.share = experiment.share;
-    if (this.#observers.length > 0) {
-      sent.unit = named ?? (experiment.unit === "transaction" ? `${line.unit} ${transaction}` : line.unit);
-    }
     const stated = sent.reading.arms[sent.arm];
     if (stated === null) return;
     sent.mark = stated.mark;

@@ -8,8 +8,10 @@ export interface Measurement {
   readonly experiment: string | null;
   /** What the unit was drawn for; null outside of experiments. */
   readonly arm: Arm | null;
-  /** What was drawn: the transaction, request, session or slice of time; null outside of experiments. */
+  /** What was drawn: the request, session or slice of time, or the connection whose {@link transaction} it was; null outside of experiments. */
   readonly unit: string | null;
+  /** Which transaction of the unit, where each is drawn for itself; else null. */
+  readonly transaction: number | null;
   /** Share of the units that the treatment got when it was drawn; null outside of experiments. */
   readonly share: number | null;
   /** Whether the gate was stated. In an arm that has one it can be missing, see {@link HookCounts.skipped}. */

@@ -149,11 +149,11 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   };
 
   const stopObserving = hook.observe((measurement: Measurement) => {
-    const { experiment, arm, unit, share, fingerprint, timeMs, rows, error } = measurement;
+    const { experiment, arm, unit, transaction, share, fingerprint, timeMs, rows, error } = measurement;
     if (experiment === null || arm === null || unit === null || share === null) return;
     tallies
       .get(experiment)
-      ?.add({ arm, unit, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });
+      ?.add({ arm, unit, transaction, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });
   });
 
   /** Whatever it is: the application must not end by what IndexPilot cannot do. */

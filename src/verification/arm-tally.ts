@@ -10,7 +10,8 @@ interface Counters extends ArmCounters {
 
 interface Window extends ArmWindow {
   share: number | null;
-  readonly seen: Map<string, boolean>;
+  /** Of each unit, and each transaction of it where these are drawn, whether one of its statements failed. */
+  readonly seen: Map<string, Map<number | null, boolean>>;
   readonly statements: Map<string, Counters>;
 }
 
@@ -26,10 +27,12 @@ export class ArmTally {
     this.#blockMs = blockMs;
   }
 
-  add({ arm, fingerprint, unit, share, at, timeMs, rows, failed }: ArmCall): void {
+  add({ arm, fingerprint, unit, transaction = null, share, at, timeMs, rows, failed }: ArmCall): void {
     const window = this.#window(arm, Math.floor(at.getTime() / this.#blockMs), share);
     if (window.share !== share) window.share = null;
-    window.seen.set(unit, failed || window.seen.get(unit) === true);
+    let seen = window.seen.get(unit);
+    if (seen === undefined) window.seen.set(unit, (seen = new Map()));
+    seen.set(transaction, failed || seen.get(transaction) === true);
     if (fingerprint === null) return;
     let of = window.statements.get(fingerprint);
     if (of === undefined) {
@@ -49,8 +52,12 @@ export class ArmTally {
     const taken: ArmWindow[] = [];
     for (const [key, { arm, slot, share, seen, statements }] of this.#windows) {
       if (before !== null && (slot + 1) * this.#blockMs > before.getTime()) continue;
-      const failedUnits = [...seen.values()].filter(Boolean).length;
-      taken.push({ arm, slot, share, units: seen.size, failedUnits, statements });
+      let [units, failedUnits] = [0, 0];
+      for (const transactions of seen.values()) {
+        units += transactions.size;
+        for (const failed of transactions.values()) failedUnits += Number(failed);
+      }
+      taken.push({ arm, slot, share, units, failedUnits, statements });
       this.#windows.delete(key);
     }
     return taken;

@@ -117,8 +117,8 @@ export interface ArmCall {
   readonly arm: ArmName;
   /** libpg_query's; null for what was not read: it counts for the unit only. */
   readonly fingerprint: string | null;
-  /** What was drawn: the request, session or slice of time, or the connection whose {@link transaction} it was. */
-  readonly unit: string;
+  /** What was drawn: the request or session, or the connection whose {@link transaction} it was; null for a slice of time, which all processes share. */
+  readonly unit: string | null;
   /** Which transaction of the unit, where each is drawn for itself: no name has to be made for every statement. */
   readonly transaction?: number | null;
   /** Share of the units that the treatment got when it was drawn. */

@@ -9,6 +9,8 @@ export type HookSkip =
   | "long statement name"
   /** A query object of the application with a name of its own. */
   | "named query object"
+  /** The driver does not tell whether a transaction is open: node-postgres before 8.18, or its native binding. */
+  | "transactions unknown"
   /** postgres.js: put together from fragments. */
   | "fragments"
   /** The server refused the text with the gate: the column or the right to read it is gone. */

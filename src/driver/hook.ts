@@ -25,7 +25,7 @@ export interface Line {
 export interface Sent {
   readonly reading: Reading;
   arm: Arm | null;
-  /** What the arm was drawn for; null outside of experiments. */
+  /** What the arm was drawn for; null outside of experiments, and for slices of time. */
   unit: string | null;
   /** Which transaction of it, where each is drawn. */
   transaction: number | null;
@@ -98,10 +98,11 @@ export class Hook {
   }
 
   /**
-   * Takes note of a statement that is about to be sent; null where it shall just be sent. `between` says that no transaction is open on the line.
+   * Takes note of a statement that is about to be sent; null where it shall just be sent. `between` says that no transaction is open on the line; null that the
+   * driver does not tell, and then nothing is drawn.
    * Each one must be followed by {@link done}.
    */
-  send(line: Line, text: string, between: boolean): Sent | null {
+  send(line: Line, text: string, between: boolean | null): Sent | null {
     const read = this.#read;
     if (read === null) {
       if (!this.#removed) this.#counts.unread += 1;
@@ -123,7 +124,10 @@ export class Hook {
         mark: "",
         at: 0,
       };
-      if (reading.experiment !== null) this.#draw(sent, line, reading.experiment, gated);
+      if (reading.experiment !== null) {
+        if (between === null) this.#skip("transactions unknown");
+        else this.#draw(sent, line, reading.experiment, gated);
+      }
       line.pending += 1;
       sent.at = this.#clock.monotonicMs();
       return sent;
@@ -201,7 +205,7 @@ export class Hook {
       if (experiment.unit === "transaction") sent.transaction = line.transaction;
       drawn = drawsNumbered(experiment.share, sent.reading.seed ^ line.seed, sent.transaction ?? 0);
     } else {
-      sent.unit = named;
+      if (experiment.unit !== "slice") sent.unit = named;
       drawn = shouldUseCanary(experiment, named);
     }
     sent.arm = drawn ? "treatment" : "control";

@@ -27,7 +27,10 @@ export interface Interception {
   readonly setExperiments: (experiments: readonly GateExperiment[]) => void;
   /** Tells another of every statement, as {@link InterceptOptions.observe} is told. Returns what ends that. */
   readonly observe: (observer: (measurement: Measurement) => void) => () => void;
-  /** Runs `work`; all statements in it, also asynchronous ones, are drawn together, by `unit`: a request, a user, a tenant. */
+  /**
+   * Runs `work`; all statements in it, also asynchronous ones, are drawn together, by `unit`: best a request. What comes again in many processes, as a user or a
+   * tenant does, is counted in each of them, and a split of few such units proves little.
+   */
   readonly as: <T>(unit: string, work: () => T) => T;
   readonly counts: () => HookCounts;
   /** Sets of parameters by fingerprint; empty unless `samples` was given. */

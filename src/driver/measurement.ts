@@ -8,7 +8,10 @@ export interface Measurement {
   readonly experiment: string | null;
   /** What the unit was drawn for; null outside of experiments. */
   readonly arm: Arm | null;
-  /** What was drawn: the request, session or slice of time, or the connection whose {@link transaction} it was; null outside of experiments. */
+  /**
+   * What was drawn: the request or session, or the connection whose {@link transaction} it was. Null outside of experiments, and for slices of time, which all
+   * processes share.
+   */
   readonly unit: string | null;
   /** Which transaction of the unit, where each is drawn for itself; else null. */
   readonly transaction: number | null;

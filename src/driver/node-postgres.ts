@@ -33,8 +33,8 @@ interface Outgoing {
   readonly given: unknown;
   readonly callback: Callback | null;
   readonly line: Line;
-  /** Whether no transaction was open. */
-  readonly between: boolean;
+  /** Whether no transaction was open; null where the driver does not tell. */
+  readonly between: boolean | null;
   readonly sent: Sent;
   /** What to send instead. */
   readonly gated: string | Config | null;
@@ -142,7 +142,7 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
       if (codeOf(error) === null) hook.refuse(sent);
       hook.withhold(sent, "refused by the server");
     } else if (isRefusal(error)) {
-      outgoing.repeated = between && line.pending === 1 && client.pipeline !== true;
+      outgoing.repeated = between === true && line.pending === 1 && client.pipeline !== true;
       if (outgoing.repeated) return true;
       hook.refuse(sent);
     }
@@ -169,7 +169,11 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
 
 const none: Config = {};
 
-const isBetween = (client: Client): boolean => client.getTransactionStatus?.() === "I";
+/** Null where the client does not tell. */
+const isBetween = (client: Client): boolean | null => {
+  const status = client.getTransactionStatus?.();
+  return status === undefined ? null : status === "I";
+};
 
 /**
  * As the driver does it, the stack of an error leads to the code that waits for the answer and not to the socket: it is taken anew on the way, where the engine

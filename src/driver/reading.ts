@@ -67,8 +67,8 @@ const parsesPerSecond = 50;
 const parsesAtOnce = 300;
 
 const namesChanger = /search_path|set_config/i;
-/** In what is no plain query; there, `role` is no column. */
-const namesCommand = /\btemp(?:orary)?\b|\brole\b|\bauthorization\b|\bdiscard\b/i;
+/** In what is no plain query; there, `role` is no column. `set schema` is the search path, too. */
+const namesCommand = /\btemp(?:orary)?\b|pg_temp|\bschema\b|\brole\b|\bauthorization\b|\bdiscard\b/i;
 
 const unread: ReadText = {
   reading: {

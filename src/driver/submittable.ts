@@ -21,7 +21,7 @@ export const isSubmittable = (config: unknown): config is Submittable =>
  * Measures a query object by the calls that the client makes on it, and lends it the text with the gate while it submits itself. Listeners are not
  * used: one for errors would change what an error without listeners does.
  */
-export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, between: boolean): void => {
+export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, between: boolean | null): void => {
   const holder = typeof query.text === "string" ? query : query.cursor;
   if (holder === undefined || typeof holder.text !== "string" || !Object.isExtensible(query)) return;
   const { text } = holder;

@@ -150,7 +150,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
 
   const stopObserving = hook.observe((measurement: Measurement) => {
     const { experiment, arm, unit, transaction, share, fingerprint, timeMs, rows, error } = measurement;
-    if (experiment === null || arm === null || unit === null || share === null) return;
+    if (experiment === null || arm === null || share === null) return;
     tallies
       .get(experiment)
       ?.add({ arm, unit, transaction, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });

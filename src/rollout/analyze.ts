@@ -49,6 +49,7 @@ export const analyzeTable = async (
         return { done: false, reason: describeSqlState(ended.sqlState) };
     }
   } finally {
-    await build.query("reset lock_timeout");
+    // As the session was opened; `reset` would bring back what the role has set, and a build would end by it half-way.
+    await build.query("set lock_timeout = 0");
   }
 };

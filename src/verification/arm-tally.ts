@@ -17,10 +17,16 @@ interface Window extends ArmWindow {
 
 /** Fingerprints beyond so many in a window count for their unit only: an application that writes its values into its texts shall not fill the store. */
 const mostStatements = 500;
+/** Units that were seen last and have no transactions: one that comes again, as a connection or a user does, is no further draw. */
+const rememberedUnits = 100_000;
 
-/** Adds calls up by window and arm. What was taken is forgotten, so that a unit whose calls are taken in two halves counts twice. */
+/**
+ * Adds calls up by window and arm. A unit counts in the window in which it is first seen with a share, and has failed if it did so there. Transactions that were
+ * taken are forgotten: one whose calls are taken in two halves counts twice.
+ */
 export class ArmTally {
   readonly #blockMs: number;
+  readonly #first = new Map<string, { readonly slot: number; readonly share: number }>();
   #windows = new Map<string, Window>();
 
   constructor(blockMs: number) {
@@ -28,11 +34,14 @@ export class ArmTally {
   }
 
   add({ arm, fingerprint, unit, transaction = null, share, at, timeMs, rows, failed }: ArmCall): void {
-    const window = this.#window(arm, Math.floor(at.getTime() / this.#blockMs), share);
+    const slot = Math.floor(at.getTime() / this.#blockMs);
+    const window = this.#window(arm, slot, share);
     if (window.share !== share) window.share = null;
-    let seen = window.seen.get(unit);
-    if (seen === undefined) window.seen.set(unit, (seen = new Map()));
-    seen.set(transaction, failed || seen.get(transaction) === true);
+    if (unit !== null && (transaction !== null || this.#isFirst(unit, slot, share))) {
+      let seen = window.seen.get(unit);
+      if (seen === undefined) window.seen.set(unit, (seen = new Map()));
+      seen.set(transaction, failed || seen.get(transaction) === true);
+    }
     if (fingerprint === null) return;
     let of = window.statements.get(fingerprint);
     if (of === undefined) {
@@ -61,6 +70,21 @@ export class ArmTally {
       this.#windows.delete(key);
     }
     return taken;
+  }
+
+  #isFirst(unit: string, slot: number, share: number): boolean {
+    const known = this.#first.get(unit);
+    const first = known?.share === share ? known : { slot, share };
+    // Whoever was seen last is forgotten last.
+    this.#first.delete(unit);
+    this.#first.set(unit, first);
+    if (this.#first.size > rememberedUnits) {
+      for (const oldest of this.#first.keys()) {
+        this.#first.delete(oldest);
+        break;
+      }
+    }
+    return first.slot === slot;
   }
 
   #window(arm: ArmName, slot: number, share: number): Window {

@@ -43,6 +43,8 @@ export const evidenceOfWindows = (
     voidReason,
     statements: countersOf(found[arm]),
   });
+  // Of slices of time, and of what came from a connection whose transactions are not told apart, no units are known.
+  const isUnitKnown = windows.some(({ units }) => units > 0);
   const armOf = (arm: ArmName): ArmEvidence => {
     const units = { all: 0, failed: 0 };
     for (const slot of split) {
@@ -53,7 +55,7 @@ export const evidenceOfWindows = (
     return {
       blocks: split.map((slot) => blockOf(slot, arm)),
       latencies: split.map((slot) => latenciesOf(slot.windows[arm], isCounted)),
-      units,
+      units: isUnitKnown ? units : null,
     };
   };
   return {

@@ -705,10 +705,23 @@ describe("the hook", () => {
     expect(hook?.counts()).toMatchObject({ gated: 0, failures: 0, skipped: { "refused by the server": 5 } });
   });
 
-  test("leaves bare names alone on a connection that changed what they mean", async () => {
+  test("draws nothing where the driver does not tell transactions apart", async () => {
     await installed();
     await connected(async (client) => {
-      await client.query("create temporary table orders (id int)");
+      Object.assign(client, { getTransactionStatus: undefined });
+      expect((await client.query("select count(*)::int as n from public.orders")).rows).toEqual([{ n: 5000 }]);
+    });
+    expect(hook?.counts()).toMatchObject({ statements: 1, gated: 0, skipped: { "transactions unknown": 1 } });
+  });
+
+  test.each([
+    ["create temporary table orders (id int)"],
+    ["create table pg_temp.orders (id int)"],
+    ["create schema if not exists other; create table if not exists other.orders (id int); set schema 'other'"],
+  ])("leaves bare names alone on a connection that changed what they mean: %s", async (change) => {
+    await installed();
+    await connected(async (client) => {
+      await client.query(change);
       expect((await client.query("select * from orders")).rows).toEqual([]);
       expect((await client.query("select count(*)::int as n from public.orders")).rows).toEqual([{ n: 5000 }]);
     });

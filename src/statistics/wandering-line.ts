@@ -8,7 +8,7 @@ import { studentCdf } from "./student.ts";
  * there, generalised least squares with Student's t (Harville 1974, Biometrika 61); what q and r are, and whether there is a rhythm, is averaged over by the
  * weights that the data give each (likelihood with Schwarz's 1978 penalty for each term).
  */
-const wanderings = [0, 0.1, 0.3, 1, 10, 100].flatMap((q) => [0, 1e-4, 1e-3, 1e-2, 0.2].map((r) => ({ q, r })));
+const wanderings = [0, 0.1, 1, 10, 100].flatMap((q) => [0, 1e-3, 1e-2, 0.2].map((r) => ({ q, r })));
 
 /** Covariance of wandering level and slope between two places, from where both began. */
 const covarianceOf = ({ q, r }: { readonly q: number; readonly r: number }, one: number, other: number): number => {

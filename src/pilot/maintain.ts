@@ -15,7 +15,7 @@ export interface Maintained {
   readonly leftForNextRun: number;
 }
 
-const gone = new Set(["redundant", "unused", "invalid", "invalid_ours", "being_built"]);
+const gone = new Set(["redundant", "unused", "invalid", "invalid_ours", "being_built", "on_trial"]);
 
 /** What one run would rebuild, of the tables that it may. */
 export const chooseFrom = (

@@ -74,6 +74,13 @@ const catalogue = {
     message: (p) => `--replica-url ${p.node} ${p.problem}`,
     remedy: () => "give the streaming replicas of the server of --url, each once, with the same database",
   }),
+  replica_unreachable: entry<{ node: string; cause: string }>({
+    exitCode: ExitCode.connection,
+    // By itself only when somebody starts it; the server of --url is there, and what needs no replica goes on.
+    retryable: false,
+    message: (p) => `replica ${p.node} cannot be asked: ${p.cause}`,
+    remedy: () => "start it, or leave its --replica-url out when it is gone for good",
+  }),
   tls_failed: entry<{ cause: string }>({
     exitCode: ExitCode.connection,
     retryable: false,

@@ -22,6 +22,8 @@ export interface RebuildCandidate {
   readonly sizeBytes: number;
   readonly tableBytes: number;
   readonly bloat: Bloat;
+  /** Whether its table's mode lets it be rebuilt. */
+  readonly mayBeBuilt: boolean;
   /** Whether something else than a rebuild is to be done with it: it is redundant, unused, invalid. */
   readonly leaves: boolean;
   /** Days from its last rebuild until it was above the threshold; null where none was seen. */
@@ -43,6 +45,7 @@ export interface DeclinedRebuild {
   readonly oid: number;
   readonly name: string;
   readonly code:
+    | "mode"
     | "leaves"
     | "method"
     | "returns_too_soon"
@@ -71,6 +74,7 @@ export const chooseRebuilds = (
       declined.push({ oid, name, code, reason });
       return [];
     };
+    if (!one.mayBeBuilt) return decline("mode", "the table's mode lets nothing be changed");
     if (one.leaves) return decline("leaves", "it is redundant, unused or invalid: it should go, not be rebuilt");
     if (one.method === "brin") return decline("method", "a BRIN index is summarised anew by brin_summarize_new_values");
     if (one.returnedAfterDays !== null && one.returnedAfterDays < SOON_DAYS) {

@@ -15,7 +15,8 @@ export type IndexStanding =
   | "redundant"
   | "invalid_ours"
   | "invalid"
-  | "being_built";
+  | "being_built"
+  | "on_trial";
 
 /** Whether an index should go rather than be rebuilt. */
 export const isSpare = (standing: IndexStanding): boolean =>
@@ -59,6 +60,8 @@ export interface LifecycleInput {
   readonly samples: ReadonlyMap<number, readonly IndexSample[]>;
   /** OIDs of tables on which an index is being built or rebuilt now; null where the role may not see it. */
   readonly building: ReadonlySet<number> | null;
+  /** OIDs of indexes that are hidden from the planner for a while, to see whether anything needs them. */
+  readonly onTrial: ReadonlySet<number>;
   /** Whether the store knows the index as one that we build or built. */
   readonly isOurs: (index: ExistingIndex, table: Table) => boolean;
   readonly now: Date;
@@ -168,6 +171,9 @@ const judge = (
   });
   const drop = renderDropIndex(index);
   if (!index.valid) {
+    if (input.onTrial.has(index.oid)) {
+      return made("on_trial", "on trial: the planner does not see it, writes keep it up, and `verify` ends the trial");
+    }
     if (table.kind === "partitioned") return made("being_built", "not all partitions have their part of it yet");
     if (input.building === null) {
       return made("being_built", "it is invalid, and the role may not see whether it is being built (pg_monitor)");

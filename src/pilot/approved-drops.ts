@@ -19,10 +19,13 @@ export interface DropReport {
     | { readonly kind: "declined"; readonly code: string; readonly reason: string };
 }
 
-/** A workload that is not known now may be in an hour. */
+/** What is not known now may be in an hour: the workload, what replicas use. */
 const UNKNOWN_MS = 3_600_000;
 
 type Answer = { readonly kind: "declined" | "refused"; readonly code: string; readonly reason: string };
+
+/** Whether it is that nobody was asked, which speaks neither for nor against. */
+const isUnknown = ({ code }: Pick<Answer, "code">): boolean => code === "replicas_unknown";
 
 /** What speaks against each now, by OID, asked about all of them together; nobody is asked about what no query can use. */
 const answersNow = async (
@@ -43,7 +46,9 @@ const answersNow = async (
     );
     return new Map(
       inquiries.flatMap(({ standing, objection }) =>
-        objection === null ? [] : [[standing.oid, { kind: "declined", ...objection }]],
+        objection === null
+          ? []
+          : [[standing.oid, { kind: isUnknown(objection) ? "refused" : "declined", ...objection }]],
       ),
     );
   } catch (error) {
@@ -53,7 +58,8 @@ const answersNow = async (
 };
 
 /**
- * Drops what a person approved to be dropped, after asking everything again just before: what speaks against it now declines it. With `drop.trial` each is hidden from
+ * Drops what a person approved to be dropped, after asking everything again just before: what speaks against it now declines it; where that cannot be known now, it
+ * stays approved, and is asked about again later. With `drop.trial` each is hidden from
  * the planner first, for `verify` to end.
  */
 export const dropApproved = async (
@@ -72,6 +78,18 @@ export const dropApproved = async (
     if (answer !== undefined) {
       const { kind, code, reason } = answer;
       if (kind === "declined") await advance(rollout, deployment, "decline", { actor, detail: { code, reason } });
+      else {
+        await store.decisions.record({
+          at: clock.now(),
+          subject: "refuse",
+          deploymentId: deployment.id,
+          rule: "pilot.drop",
+          outcome: "refused",
+          code,
+          reason,
+          inputs: { index: deployment.indexName },
+        });
+      }
       const retryAt = new Date(clock.now().getTime() + UNKNOWN_MS);
       reports.push({
         deployment,

@@ -1,7 +1,7 @@
 import type { Deployment } from "../domain/index.ts";
 import { IndexPilotError } from "../errors.ts";
 import { SqlState } from "../postgres/index.ts";
-import { type BuildOutcome, type BuildProgress, buildIndex } from "../rollout/index.ts";
+import { advance, type BuildOutcome, type BuildProgress, buildIndex } from "../rollout/index.ts";
 import type { Rollout } from "./rollout-context.ts";
 import type { PilotContext } from "./target.ts";
 
@@ -36,6 +36,25 @@ export const buildOne = async (
     }
     throw error;
   }
+};
+
+/**
+ * The same for a person who waits for it: what gave way or was refused is told, and is not done later behind their back.
+ * @throws IndexPilotError `connection_lost`
+ */
+export const buildNow = async (
+  context: PilotContext,
+  rollout: Rollout,
+  deployment: Deployment,
+): Promise<BuildOutcome> => {
+  const outcome = await buildOne(context, rollout, deployment);
+  const now = outcome.kind === "built" ? null : await rollout.store.deployments.get(deployment.id);
+  if (now?.state === "approved") {
+    const code = outcome.kind === "refused" ? outcome.code : outcome.kind;
+    const reason = "reason" in outcome ? outcome.reason : "it was interrupted";
+    await advance(rollout, now, "decline", { actor: rollout.actor, detail: { code, reason } });
+  }
+  return outcome;
 };
 
 const describeProgress = (

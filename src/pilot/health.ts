@@ -160,6 +160,11 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
           standbys: await readStandbys(session),
           samples,
           building: await readBuilding(session),
+          onTrial: new Set(
+            memory.deployments.flatMap(({ state, indexOid }) =>
+              state === "trying" && indexOid !== null ? [indexOid] : [],
+            ),
+          ),
           isOurs: (index, table) =>
             memory.deployments.some(
               (one) =>

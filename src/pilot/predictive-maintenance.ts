@@ -8,7 +8,6 @@ import { estimateBuildMs } from "./build-estimate.ts";
 import { AUTOPILOT } from "./events.ts";
 import { checkHealth, type HealthReport } from "./health.ts";
 import { chooseFrom } from "./maintain.ts";
-import { mayBeBuilt } from "./modes.ts";
 import { type Deciding, withStandingConsent } from "./proposal.ts";
 import { proposeRebuild, rebuildTerms } from "./reindex.ts";
 import { type PilotContext, withSession, withWritableStore } from "./target.ts";
@@ -29,7 +28,7 @@ export interface PredictedMaintenance {
 export const runPredictiveMaintenance = async (context: PilotContext): Promise<PredictedMaintenance> => {
   const { settings, clock } = context;
   const report = await checkHealth(context, { record: true, readBytes: settings.healthReadBytes });
-  const { chosen, declined } = chooseFrom(report, settings, (table) => mayBeBuilt(table, settings));
+  const { chosen, declined } = chooseFrom(report, settings);
   const proposed = await withWritableStore(context, (store) =>
     proposeChosen(context, { store, clock, actor: AUTOPILOT }, chosen),
   );

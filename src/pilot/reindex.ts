@@ -14,7 +14,7 @@ import {
 } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { estimateBuildMs } from "./build-estimate.ts";
-import { buildOne } from "./build-one.ts";
+import { buildNow } from "./build-one.ts";
 import { experimentOf, howToEnd } from "./held.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
@@ -121,7 +121,7 @@ const rebuild = async (
   const deployment = await advance(rollout, proposed, "approve", { actor: rollout.actor, detail });
   if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
   context.emit({ kind: "step", text: `rebuilding ${standing.name}` });
-  return buildOne(context, rollout, deployment);
+  return buildNow(context, rollout, deployment);
 };
 
 /** What is decided by, and to be held against what comes. */

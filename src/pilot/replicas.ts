@@ -1,13 +1,13 @@
 import type { Catalog } from "../domain/index.ts";
-import { failure } from "../errors.ts";
+import { ExitCode, failure, IndexPilotError } from "../errors.ts";
 import { type ConnectionTarget, openSession, readServerIdentity, type Session } from "../postgres/index.ts";
 
 /** `host:port`, for people. */
-export const nodeName = ({ target }: Session): string => `${target.host}:${String(target.port)}`;
+export const nodeName = ({ target }: Pick<Session, "target">): string => `${target.host}:${String(target.port)}`;
 
 /**
  * Runs with an observing session on each replica and closes them, whatever happens.
- * @throws IndexPilotError `replica_unsuitable` where one is no replica of the primary's database; as `openSession` does
+ * @throws IndexPilotError `replica_unsuitable` where one is no replica of the primary's database, `replica_unreachable`; as `openSession` does
  */
 export const withReplicas = async <T>(
   targets: readonly ConnectionTarget[],
@@ -17,13 +17,23 @@ export const withReplicas = async <T>(
   const opened: Session[] = [];
   try {
     for (const target of targets) {
-      const session = await openSession(target, "observe");
+      const session = await openReplica(target);
       opened.push(session);
       await requireReplica(session, primary, opened.slice(0, -1));
     }
     return await work(opened);
   } finally {
     await Promise.all(opened.map((session) => session.close()));
+  }
+};
+
+/** A replica that is away is not the server that is away. */
+const openReplica = async (target: ConnectionTarget): Promise<Session> => {
+  try {
+    return await openSession(target, "observe");
+  } catch (error) {
+    if (!(error instanceof IndexPilotError) || error.exitCode !== ExitCode.connection || !error.retryable) throw error;
+    throw failure("replica_unreachable", { node: nodeName({ target }), cause: error.message });
   }
 };
 

@@ -138,13 +138,13 @@ const openCase = async (
   return { deployment, evidence, before, together };
 };
 
-/** Blocks wholly after the last time we built or dropped anything here. */
+/** Blocks wholly after the last time we built or dropped anything here. A rebuilt index is the same index: no plan changes. */
 const blocksSinceLastChange = async (store: Store): Promise<Block[]> => {
   const changes = (await store.deployments.history()).filter(
     (event) =>
       (event.from === "building" && event.to === "verifying") ||
       event.to === "rolled_back" ||
-      event.to === "done" ||
+      (event.to === "done" && event.event !== "reindex") ||
       (event.to === "trying" && event.event === "check"),
   );
   const last = changes.at(-1)?.at;

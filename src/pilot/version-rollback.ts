@@ -17,7 +17,7 @@ import {
 } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { estimateBuildMs } from "./build-estimate.ts";
-import { buildOne } from "./build-one.ts";
+import { buildNow } from "./build-one.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { requireBuildPrivileges } from "./privileges.ts";
 import { supersedeEarlier } from "./proposal.ts";
@@ -200,7 +200,7 @@ export const rollbackIndexVersion = (
     const deployment = await advance(rollout, proposed, "approve", { actor, detail });
     if (deployment === null) throw new Error("a deployment that nobody else knows was changed by somebody else");
     context.emit({ kind: "step", text: `building version ${String(options.to)} of ${series.name}` });
-    const outcome = await buildOne(context, rollout, deployment);
+    const outcome = await buildNow(context, rollout, deployment);
     if (outcome.kind !== "built") return { plan: planned, outcome };
     await withSession(openSession(context.observe, "observe"), (observe) =>
       markChange(observe, store, ownRoles(context)),

@@ -21,6 +21,7 @@ const candidate = (name: string, share: number, sizeBytes: number, changes: Part
   sizeBytes,
   tableBytes: sizeBytes,
   bloat: bloated(share, sizeBytes),
+  mayBeBuilt: true,
   leaves: false,
   returnedAfterDays: null,
   ...changes,
@@ -43,6 +44,7 @@ describe("a run of rebuilds", () => {
   });
 
   test.each<[string, Candidate]>([
+    ["mode", candidate("i", 0.5, 1e8, { mayBeBuilt: false })],
     ["leaves", candidate("i", 0.5, 1e8, { leaves: true })],
     ["method", candidate("i", 0.5, 1e8, { method: "brin" })],
     ["returns_too_soon", candidate("i", 0.5, 1e8, { returnedAfterDays: 2 })],

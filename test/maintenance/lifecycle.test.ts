@@ -38,6 +38,7 @@ const standing = (index: ExistingIndex, changes: Partial<Input> = {}, table: Par
     standbys: 0,
     samples: new Map(),
     building: new Set(),
+    onTrial: new Set(),
     isOurs: () => false,
     now,
     ...changes,
@@ -162,6 +163,9 @@ describe("an invalid index", () => {
     expect(standing(index, { isOurs: () => true })).toBe("invalid_ours");
     expect(standing(index, { building: new Set([1]) })).toBe("being_built");
     expect(standing(index, { building: null })).toBe("being_built");
+  });
+  test("is no debris while it is on trial", () => {
+    expect(standing(index, { onTrial: new Set([index.oid]) })).toBe("on_trial");
   });
 });
 

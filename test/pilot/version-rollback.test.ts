@@ -209,6 +209,29 @@ describe("an index is built anew", () => {
     expect(n).toBe(1);
   });
 
+  test("now or not at all: what was refused, or ended by Ctrl-C, is left to nobody", async () => {
+    const shop = await open(target());
+    await shop.stranger.query("create index x on orders (note)");
+    const { oid } = await standing(shop, "x");
+    const rebuild = (changes: Partial<typeof shop.pilot>) =>
+      reindexIndex({ ...shop.pilot, ...changes }, { index: "x", actor: "ann", reason: "" });
+    const settings = { ...shop.pilot.settings, buildsPerHour: 0 };
+    expect(await rebuild({ settings })).toMatchObject({ outcome: { kind: "refused", code: "build_rate" } });
+    const holder = await holdSnapshot(target(), shop.database);
+    const ctrlC = new AbortController();
+    const work = rebuild({ signal: ctrlC.signal });
+    await until("it is rebuilding", async () => {
+      const running = await shop.admin.query("select from pg_stat_progress_create_index");
+      return running.length > 0;
+    });
+    ctrlC.abort();
+    expect(await work).toMatchObject({ outcome: { kind: "interrupted", leftover: false } });
+    await holder.end();
+    const states = (await shop.context.store.deployments.list()).map(({ state }) => state);
+    expect(states).toEqual(["declined", "declined"]);
+    expect((await standing(shop, "x")).oid).toBe(oid);
+  });
+
   test("over a connection that is lost: the server's breaker hears of it, once", async () => {
     const shop = await open(target());
     await shop.stranger.query("create index x on orders (note)");

@@ -38,6 +38,18 @@ describe("bad input ends with a clear error, a remedy, its own exit code, and no
   test.each<[string, () => readonly string[], number, RegExp]>([
     ["an unknown command", () => ["tune"], 2, /unknown command 'tune'/],
     ["an unknown flag", () => ["advise", "--fast"], 2, /unknown option '--fast'/],
+    [
+      "a replica of nobody knows which target",
+      () => {
+        writeFileSync(
+          join(files, "two.yaml"),
+          "targets: [{ name: a, url: postgres://h/a }, { name: b, url: postgres://h/b }]",
+        );
+        return ["run", "--config", join(files, "two.yaml"), "--replica-url", "postgres://h/c"];
+      },
+      2,
+      /--target NAME/,
+    ],
     ["a budget of nothing", () => ["advise", "--url", server.url(), "--budget", "0"], 2, /size above zero/],
     ["a budget that is no size", () => ["advise", "--url", server.url(), "--budget", "lots"], 2, /250MB/],
     [

@@ -112,6 +112,6 @@ describe.each(majors)("a streaming replica of PostgreSQL %i", (major) => {
       message: expect.stringContaining("leads to database template1"),
     });
     await other.stop();
-    expect(await refusal(other.url())).toMatchObject({ exit: 3, code: "connection_refused" });
+    expect(await refusal(other.url())).toMatchObject({ exit: 3, code: "replica_unreachable" });
   });
 });

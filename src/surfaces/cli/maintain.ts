@@ -31,8 +31,8 @@ const rebuiltIn = ({ result: { outcome } }: Rebuilt): RebuiltIndex | null =>
 const outcomeText = (one: Rebuilt): string => {
   const rebuilt = rebuiltIn(one);
   if (rebuilt !== null) return showRebuilt(rebuilt);
-  const { outcome, plan } = one.result;
-  if (outcome === null) return `not possible: ${plan.impossible?.reason ?? ""}`;
+  const { outcome, impossible } = one.result;
+  if (outcome === null) return `not possible: ${impossible?.reason ?? ""}`;
   return "reason" in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
 };
 

@@ -123,10 +123,10 @@ const observation = (command: Command): Command =>
     )
     .addOption(new Option("--seed <n>", "seed of the parameter values").argParser(seed).default(defaults.seed));
 
-const replicated = (command: Command): Command =>
+const replicated = (command: Command, why = "what runs there counts as well"): Command =>
   connection(command).option(
     "--replica-url <url>",
-    "a streaming replica of the database, as the observing role: what runs there counts as well (repeatable)",
+    `a streaming replica of the database, as the observing role: ${why} (repeatable)`,
     collect,
     [],
   );
@@ -557,8 +557,9 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
     .action((index: string | undefined, flags: HealthFlags & OutputFlags) =>
       run<HealthFlags & OutputFlags>((given, context) => health(index, given, context))(flags),
     );
-  connection(
+  replicated(
     command("run", "steer one or several databases until a signal: observe, advise, build what is approved, verify"),
+    "what it uses is not dropped, and approved drops wait while one is not named, or away",
   )
     .option("--health-port <n>", "serve /livez, /readyz, /status and /metrics", port)
     .addHelpText(

@@ -1,6 +1,6 @@
 import { resolveReference, type Settings } from "../../config/index.ts";
 import type { Health, Log } from "../../daemon/index.ts";
-import { ExitCode } from "../../errors.ts";
+import { ExitCode, failure } from "../../errors.ts";
 import { systemClock, systemRandom } from "../../runtime/index.ts";
 import { type CommandContext, type ConnectionFlags, pilotContext, targetNames } from "./context.ts";
 
@@ -42,7 +42,14 @@ export const run = async (flags: RunFlags, context: CommandContext): Promise<Exi
   const { settings } = context.config;
   const log = logOf(context, (write) => jsonLines(write, systemClock));
   const webhook = webhookOf(settings, context.environment);
-  const targets = targetNames(flags, context).map((target) => {
+  const names = targetNames(flags, context);
+  if (names.length > 1 && (flags.replicaUrl ?? []).length > 0) {
+    throw failure("usage", {
+      problem: "--replica-url names a replica of one target, and the settings name several",
+      hint: "say which with --target NAME, a process for each",
+    });
+  }
+  const targets = names.map((target) => {
     const pilot = pilotContext(target === null ? flags : { ...flags, target }, context);
     return { name: target ?? pilot.observe.database, pilot };
   });

@@ -24,6 +24,7 @@ export const standingText = [
   { standing: "invalid_ours", heading: "Left half built by us" },
   { standing: "invalid", heading: "Invalid" },
   { standing: "being_built", heading: "Being built" },
+  { standing: "on_trial", heading: "On trial: hidden before it is dropped" },
   { standing: "redundant", heading: "Redundant" },
   { standing: "unused", heading: "Unused" },
   { standing: "unused_not_proved", heading: "Perhaps unused, not proved" },

@@ -30,6 +30,7 @@ import type { Store } from "../store/index.ts";
 import { type RebuiltIndex, rebuiltOf } from "./rebuilt.ts";
 import { nodeName, withReplicas } from "./replicas.ts";
 import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
+import { noteVersions } from "./versions.ts";
 
 const DAY_MS = 86_400_000;
 /** Indexes that are forecast, those that would give back most first: the others have little to give. */
@@ -140,9 +141,14 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
       const { bloatThreshold: threshold, forecastAheadMs } = context.settings;
       const aheadDays = Math.max(1, Math.round(forecastAheadMs / DAY_MS));
       const nothing: Memory = { samples: new Map(), ownScans: new Map(), deployments: [], due: [] };
-      const recall = (store: Store): Promise<Memory> => remember(store, now);
       const memory =
-        (options.record ? await withWritableStore(context, recall) : await readStore(context, recall)) ?? nothing;
+        (options.record
+          ? await withWritableStore(context, async (store) => {
+              // An index that was rebuilt since may have another OID: what is known of it is to be found by that.
+              await noteVersions(session, store, context);
+              return remember(store, now);
+            })
+          : await readStore(context, (store) => remember(store, now))) ?? nothing;
       context.emit({ kind: "step", text: "looking at the catalogue and the counters" });
       const looked = await lookAt(session, memory, options.readBytes);
       const onReplicas = await Promise.all(replicas.map((one) => readScanCounts(one, nodeName(one), new Map())));

@@ -1,6 +1,9 @@
 import type { IndexSeries, IndexVersion } from "../domain/index.ts";
 import { failure } from "../errors.ts";
+import type { Session } from "../postgres/index.ts";
 import { getIndexVersions, type RolloutContext, trackIndexVersions } from "../rollout/index.ts";
+import { acquireBuildLock } from "../safeguards/index.ts";
+import type { Store } from "../store/index.ts";
 import { type PilotContext, readStore } from "./target.ts";
 
 /** Looks at all indexes before and after the work, so that what others changed in the meantime, and what the work changed, are in the history. */
@@ -12,6 +15,21 @@ export const keepingVersions = async <T>(
   const result = await work();
   await trackIndexVersions(build, store, clock);
   return result;
+};
+
+/** The same for who only looks; where somebody is changing indexes, he does it when he has ended. */
+export const noteVersions = async (
+  session: Session,
+  store: Store,
+  { clock }: Pick<PilotContext, "clock">,
+): Promise<void> => {
+  const lock = await acquireBuildLock(session);
+  if (lock === null) return;
+  try {
+    await trackIndexVersions(session, store, clock);
+  } finally {
+    await lock.release();
+  }
 };
 
 /** Every index that was ever seen, with its latest version. Reads only. @throws IndexPilotError `store_missing` */
@@ -31,7 +49,7 @@ export const readVersions = async (
   if (found.length === 0) {
     throw failure("usage", {
       problem: `no index named ${name} was seen at the last look`,
-      hint: "`indexpilot versions` lists all; apply, verify and rollback look at the catalogue anew",
+      hint: "`indexpilot versions` lists all; apply, verify, rollback and health --record look at the catalogue anew",
     });
   }
   return found;

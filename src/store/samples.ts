@@ -21,6 +21,31 @@ const HOUR_MS = 3_600_000;
 const chunks = <T>(values: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(values.length / CHUNK) }, (_, at) => values.slice(at * CHUNK, (at + 1) * CHUNK));
 
+/**
+ * What was seen of an index goes on under the OID that it has now. What was seen of the new one before the last look at the old is that of a copy which was
+ * being built.
+ */
+export const moveSamples = async (db: Database, installationId: number, from: number, to: number): Promise<void> => {
+  await db
+    .deleteFrom("index_sample")
+    .where("installation_id", "=", installationId)
+    .where("index_oid", "=", to)
+    .where("at", "<=", (on) =>
+      on
+        .selectFrom("index_sample as old")
+        .select((of) => of.fn.max("old.at").as("at"))
+        .where("old.installation_id", "=", installationId)
+        .where("old.index_oid", "=", from),
+    )
+    .execute();
+  await db
+    .updateTable("index_sample")
+    .set({ index_oid: to })
+    .where("installation_id", "=", installationId)
+    .where("index_oid", "=", from)
+    .execute();
+};
+
 export const sampleRepository = (db: Database, installationId: number): SampleRepository => ({
   async add(samples) {
     await db.transaction().execute(async (transaction) => {

@@ -9,6 +9,17 @@ export interface ScanLedger {
   read(): Promise<ReadonlyMap<number, number>>;
 }
 
+/** Ours go on counting under the OID that an index has now, as the server's do: REINDEX CONCURRENTLY copies its counters. */
+export const moveScans = async (db: Database, installationId: number, from: number, to: number): Promise<void> => {
+  const [old] = await db
+    .deleteFrom("scan_ledger")
+    .where("installation_id", "=", installationId)
+    .where("index_oid", "=", from)
+    .returning(["scans", "updated_at"])
+    .execute();
+  if (old !== undefined) await scanLedger(db, installationId).add(new Map([[to, Number(old.scans)]]), old.updated_at);
+};
+
 export const scanLedger = (db: Database, installationId: number): ScanLedger => ({
   async add(scans, at) {
     // In order of the OID, so that two writers cannot wait for each other.

@@ -1,6 +1,8 @@
 import type { IndexFact, IndexSeries, IndexVersion } from "../domain/index.ts";
 import type { Selectable } from "kysely";
 import type { Database, Tables } from "./database.ts";
+import { moveSamples } from "./samples.ts";
+import { moveScans } from "./scans.ts";
 
 /** What a look at the catalogue adds to one series. */
 export interface VersionEntry {
@@ -8,7 +10,7 @@ export interface VersionEntry {
   readonly seriesId: number | null;
   /** Where the index is now; null when it is gone. */
   readonly fact: IndexFact | null;
-  /** Null: only its OID is new. */
+  /** Null: only its OID is new; what was seen of the index, and our own scans of it, are kept under that from then on. */
   readonly version: IndexVersion | null;
 }
 
@@ -114,8 +116,19 @@ export const versionRepository = (db: Database, installationId: number): Version
           .execute();
         for (const row of made) ids.set(row.index_oid, row.id);
       }
-      for (const { seriesId, fact } of entries) {
+      for (const { seriesId, fact, version } of entries) {
         if (seriesId === null) continue;
+        if (fact !== null && version === null) {
+          const { index_oid: before } = await transaction
+            .selectFrom("index_series")
+            .select("index_oid")
+            .where("id", "=", seriesId)
+            .executeTakeFirstOrThrow();
+          if (before !== null) {
+            await moveSamples(transaction, installationId, before, fact.oid);
+            await moveScans(transaction, installationId, before, fact.oid);
+          }
+        }
         await transaction
           .updateTable("index_series")
           .set(fact === null ? { index_oid: null } : place(fact))

@@ -4,8 +4,25 @@ import { checkHealth } from "../../src/pilot/index.ts";
 import { advance, findStanding, hideIndex, proposeDrop } from "../../src/rollout/index.ts";
 import { systemClock } from "../../src/runtime/index.ts";
 import { healthPage } from "../../src/surfaces/report/index.ts";
-import { withTarget } from "../rollout/fixtures/target.ts";
-import { openWired } from "./wired.ts";
+import { until, withTarget } from "../rollout/fixtures/target.ts";
+import { openWired, type Wired } from "./wired.ts";
+
+const look = async (shop: Wired, name: string) => {
+  const report = await checkHealth(shop.pilot, { record: true, readBytes: 0 });
+  const found = report.indexes.find(({ judgement }) => judgement.name === name);
+  if (found === undefined) throw new Error(`there is no index ${name}`);
+  return found;
+};
+
+/** ANALYZE as often as it takes: counts of sessions that have ended arrive late. */
+const analyzed = (shop: Wired): Promise<void> =>
+  until("the counts have arrived", async () => {
+    await shop.admin.query("analyze t");
+    const rows = await shop.admin.query(
+      "select from pg_stat_all_tables where relname = 't' and last_analyze is not null and n_mod_since_analyze = 0 and n_live_tup > 0",
+    );
+    return rows.length > 0;
+  });
 
 describe("the health of an index that is hidden on trial", () => {
   const target = withTarget(18);
@@ -33,5 +50,42 @@ describe("the health of an index that is hidden on trial", () => {
     const page = healthPage(report, true);
     expect(page).toContain("On trial");
     expect(page).not.toContain("Remove what a failed build left");
+  });
+});
+
+describe.each([14, 18])("the health of an index on PostgreSQL %i", (major) => {
+  const target = withTarget(major, { autovacuum: "off" });
+
+  test("that somebody rebuilt under another OID is told by what was seen of it before: its own size, and how soon bloat came back", async () => {
+    const shop = await openWired(target());
+    await shop.admin.script(
+      "create table t (a int, b int); insert into t select n, n from generate_series(1, 30000) n; create index hashed on t using hash (a); alter table t owner to shop",
+    );
+    await analyzed(shop);
+    const before = await look(shop, "hashed");
+    expect(before).toMatchObject({ bloat: { code: "no_baseline" }, returnedAfterDays: null });
+    const { store } = shop.context;
+    await store.scans.add(new Map([[before.judgement.oid, 5]]), shop.clock.now());
+    await shop.stranger.query("reindex index concurrently hashed");
+    shop.pass(3600);
+    const rebuilt = await look(shop, "hashed");
+    const { oid } = rebuilt.judgement;
+    expect(oid).not.toBe(before.judgement.oid);
+    expect([...(await store.scans.read())]).toEqual([[oid, 5]]);
+    const samples = await store.samples.since(new Date(0));
+    expect([samples.get(oid)?.length, samples.get(before.judgement.oid)]).toEqual([2, undefined]);
+
+    shop.pass(86_400);
+    const fresh = await look(shop, "hashed");
+    expect(fresh).toMatchObject({ bloat: { kind: "shown", method: "baseline", share: 0 }, returnedAfterDays: null });
+    for (let i = 0; i < 2; i += 1) await shop.admin.query("update t set a = a + 30000");
+    await shop.admin.query("vacuum t");
+    await analyzed(shop);
+    shop.pass(86_400);
+    await look(shop, "hashed");
+    shop.pass(86_400);
+    const again = await look(shop, "hashed");
+    expect(again.bloat).toMatchObject({ kind: "shown", method: "baseline" });
+    expect(again.returnedAfterDays).toBeCloseTo(2, 1);
   });
 });

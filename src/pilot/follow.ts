@@ -53,6 +53,12 @@ interface Connected {
 /** Whoever conducts an experiment takes a process that was silent for so long for gone. */
 export const SILENT_MS = 15_000;
 
+/**
+ * Nobody judges what nobody has looked at for so long, and nothing would take back what does harm: its gates are not stated until somebody looks again. A conductor
+ * looks once a second; between two turns of the daemon are its other duties, a minute or two of observing as a rule.
+ */
+export const UNATTENDED_MS = 300_000;
+
 /** Whose clock is further from the database's than this, or than a window is long, would count into other windows than the rest. */
 const SKEW_MS = 5_000;
 
@@ -76,7 +82,7 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
 /**
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
  * by window, how the statements fared. One connection of its own. While the store cannot be reached, does not answer, or is not there yet, no gate is stated: the
- * application's statements go out as they are; so they do after `indexpilot stop`. Resolves after the first look, and never rejects: an application shall start
+ * application's statements go out as they are; so they do after `indexpilot stop`, and where nobody has conducted the experiment for minutes. Resolves after the first look, and never rejects: an application shall start
  * without IndexPilot.
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
@@ -126,10 +132,11 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     // Tenants are split by what the index holds: there is nothing to state.
     const open = (await store.experiments.open()).filter(({ exposure }) => exposure === "gate");
     const stopped = (await store.stop.get()) !== null;
+    const attended = await store.experiments.attended(UNATTENDED_MS);
     for (const experiment of open) {
       const { bareName, objection } = await standOf(session, experiment);
       const runs = experiment.state === "running" || experiment.state === "applying";
-      const isDrawn = runs && objection === null && !stopped;
+      const isDrawn = runs && objection === null && !stopped && attended.has(experiment.id);
       const gated = isDrawn ? gateExperimentOf(experiment, bareName) : null;
       if (gated !== null) gates.push(gated);
       stands[experiment.id] = { share: gated?.share ?? 0, objection };

@@ -247,6 +247,43 @@ describe("an experiment in which something goes wrong", () => {
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
   });
 
+  test.each(["running", "applying"] as const)("is not drawn while it is %s and nobody conducts it", async (state) => {
+    const opened = await open();
+    const { wired, pilot } = opened;
+    const { id } = await moved(wired, await standing(opened), state, state === "applying" ? "better" : null);
+    const { following } = await follow(wired);
+    const drawn = (): number => following.running().length;
+    await until("it is drawn", () => Promise.resolve(drawn() === 1));
+    await wired.admin.query("update indexpilot.experiment set attended_at = attended_at - interval '10 minutes'");
+    await until("it is drawn no more", () => Promise.resolve(drawn() === 0));
+    // The build of the winner's index waits for this transaction; somebody is at it meanwhile.
+    await wired.admin.query("begin isolation level repeatable read");
+    await wired.admin.query("select count(*) from orders");
+    const conducted = conduct(pilot, 0);
+    await until("it is drawn again", () => Promise.resolve(drawn() === 1));
+    expect(await wired.context.store.experiments.get(id)).toMatchObject({ state });
+    await wired.admin.query("commit");
+    await conducted;
+  });
+
+  test("is no reason to leave others alone when something goes wrong with it, and is said where it is the only one", async () => {
+    const opened = await open();
+    const { wired, pilot } = opened;
+    const experiment = await moved(wired, await standing(opened), "running");
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'no ground'; end $$;
+      create trigger fails before update of ground on indexpilot.experiment for each row execute function public.fails()`);
+    await expect(conduct(pilot, 0)).rejects.toThrow("no ground");
+    const customers = { schema: "public", name: "customers" };
+    const arms = { control: null, treatment: on("customers", "name") };
+    await createAbExperiment(pilot, { table: customers, ...arms, actor: "ann" });
+    const conducted = await conductExperiments(pilot, { actor: { name: "ann", consents: true }, waitMs: 0 });
+    expect(conducted).toMatchObject([
+      { experiment: { id: experiment.id }, failed: true, reason: expect.stringContaining("no ground") as string },
+      { experiment: { table: customers }, reason: expect.stringContaining("waiting for the application") as string },
+    ]);
+  });
+
   test("is followed no more by a process whose role may not read the gate's column any more, and again when it may", async () => {
     const opened = await open();
     const { wired, pilot } = opened;

@@ -134,10 +134,11 @@ export const createExperiment = async (flags: CreateExperimentFlags, context: Co
     const waitMs = flags.wait === true ? flags.longest : flags.wait;
     await conductExperiments(pilot, { actor: { name: actor, consents: true }, waitMs });
   }
-  print(await getAbResults(pilot, id), context);
-  if (flags.wait === undefined) {
+  const found = await getAbResults(pilot, id);
+  print(found, context);
+  if (found.experiment.endedAt === null) {
     context.terminal.err(
-      `\nNothing is built yet: \`indexpilot run\` or \`indexpilot verify\` conducts it, \`indexpilot experiment show ${String(number)}\` says how it stands.`,
+      `\n${flags.wait === undefined ? "Nothing is built yet" : "It has not ended yet"}: \`indexpilot run\` or \`indexpilot verify\` conducts it, \`indexpilot experiment show ${String(number)}\` says how it stands.`,
     );
   }
   return ExitCode.ok;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   type ArmCall,
   type ArmName,
+  type ArmWindow,
   type Decision,
   definitionId,
   type Deployment,
@@ -249,7 +250,7 @@ export const ensureDeployment = async (
 export interface AbRecorder {
   readonly experiment: Experiment;
   record(call: ArmCall): void;
-  /** Hands over the windows that are over. */
+  /** Hands over the windows that are over; what could not be handed over is, the next time. */
   flush(): Promise<void>;
   /** Hands over everything, and closes its session. */
   close(): Promise<void>;
@@ -269,15 +270,16 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
     if (store === null) throw failure("store_missing", {});
     const experiment = await known(store, id);
     const tally = new ArmTally(experiment.blockMs);
+    const add = (windows: readonly ArmWindow[]): Promise<void> => store.experiments.add(id, windows);
     return {
       experiment,
       record: (call) => {
         tally.add(call);
       },
-      flush: () => store.experiments.add(id, tally.take(clock.now())),
+      flush: () => tally.handOver(clock.now(), add),
       close: async () => {
         try {
-          await store.experiments.add(id, tally.take(null));
+          await tally.handOver(null, add);
         } finally {
           await session.close();
         }

@@ -2,13 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Experiment, type FollowerStand, gateNumber, shareOf } from "../domain/index.ts";
 import { type GateExperiment, type Interception, type Measurement, readGateStanding } from "../driver/index.ts";
 import { failure } from "../errors.ts";
-import {
-  type ConnectionTarget,
-  openSession,
-  readServerIdentity,
-  resolveConnection,
-  type Session,
-} from "../postgres/index.ts";
+import { openSession, readServerIdentity, resolveConnection, type Session } from "../postgres/index.ts";
 import { type Clock, systemClock } from "../runtime/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { ArmTally } from "../verification/index.ts";
@@ -23,8 +17,11 @@ export interface FollowOptions {
   readonly application?: string;
   /** How often it looks for what has changed, milliseconds. Default 1,000. */
   readonly everyMs?: number;
-  /** Told when the store cannot be reached; meanwhile no gate is stated, and it tries again by itself. Default: a warning of the process, once for each problem. */
-  readonly onError?: (error: Error) => void;
+  /**
+   * Told when the store cannot be reached, or by this URL never could be; meanwhile no gate is stated, and it tries again by itself. What this throws is lost. Default: a
+   * warning of the process, once for each problem.
+   */
+  readonly onError?: (error: Error) => unknown;
   readonly clock?: Clock;
 }
 
@@ -32,7 +29,7 @@ export interface FollowOptions {
 export interface Following {
   /** Experiments whose statements are drawn now. */
   readonly running: () => readonly { readonly id: string; readonly share: number }[];
-  /** Hands over what was seen, and follows no more. Does not remove the hook. */
+  /** Hands over what was seen, and follows no more; where that fails, `onError` is told. Never rejects. Does not remove the hook. */
   close(): Promise<void>;
 }
 
@@ -66,8 +63,8 @@ const SKEW_MS = 5_000;
 const SLICES_PER_WINDOW = 10;
 const SHORTEST_SLICE_MS = 50;
 
-const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connected> => {
-  const session = await openSession(target, "store");
+const connect = async (url: string, clock: Clock): Promise<Connected> => {
+  const session = await openSession(resolveConnection(url, {}), "store");
   try {
     const server = await readServerIdentity(session);
     const store = await openStore(session, { create: false, server, now: clock.now() });
@@ -87,7 +84,6 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
   const { application = "application", everyMs = 1_000, onError = warn(), clock = systemClock } = options;
-  const target = resolveConnection(options.url, {});
   const id = randomUUID();
   const tallies = new Map<string, ArmTally>();
   let drawn: readonly GateExperiment[] = [];
@@ -143,7 +139,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       if (!tallies.has(experiment.id)) tallies.set(experiment.id, new ArmTally(experiment.blockMs));
     }
     draw(gates);
-    await store.experiments.sayFollowing({ process: id, application, role: target.user, stands });
+    await store.experiments.sayFollowing({ process: id, application, role: session.target.user, stands });
     await handOver(store, clock.now());
     for (const known of tallies.keys()) {
       if (open.some((one) => one.id === known)) continue;
@@ -152,7 +148,9 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   };
 
   const handOver = async (store: Store, before: Date | null): Promise<void> => {
-    for (const [experiment, tally] of tallies) await store.experiments.add(experiment, tally.take(before));
+    for (const [experiment, tally] of tallies) {
+      await tally.handOver(before, (windows) => store.experiments.add(experiment, windows));
+    }
   };
 
   const stopObserving = hook.observe((measurement: Measurement) => {
@@ -163,13 +161,22 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       ?.add({ arm, unit, transaction, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });
   });
 
+  /** A logger that throws, or rejects, ends nothing. */
+  const tell = async (problem: unknown): Promise<void> => {
+    try {
+      await onError(problem instanceof Error ? problem : new Error(String(problem)));
+    } catch {
+      // There is nobody left to tell.
+    }
+  };
+
   /** Whatever it is: the application must not end by what IndexPilot cannot do. */
   const lose = async (problem: unknown): Promise<void> => {
     draw([]);
     const lost = connected;
     connected = null;
     await lost?.session.close().catch(() => undefined);
-    onError(problem instanceof Error ? problem : new Error(String(problem)));
+    void tell(problem);
   };
 
   const ended = new AbortController();
@@ -181,7 +188,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       () => undefined,
     );
     try {
-      connected ??= await connect(target, clock);
+      connected ??= await connect(options.url, clock);
       await look(connected);
     } catch (error) {
       await lose(error);
@@ -210,8 +217,9 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       try {
         await handOver(store, null);
         await store.experiments.endFollowing(id);
-      } finally {
         await session.close();
+      } catch (error) {
+        await lose(error);
       }
     },
   };

@@ -18,10 +18,14 @@ interface Window extends ArmWindow {
 /** Fingerprints beyond so many in a window count for their unit only: an application that writes its values into its texts shall not fill the store. */
 const mostStatements = 500;
 
+/** What cannot be handed over so often in a row shall not fill the application's memory: the oldest is forgotten. */
+const mostUnsent = 60;
+
 /** Adds calls up by window and arm. What was taken is forgotten, so that a unit whose calls are taken in two halves counts twice. */
 export class ArmTally {
   readonly #blockMs: number;
   #windows = new Map<string, Window>();
+  readonly #unsent: (readonly ArmWindow[])[] = [];
 
   constructor(blockMs: number) {
     this.#blockMs = blockMs;
@@ -48,7 +52,7 @@ export class ArmTally {
   }
 
   /** The windows that ended by `before`; without it all. */
-  take(before: Date | null): readonly ArmWindow[] {
+  #take(before: Date | null): readonly ArmWindow[] {
     const taken: ArmWindow[] = [];
     for (const [key, { arm, slot, share, seen, statements }] of this.#windows) {
       if (before !== null && (slot + 1) * this.#blockMs > before.getTime()) continue;
@@ -61,6 +65,21 @@ export class ArmTally {
       this.#windows.delete(key);
     }
     return taken;
+  }
+
+  /** Hands over the windows that ended by `before`, without it all; what was not accepted is handed over the next time. @throws what `accept` throws */
+  async handOver(before: Date | null, accept: (windows: readonly ArmWindow[]) => Promise<void>): Promise<void> {
+    const taken = this.#take(before);
+    if (taken.length > 0) this.#unsent.push(taken);
+    if (this.#unsent.length > mostUnsent) this.#unsent.shift();
+    for (let next = this.#unsent.shift(); next !== undefined; next = this.#unsent.shift()) {
+      try {
+        await accept(next);
+      } catch (error) {
+        this.#unsent.unshift(next);
+        throw error;
+      }
+    }
   }
 
   #window(arm: ArmName, slot: number, share: number): Window {

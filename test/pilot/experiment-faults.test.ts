@@ -311,6 +311,36 @@ describe("an experiment in which something goes wrong", () => {
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
   });
 
+  test("is not followed by a URL that leads nowhere, which with a logger that throws ends no application", async () => {
+    const errors: Error[] = [];
+    const following = await followExperiments(intercept({ Client: class extends pg.Client {} }), {
+      url: "shop",
+      everyMs: 10,
+      onError: (error) => {
+        errors.push(error);
+        if (errors.length % 2 === 0) return Promise.reject(error);
+        throw error;
+      },
+    });
+    await until("it tries again", () => Promise.resolve(errors.length > 3));
+    expect(errors[0]).toMatchObject({ code: "bad_url" });
+    await following.close();
+  });
+
+  test("is left by a process that cannot say so any more without ending that process", async () => {
+    const opened = await open();
+    const { wired } = opened;
+    await moved(wired, await standing(opened), "running");
+    const { following, errors } = await follow(wired);
+    await until("it is drawn", () => Promise.resolve(following.running().length === 1));
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'no farewell'; end $$;
+      create trigger fails before delete on indexpilot.experiment_follower for each row execute function public.fails()`);
+    await following.close();
+    expect(errors.map(({ message }) => message)).toEqual(["no farewell"]);
+    expect(following.running()).toEqual([]);
+  });
+
   test("is not drawn by a process whose clock is not the database's", async () => {
     const opened = await open();
     const { wired } = opened;

@@ -135,6 +135,26 @@ describe("an experiment", () => {
     expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
   });
 
+  test("loses nothing of what could not be handed over", async () => {
+    const wired = await openWired(target());
+    const { id } = await begun(wired);
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const [at, share] = [wired.clock.now(), 0.5];
+    const call = { arm: "control", fingerprint: "0123456789abcdef", share, timeMs: 1, rows: 1, failed: false } as const;
+    recordAbResult(recorder, { ...call, unit: "1", at });
+    wired.pass(2);
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;
+      create trigger fails before insert on indexpilot.experiment_statement for each row execute function public.fails()`);
+    await expect(recorder.flush()).rejects.toThrow("full");
+    // Late for a window that was taken before.
+    recordAbResult(recorder, { ...call, unit: "2", at });
+    await wired.admin.query("drop trigger fails on indexpilot.experiment_statement");
+    await recorder.close();
+    const { windows } = await wired.context.store.experiments.readWindows(id);
+    expect(windows.map(({ units, statements }) => [units, statements.get(call.fingerprint)?.calls])).toEqual([[2, 2]]);
+  });
+
   test.each([
     ["an index that others create", "create index others on public.orders (note)", "the table's indexes changed"],
     ["a reset of the statistics", "select pg_stat_statements_reset()", "statistics were reset"],

@@ -249,12 +249,30 @@ export const ensureDeployment = async (
 /** Adds up what an application sees of an experiment, and hands it over window by window. */
 export interface AbRecorder {
   readonly experiment: Experiment;
+  /** As {@link recordAbResult}. */
   record(call: ArmCall): void;
   /** Hands over the windows that are over; what could not be handed over is, the next time. */
   flush(): Promise<void>;
   /** Hands over everything, and closes its session. */
   close(): Promise<void>;
 }
+
+/** So far the clock of whoever measured may be ahead. */
+const CLOCK_AHEAD_MS = 60_000;
+
+/** One wrong number would spoil the sums of its window, and a wrong date their number. @throws IndexPilotError `call_invalid` */
+const requireSane = ({ at, timeMs, rows, share }: ArmCall, from: Date, now: Date): void => {
+  const refuse = (problem: string): never => {
+    throw failure("call_invalid", { problem });
+  };
+  if (!(timeMs >= 0 && Number.isFinite(timeMs))) refuse(`timeMs is ${String(timeMs)}`);
+  if (rows !== null && !(rows >= 0 && Number.isFinite(rows))) refuse(`rows is ${String(rows)}`);
+  if (!(share > 0 && share <= 1)) refuse(`share is ${String(share)}`);
+  const time = at.getTime();
+  if (Number.isNaN(time)) refuse("at is no date");
+  if (time < from.getTime()) refuse(`at is ${at.toISOString()}, before the experiment was laid down`);
+  if (time > now.getTime() + CLOCK_AHEAD_MS) refuse(`at is ${at.toISOString()}, which is yet to come`);
+};
 
 /**
  * Opens a recorder for an application that measures by itself; several may record the same experiment. Flush it about once per window. With the driver hook,
@@ -274,6 +292,7 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
     return {
       experiment,
       record: (call) => {
+        requireSane(call, experiment.createdAt, clock.now());
         tally.add(call);
       },
       flush: () => tally.handOver(clock.now(), add),
@@ -291,7 +310,10 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
   }
 };
 
-/** Takes note of one call, in memory. */
+/**
+ * Takes note of one call, in memory.
+ * @throws IndexPilotError `call_invalid` where a number or the date of the call cannot be; nothing of it is taken note of
+ */
 export const recordAbResult = (recorder: AbRecorder, call: ArmCall): void => {
   recorder.record(call);
 };
@@ -319,8 +341,8 @@ export const judgeRecorded = async (
   now: Date,
 ): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
   const { windows, voids } = await store.experiments.readWindows(experiment.id);
-  const { blockMs, metric, alpha, margin, deciding } = experiment;
-  const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
+  const { blockMs, metric, alpha, margin, deciding, createdAt: from } = experiment;
+  const evidence = evidenceOfWindows(windows, voids, blockMs, { from, now }, deciding);
   const { arms, treatmentShare } = evidence;
   const pages = await pagesOf(store, experiment);
   return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };

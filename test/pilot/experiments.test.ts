@@ -135,6 +135,45 @@ describe("an experiment", () => {
     expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
   });
 
+  test("takes no call that cannot be, and judges no time before it was laid down", async () => {
+    const wired = await openWired(target());
+    const { id } = await begun(wired);
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const now = wired.clock.now().getTime();
+    const call = {
+      arm: "control",
+      fingerprint: "f",
+      unit: "1",
+      share: 0.5,
+      timeMs: 1,
+      rows: 1,
+      failed: false,
+    } as const;
+    for (const wrong of [
+      { at: new Date(now / 1000) },
+      { at: new Date(now + 120_000) },
+      { at: new Date("yesterday") },
+      { timeMs: Number.NaN },
+      { timeMs: -1 },
+      { rows: Number.POSITIVE_INFINITY },
+      { share: 0 },
+      { share: 1.1 },
+      { share: Number.NaN },
+    ]) {
+      expect(() => recordAbResult(recorder, { ...call, at: new Date(now), ...wrong })).toThrow(
+        expect.objectContaining({ code: "call_invalid" }) as Error,
+      );
+    }
+    await recorder.close();
+    await play(wired, id, 1, 3);
+    const before = (await getAbResults(wired.pilot, id)).verdict;
+    // As an earlier version would have taken it.
+    const counted = new Map([["f", { calls: 1, totalMs: 1, rows: 1, latencies: new Map([[1, 1]]) }]]);
+    const early = { arm: "control", slot: 0, share: 0.5, units: 1, failedUnits: 0, statements: counted } as const;
+    await wired.context.store.experiments.add(id, [early]);
+    expect((await getAbResults(wired.pilot, id)).verdict).toEqual(before);
+  });
+
   test("loses nothing of what could not be handed over", async () => {
     const wired = await openWired(target());
     const { id } = await begun(wired);

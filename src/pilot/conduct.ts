@@ -37,14 +37,21 @@ import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
 import { standingOf, tenantStandingOf, verdictFor } from "./experiment-verdict.ts";
-import { decisionOn, ensureDeployment, type ExperimentDecision, judgeRecorded } from "./experiments.ts";
+import {
+  type AbResults,
+  decisionOn,
+  ensureDeployment,
+  type ExperimentDecision,
+  getAbResults,
+  judgeRecorded,
+} from "./experiments.ts";
 import { SILENT_MS, UNATTENDED_MS } from "./follow.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { openBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
 import type { Actor, Rollout } from "./rollout-context.ts";
 import { markChange } from "./since-change.ts";
-import { breakable, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { breakable, ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
 
 /** What became of an experiment while it was conducted. */
@@ -58,6 +65,8 @@ export interface Conducted {
 
 /** Between two looks, at the most. */
 const LOOK_MS = 1_000;
+/** Another process changes indexes: ask again. */
+const LOCKED_OUT_MS = 2_000;
 /** All that was seen is read for each judgement; a hundredth more of it says nothing new. */
 const NEWS = 0.01;
 /** What the safeguards or the server refuse is asked again so soon, where they do not say when. */
@@ -95,6 +104,32 @@ export const conductExperiments = (
       conduct(context, rollout, session, options.waitMs),
     );
   });
+
+/**
+ * Conducts until that experiment has ended, or the time is up. While another process changes indexes it waits: that one may conduct it, or be done before the time is.
+ * @returns how it stands then
+ * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`, `connection_lost`
+ */
+export const conductExperiment = async (
+  context: PilotContext,
+  id: string,
+  { actor, waitMs }: { readonly actor: Actor; readonly waitMs: number },
+): Promise<AbResults> => {
+  const { clock } = context;
+  const deadline = clock.monotonicMs() + waitMs;
+  for (;;) {
+    const leftMs = Math.max(0, deadline - clock.monotonicMs());
+    try {
+      await conductExperiments(context, { actor, waitMs: leftMs });
+      return await getAbResults(context, id);
+    } catch (error) {
+      if (!(error instanceof IndexPilotError) || error.code !== "refused") throw error;
+    }
+    const known = await readStore(context, (store) => store.experiments.get(id));
+    if (leftMs === 0 || known?.endedAt !== null) return getAbResults(context, id);
+    await clock.sleep(Math.min(LOCKED_OUT_MS, leftMs), breakable(context).signal);
+  }
+};
 
 /** The same for whoever holds a rollout, and has taken up what was left over. */
 export const conduct = async (

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type GateExperiment, intercept, type Measurement } from "../../src/driver/index.ts";
 import {
   type AbExperimentSpec,
+  conductExperiment,
   conductExperiments,
   createAbExperiment,
   endAbExperiment,
@@ -12,9 +13,10 @@ import {
   openAbRecorder,
   recordAbResult,
 } from "../../src/pilot/index.ts";
-import { seededRandom } from "../../src/runtime/index.ts";
+import { type Clock, seededRandom } from "../../src/runtime/index.ts";
 import type { ArmCall, Experiment } from "../../src/domain/index.ts";
 import { keepGround } from "../../src/pilot/experiment-ground.ts";
+import { acquireBuildLock } from "../../src/safeguards/index.ts";
 import { on } from "../rollout/fixtures/rollout.ts";
 import { withTarget } from "../rollout/fixtures/target.ts";
 import { indexpilot } from "../surfaces/run.ts";
@@ -216,6 +218,21 @@ describe("an experiment", () => {
     expect(verdict.soundBlocks).toBeGreaterThanOrEqual(11);
     expect(verdict.reason).toContain(`× ${reason}`);
     await admin.close();
+  });
+
+  test("waits while another process changes indexes, which may conduct it, and goes on when that is done", async () => {
+    const wired = await openWired(target());
+    const lock = await acquireBuildLock(await target().open(wired.database, "builder"));
+    const url = target().server.url(wired.database);
+    const create = ["experiment", "create", "--treatment", "orders (note)", "--wait", "1s", "--json", "--url", url];
+    const ran = await indexpilot(create);
+    expect(ran).toMatchObject({ code: 0, err: expect.stringContaining("`indexpilot verify` conducts it") as string });
+    const { id } = JSON.parse(ran.out) as Experiment;
+    await endAbExperiment(wired.pilot, { id, actor: "ada", reason: "enough" });
+    const sleep: Clock["sleep"] = async () => lock?.release();
+    const pilot = { ...wired.pilot, clock: { ...wired.clock, sleep } };
+    const ended = await conductExperiment(pilot, id, { actor: { name: "ada", consents: true }, waitMs: 60_000 });
+    expect(ended.experiment).toMatchObject({ state: "stopped", endReason: "enough" });
   });
 
   test("is fed by the hook in the application, and shown and stopped from the command line", async () => {

@@ -328,7 +328,10 @@ const known = async (store: Store, id: string): Promise<Experiment> => {
 export interface AbResults {
   readonly experiment: Experiment;
   readonly verdict: ExperimentVerdict;
-  /** Whether nothing more is to be waited for: it is decided, or its time is up. */
+  /**
+   * Whether nothing more is to be waited for: it is decided or has ended, its time is up, or what was seen so far ends it at the next look. A canary that is better
+   * so far goes on to its next stage, and is not over.
+   */
   readonly over: boolean;
   /** Of the statements, by fingerprint, for people: verb and tables. */
   readonly labels: Readonly<Record<string, string>>;
@@ -373,10 +376,12 @@ const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promi
   const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
-  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: false, labels };
+  const { kind, state } = experiment;
+  const isDecided = state !== "preparing" && state !== "running";
+  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: isDecided, labels };
   const { evidence, verdict } = await judgeRecorded(store, experiment, now);
-  const over =
-    verdict.outcome !== "undecided" || (experiment.state !== "preparing" && now >= endOf(experiment, evidence));
+  const ends = verdict.outcome === "better" ? kind === "comparison" : verdict.outcome !== "undecided";
+  const over = isDecided || (state === "running" && (ends || now >= endOf(experiment, evidence)));
   return { experiment, verdict, over, labels };
 };
 

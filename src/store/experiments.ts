@@ -53,8 +53,6 @@ export interface ExperimentRepository {
   ground(id: string): Promise<{ readonly ground: ExperimentGround; readonly at: Date } | null>;
   /** Sets it anew; where it is another one, the stretch in which it changed is void. */
   setGround(id: string, ground: ExperimentGround, at: Date, broken: VoidStretch | null): Promise<void>;
-  /** A stretch that proves nothing. */
-  addVoid(id: string, stretch: VoidStretch): Promise<void>;
   /** Whoever conducts it has just looked at it; by the server's clock. */
   attend(id: string): Promise<void>;
   /** Ids of open experiments that somebody has looked at within `ms`. */
@@ -342,10 +340,6 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         .values({ experiment_id: id, from_at: broken.from, to_at: broken.to, reason: broken.reason })
         .execute();
     });
-  },
-
-  async addVoid(id, { from, to, reason }) {
-    await db.insertInto("experiment_void").values({ experiment_id: id, from_at: from, to_at: to, reason }).execute();
   },
 
   async attend(id) {

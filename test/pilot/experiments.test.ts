@@ -7,6 +7,7 @@ import {
   conductExperiment,
   conductExperiments,
   createAbExperiment,
+  createCanaryDeployment,
   endAbExperiment,
   getAbResults,
   listAbExperiments,
@@ -135,6 +136,20 @@ describe("an experiment", () => {
     expect((await getAbResults(wired.pilot, id)).experiment).toMatchObject({ state: "decided", winner: null });
     expect((await createAbExperiment(wired.pilot, spec)).state).toBe("preparing");
     expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
+  });
+
+  test("that is a canary is not over while it is better at its first stage, and is when it has ended", async () => {
+    const wired = await openWired(target());
+    const settings = { ...wired.pilot.settings, blockMs: 1000, canaryMaxMs: 20_000_000 };
+    const pilot = { ...wired.pilot, settings };
+    const canary = await createCanaryDeployment(pilot, { index: spec.treatment, actor: "ada" });
+    const { experiments } = wired.context.store;
+    const running = await experiments.advance(canary, { state: "running" });
+    await play(wired, canary.id, 0.5, 40);
+    const better = { over: false, verdict: { outcome: "better" } };
+    expect(await getAbResults(wired.pilot, canary.id)).toMatchObject(better);
+    await experiments.advance(running ?? canary, { state: "stopped", endedAt: wired.clock.now() });
+    expect(await getAbResults(wired.pilot, canary.id)).toMatchObject({ ...better, over: true });
   });
 
   test("takes no call that cannot be, and judges no time before it was laid down", async () => {

@@ -40,8 +40,9 @@ export interface AbExperimentSpec {
   /** Defaults are those of the settings. */
   readonly margin?: number;
   readonly alpha?: number;
-  /** Length of one window of evidence. */
+  /** Length of one window of evidence, whole milliseconds up to a day. At least a 20,000th of `maxMs`, and as long where it is shorter. */
   readonly blockMs?: number;
+  /** How long it may run, whole milliseconds up to a year. */
   readonly maxMs?: number;
   /** Who wants it, and says yes to whatever it builds. */
   readonly actor: string;
@@ -158,11 +159,17 @@ type Laid = Pick<
 /** More of them say hardly more, and each look reads them all. */
 const mostWindows = 20_000;
 
+const DAY_MS = 86_400_000;
+const isWhole = (ms: number, mostMs: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= mostMs;
+
 const layDown = async (context: PilotContext, store: Store, session: Session, laid: Laid): Promise<Experiment> => {
   const { settings, clock } = context;
-  const { table, alpha = settings.alpha, margin = settings.margin, maxMs = settings.canaryMaxMs } = laid;
+  const { table, alpha = settings.alpha, margin = settings.margin } = laid;
+  const { blockMs = settings.blockMs, maxMs = settings.canaryMaxMs } = laid;
   if (!(alpha > 0 && alpha < 1)) throw invalid("alpha is not between 0 and 1");
   if (!(margin > 0 && margin < 1)) throw invalid("the margin is not between 0 and 1");
+  if (!isWhole(blockMs, DAY_MS)) throw invalid("a window is not 1 ms to a day long, in whole milliseconds");
+  if (!isWhole(maxMs, 365 * DAY_MS)) throw invalid("its longest time is not 1 ms to a year, in whole milliseconds");
   const tableOid = await tableOidOf(session, table, [laid.control, laid.treatment]);
   const now = clock.now();
   const experiment = await store.experiments.insert({
@@ -175,7 +182,7 @@ const layDown = async (context: PilotContext, store: Store, session: Session, la
     metric: laid.metric ?? "mean",
     margin,
     alpha,
-    blockMs: laid.blockMs ?? Math.max(settings.blockMs, Math.ceil(maxMs / mostWindows)),
+    blockMs: Math.max(blockMs, Math.ceil(maxMs / mostWindows)),
     maxMs,
     state: "preparing",
     deciding: null,

@@ -29,6 +29,7 @@ const spec = {
   treatment: on("orders", "customer_id"),
   treatmentShare: 0.5,
   blockMs: 1000,
+  maxMs: 2_000_000,
   actor: "ada",
 } as const;
 
@@ -82,12 +83,23 @@ describe("an experiment", () => {
       [{ treatment: on("customers", "id") }, "is not on"],
       [{ treatment: on("orders", "nothing") }, "has no column nothing"],
       [{ treatmentShare: 1 }, "share is not between 0 and 1"],
+      [{ blockMs: 0 }, "a window is not 1 ms to a day long"],
+      [{ blockMs: 0.5 }, "a window is not 1 ms to a day long"],
+      [{ blockMs: 3e9 }, "a window is not 1 ms to a day long"],
+      [{ maxMs: 0 }, "its longest time is not 1 ms to a year"],
+      [{ maxMs: Number.POSITIVE_INFINITY }, "its longest time is not 1 ms to a year"],
     ] as const) {
       await expect(createAbExperiment(wired.pilot, { ...spec, ...changed })).rejects.toMatchObject({
         code: "experiment_invalid",
         message: expect.stringContaining(problem) as string,
       });
     }
+  });
+
+  test("has no more windows than each look can read", async () => {
+    const wired = await openWired(target());
+    const { blockMs } = await createAbExperiment(wired.pilot, { ...spec, maxMs: 259_200_000 });
+    expect(blockMs).toBe(12_960);
   });
 
   test("that a person laid down is built: its indexes' sizes are predicted, as the budget asks", async () => {

@@ -174,6 +174,13 @@ const catalogue = {
     message: (p) => `this experiment cannot be: ${p.problem}`,
     remedy: () => "correct the experiment's description; one experiment per table",
   }),
+  call_invalid: entry<{ problem: string }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `this call cannot be recorded: ${p.problem}`,
+    remedy: () =>
+      "give `at` as a Date (of seconds: new Date(1000 * seconds)), `timeMs` as milliseconds from 0, `rows` from 0 or null, `share` above 0 and up to 1",
+  }),
   driver_unknown: entry<Record<string, never>>({
     exitCode: ExitCode.usage,
     retryable: false,

@@ -169,12 +169,12 @@ const experiment: Duty = {
     if (pending.experiments === 0 || pending.stop !== null) return nothing;
     const actor = { name: AUTOPILOT, consents: false };
     const conducted = await conductExperiments(pilot, { actor, waitMs: pilot.settings.verifyEveryMs });
-    const ended = conducted.filter((one) => one.experiment.endedAt !== null);
+    const told = conducted.filter((one) => one.experiment.endedAt !== null || one.failed === true);
     return {
       did:
-        ended.length === 0
+        told.length === 0
           ? null
-          : ended
+          : told
               .map((one) => `experiment ${String(one.experiment.number)} ${one.experiment.state}: ${one.reason}`)
               .join(", "),
       againInMs: BREATH_MS,

@@ -12,7 +12,7 @@ import type {
   TrialGate,
 } from "../domain/index.ts";
 import { gateNumber, shareOf, tableId } from "../domain/index.ts";
-import { IndexPilotError } from "../errors.ts";
+import { ExitCode, IndexPilotError } from "../errors.ts";
 import { openSession, quoteName, type Session } from "../postgres/index.ts";
 import {
   advance,
@@ -37,14 +37,21 @@ import { buildOne } from "./build-one.ts";
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
 import { standingOf, tenantStandingOf, verdictFor } from "./experiment-verdict.ts";
-import { decisionOn, ensureDeployment, type ExperimentDecision, judgeRecorded } from "./experiments.ts";
-import { SILENT_MS } from "./follow.ts";
+import {
+  type AbResults,
+  decisionOn,
+  ensureDeployment,
+  type ExperimentDecision,
+  getAbResults,
+  judgeRecorded,
+} from "./experiments.ts";
+import { SILENT_MS, UNATTENDED_MS } from "./follow.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { openBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";
 import type { Actor, Rollout } from "./rollout-context.ts";
 import { markChange } from "./since-change.ts";
-import { breakable, ownRoles, type PilotContext, withSession } from "./target.ts";
+import { breakable, ownRoles, type PilotContext, readStore, withSession } from "./target.ts";
 import { withRollout } from "./verify.ts";
 
 /** What became of an experiment while it was conducted. */
@@ -52,10 +59,14 @@ export interface Conducted {
   readonly experiment: Experiment;
   /** What it waits for, or how it ended. */
   readonly reason: string;
+  /** Something went wrong with it, as the reason says; it is tried again. */
+  readonly failed?: true;
 }
 
 /** Between two looks, at the most. */
 const LOOK_MS = 1_000;
+/** Another process changes indexes: ask again. */
+const LOCKED_OUT_MS = 2_000;
 /** All that was seen is read for each judgement; a hundredth more of it says nothing new. */
 const NEWS = 0.01;
 /** What the safeguards or the server refuse is asked again so soon, where they do not say when. */
@@ -72,13 +83,16 @@ interface Conducting {
   readonly told: Map<string, string>;
   /** By id of an experiment: when its evidence was judged last, by the monotonic clock, and what that said. */
   readonly judged: Map<string, { readonly atMs: number; readonly reason: string }>;
+  /** By id of an experiment: what went wrong with it at the last look, and when it is tried again, epoch milliseconds. */
+  readonly failed: Map<string, { readonly error: unknown; readonly againMs: number }>;
 }
 
 /**
  * Conducts every open experiment, step by step, until all have ended or the time is up: builds the arms' indexes behind their gates, makes sure that the gates
  * are closed, lets the application's processes draw, judges again and again, gives the winner's index to everybody, and removes what was built for the
- * experiment. Each step is recorded before the next; whoever calls this next goes on where a killed process ended.
- * @throws IndexPilotError `store_missing`, `refused` where another process changes indexes, `connection_lost`
+ * experiment. Each step is recorded before the next; whoever calls this next goes on where a killed process ended. What goes wrong with one experiment is said of it, and
+ * the others are conducted.
+ * @throws IndexPilotError `store_missing`, `refused` where another process changes indexes, `connection_lost`; what went wrong, where nothing else was to be conducted
  */
 export const conductExperiments = (
   context: PilotContext,
@@ -90,6 +104,32 @@ export const conductExperiments = (
       conduct(context, rollout, session, options.waitMs),
     );
   });
+
+/**
+ * Conducts until that experiment has ended, or the time is up. While another process changes indexes it waits: that one may conduct it, or be done before the time is.
+ * @returns how it stands then
+ * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`, `connection_lost`
+ */
+export const conductExperiment = async (
+  context: PilotContext,
+  id: string,
+  { actor, waitMs }: { readonly actor: Actor; readonly waitMs: number },
+): Promise<AbResults> => {
+  const { clock } = context;
+  const deadline = clock.monotonicMs() + waitMs;
+  for (;;) {
+    const leftMs = Math.max(0, deadline - clock.monotonicMs());
+    try {
+      await conductExperiments(context, { actor, waitMs: leftMs });
+      return await getAbResults(context, id);
+    } catch (error) {
+      if (!(error instanceof IndexPilotError) || error.code !== "refused") throw error;
+    }
+    const known = await readStore(context, (store) => store.experiments.get(id));
+    if (leftMs === 0 || known?.endedAt !== null) return getAbResults(context, id);
+    await clock.sleep(Math.min(LOCKED_OUT_MS, leftMs), breakable(context).signal);
+  }
+};
 
 /** The same for whoever holds a rollout, and has taken up what was left over. */
 export const conduct = async (
@@ -109,6 +149,7 @@ export const conduct = async (
     notBefore: new Map(),
     told: new Map(),
     judged: new Map(),
+    failed: new Map(),
   };
   const conducted = new Map<string, Conducted>();
   const deadline = clock.monotonicMs() + waitMs;
@@ -119,11 +160,13 @@ export const conduct = async (
       const stopped = await rollout.store.stop.get();
       const one =
         stopped === null
-          ? await conductOne(conducting, experiment)
+          ? await attend(conducting, experiment)
           : { experiment, reason: `${stopped.stoppedBy} stopped everything: no gate is stated` };
       conducted.set(experiment.id, one);
       tell(conducting, one);
     }
+    const [problem] = conducting.failed.values();
+    if (problem !== undefined && conducting.failed.size === conducted.size) throw problem.error;
     if ((await experiments.open()).length === 0 || clock.monotonicMs() >= deadline) return [...conducted.values()];
     await observe();
     await clock.sleep(Math.min(LOOK_MS, settings.blockMs), breakable(context).signal);
@@ -161,6 +204,48 @@ const tell = ({ context, told }: Conducting, { experiment, reason }: Conducted):
   if (told.get(id) !== step) context.emit({ kind: "note", text });
   else context.emit({ kind: "progress", share: state === "running" ? stage / stages.length : null, text });
   told.set(id, step);
+};
+
+/** One look at an experiment. What goes wrong with it is no reason to leave the others alone; without a connection nothing can be done for any. */
+const attend = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
+  const { context, rollout, failed } = conducting;
+  const { store, clock } = rollout;
+  const { id } = experiment;
+  const saying = (error: unknown): Conducted => {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { experiment, reason: `something went wrong: ${problem}`, failed: true };
+  };
+  const before = failed.get(id);
+  if (before !== undefined && clock.now().getTime() < before.againMs) return saying(before.error);
+  try {
+    const one = await conductOne(conducting, experiment);
+    await store.experiments.attend(id);
+    failed.delete(id);
+    return one;
+  } catch (error) {
+    const isLost = error instanceof IndexPilotError && error.exitCode === ExitCode.connection;
+    if (isLost || breakable(context).signal.aborted) throw error;
+    failed.set(id, { error, againMs: clock.now().getTime() + AGAIN_MS });
+    return saying(error);
+  }
+};
+
+/** What takes long is looked at meanwhile. */
+const attended = async <T>({ rollout }: Conducting, { id }: Experiment, work: Promise<T>): Promise<T> => {
+  const { store, clock } = rollout;
+  const done = new AbortController();
+  const looking = (async (): Promise<void> => {
+    while (!done.signal.aborted) {
+      await store.experiments.attend(id);
+      await clock.sleep(UNATTENDED_MS / 10, done.signal).catch(() => undefined);
+    }
+  })().catch(() => undefined);
+  try {
+    return await work;
+  } finally {
+    done.abort();
+    await looking;
+  }
 };
 
 const conductOne = async (conducting: Conducting, experiment: Experiment): Promise<Conducted> => {
@@ -527,7 +612,7 @@ const applyWinner = async (conducting: Conducting, experiment: Experiment): Prom
     const rationale = { ...plain.rationale, evidence: experiment.evidence };
     await store.deployments.revise(plain.id, { rationale });
   }
-  const built = await carryTo(conducting, plain);
+  const built = await attended(conducting, experiment, carryTo(conducting, plain));
   const goOn = (reason: string, decided?: ExperimentDecision): Promise<Conducted> =>
     move(conducting, experiment, { state: "removing", stageAt: clock.now() }, reason, decided);
   switch (built.kind) {

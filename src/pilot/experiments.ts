@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   type ArmCall,
   type ArmName,
+  type ArmWindow,
   type Decision,
   definitionId,
   type Deployment,
@@ -39,8 +40,9 @@ export interface AbExperimentSpec {
   /** Defaults are those of the settings. */
   readonly margin?: number;
   readonly alpha?: number;
-  /** Length of one window of evidence. */
+  /** Length of one window of evidence, whole milliseconds up to a day. At least a 20,000th of `maxMs`, and as long where it is shorter. */
   readonly blockMs?: number;
+  /** How long it may run, whole milliseconds up to a year. */
   readonly maxMs?: number;
   /** Who wants it, and says yes to whatever it builds. */
   readonly actor: string;
@@ -157,11 +159,17 @@ type Laid = Pick<
 /** More of them say hardly more, and each look reads them all. */
 const mostWindows = 20_000;
 
+const DAY_MS = 86_400_000;
+const isWhole = (ms: number, mostMs: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= mostMs;
+
 const layDown = async (context: PilotContext, store: Store, session: Session, laid: Laid): Promise<Experiment> => {
   const { settings, clock } = context;
-  const { table, alpha = settings.alpha, margin = settings.margin, maxMs = settings.canaryMaxMs } = laid;
+  const { table, alpha = settings.alpha, margin = settings.margin } = laid;
+  const { blockMs = settings.blockMs, maxMs = settings.canaryMaxMs } = laid;
   if (!(alpha > 0 && alpha < 1)) throw invalid("alpha is not between 0 and 1");
   if (!(margin > 0 && margin < 1)) throw invalid("the margin is not between 0 and 1");
+  if (!isWhole(blockMs, DAY_MS)) throw invalid("a window is not 1 ms to a day long, in whole milliseconds");
+  if (!isWhole(maxMs, 365 * DAY_MS)) throw invalid("its longest time is not 1 ms to a year, in whole milliseconds");
   const tableOid = await tableOidOf(session, table, [laid.control, laid.treatment]);
   const now = clock.now();
   const experiment = await store.experiments.insert({
@@ -174,7 +182,7 @@ const layDown = async (context: PilotContext, store: Store, session: Session, la
     metric: laid.metric ?? "mean",
     margin,
     alpha,
-    blockMs: laid.blockMs ?? Math.max(settings.blockMs, Math.ceil(maxMs / mostWindows)),
+    blockMs: Math.max(blockMs, Math.ceil(maxMs / mostWindows)),
     maxMs,
     state: "preparing",
     deciding: null,
@@ -248,12 +256,30 @@ export const ensureDeployment = async (
 /** Adds up what an application sees of an experiment, and hands it over window by window. */
 export interface AbRecorder {
   readonly experiment: Experiment;
+  /** As {@link recordAbResult}. */
   record(call: ArmCall): void;
-  /** Hands over the windows that are over. */
+  /** Hands over the windows that are over; what could not be handed over is, the next time. */
   flush(): Promise<void>;
   /** Hands over everything, and closes its session. */
   close(): Promise<void>;
 }
+
+/** So far the clock of whoever measured may be ahead. */
+const CLOCK_AHEAD_MS = 60_000;
+
+/** One wrong number would spoil the sums of its window, and a wrong date their number. @throws IndexPilotError `call_invalid` */
+const requireSane = ({ at, timeMs, rows, share }: ArmCall, from: Date, now: Date): void => {
+  const refuse = (problem: string): never => {
+    throw failure("call_invalid", { problem });
+  };
+  if (!(timeMs >= 0 && Number.isFinite(timeMs))) refuse(`timeMs is ${String(timeMs)}`);
+  if (rows !== null && !(rows >= 0 && Number.isFinite(rows))) refuse(`rows is ${String(rows)}`);
+  if (!(share > 0 && share <= 1)) refuse(`share is ${String(share)}`);
+  const time = at.getTime();
+  if (Number.isNaN(time)) refuse("at is no date");
+  if (time < from.getTime()) refuse(`at is ${at.toISOString()}, before the experiment was laid down`);
+  if (time > now.getTime() + CLOCK_AHEAD_MS) refuse(`at is ${at.toISOString()}, which is yet to come`);
+};
 
 /**
  * Opens a recorder for an application that measures by itself; several may record the same experiment. Flush it about once per window. With the driver hook,
@@ -269,15 +295,17 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
     if (store === null) throw failure("store_missing", {});
     const experiment = await known(store, id);
     const tally = new ArmTally(experiment.blockMs);
+    const add = (windows: readonly ArmWindow[]): Promise<void> => store.experiments.add(id, windows);
     return {
       experiment,
       record: (call) => {
+        requireSane(call, experiment.createdAt, clock.now());
         tally.add(call);
       },
-      flush: () => store.experiments.add(id, tally.take(clock.now())),
+      flush: () => tally.handOver(clock.now(), add),
       close: async () => {
         try {
-          await store.experiments.add(id, tally.take(null));
+          await tally.handOver(null, add);
         } finally {
           await session.close();
         }
@@ -289,7 +317,10 @@ export const openAbRecorder = async (context: PilotContext, id: string): Promise
   }
 };
 
-/** Takes note of one call, in memory. */
+/**
+ * Takes note of one call, in memory.
+ * @throws IndexPilotError `call_invalid` where a number or the date of the call cannot be; nothing of it is taken note of
+ */
 export const recordAbResult = (recorder: AbRecorder, call: ArmCall): void => {
   recorder.record(call);
 };
@@ -304,7 +335,10 @@ const known = async (store: Store, id: string): Promise<Experiment> => {
 export interface AbResults {
   readonly experiment: Experiment;
   readonly verdict: ExperimentVerdict;
-  /** Whether nothing more is to be waited for: it is decided, or its time is up. */
+  /**
+   * Whether nothing more is to be waited for: it is decided or has ended, its time is up, or what was seen so far ends it at the next look. A canary that is better
+   * so far goes on to its next stage, and is not over.
+   */
   readonly over: boolean;
   /** Of the statements, by fingerprint, for people: verb and tables. */
   readonly labels: Readonly<Record<string, string>>;
@@ -317,8 +351,8 @@ export const judgeRecorded = async (
   now: Date,
 ): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
   const { windows, voids } = await store.experiments.readWindows(experiment.id);
-  const { blockMs, metric, alpha, margin, deciding } = experiment;
-  const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
+  const { blockMs, metric, alpha, margin, deciding, createdAt: from } = experiment;
+  const evidence = evidenceOfWindows(windows, voids, blockMs, { from, now }, deciding);
   const { arms, treatmentShare } = evidence;
   const pages = await pagesOf(store, experiment);
   return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
@@ -349,10 +383,12 @@ const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promi
   const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
   if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
-  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: false, labels };
+  const { kind, state } = experiment;
+  const isDecided = state !== "preparing" && state !== "running";
+  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: isDecided, labels };
   const { evidence, verdict } = await judgeRecorded(store, experiment, now);
-  const over =
-    verdict.outcome !== "undecided" || (experiment.state !== "preparing" && now >= endOf(experiment, evidence));
+  const ends = verdict.outcome === "better" ? kind === "comparison" : verdict.outcome !== "undecided";
+  const over = isDecided || (state === "running" && (ends || now >= endOf(experiment, evidence)));
   return { experiment, verdict, over, labels };
 };
 

@@ -2,13 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Experiment, type FollowerStand, gateNumber, shareOf } from "../domain/index.ts";
 import { type GateExperiment, type Interception, type Measurement, readGateStanding } from "../driver/index.ts";
 import { failure } from "../errors.ts";
-import {
-  type ConnectionTarget,
-  openSession,
-  readServerIdentity,
-  resolveConnection,
-  type Session,
-} from "../postgres/index.ts";
+import { openSession, readServerIdentity, resolveConnection, type Session } from "../postgres/index.ts";
 import { type Clock, systemClock } from "../runtime/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { ArmTally } from "../verification/index.ts";
@@ -23,8 +17,11 @@ export interface FollowOptions {
   readonly application?: string;
   /** How often it looks for what has changed, milliseconds. Default 1,000. */
   readonly everyMs?: number;
-  /** Told when the store cannot be reached; meanwhile no gate is stated, and it tries again by itself. Default: a warning of the process, once for each problem. */
-  readonly onError?: (error: Error) => void;
+  /**
+   * Told when the store cannot be reached, or by this URL never could be; meanwhile no gate is stated, and it tries again by itself. What this throws is lost. Default: a
+   * warning of the process, once for each problem.
+   */
+  readonly onError?: (error: Error) => unknown;
   readonly clock?: Clock;
 }
 
@@ -32,7 +29,7 @@ export interface FollowOptions {
 export interface Following {
   /** Experiments whose statements are drawn now. */
   readonly running: () => readonly { readonly id: string; readonly share: number }[];
-  /** Hands over what was seen, and follows no more. Does not remove the hook. */
+  /** Hands over what was seen, and follows no more; where that fails, `onError` is told. Never rejects. Does not remove the hook. */
   close(): Promise<void>;
 }
 
@@ -53,6 +50,12 @@ interface Connected {
 /** Whoever conducts an experiment takes a process that was silent for so long for gone. */
 export const SILENT_MS = 15_000;
 
+/**
+ * Nobody judges what nobody has looked at for so long, and nothing would take back what does harm: its gates are not stated until somebody looks again. A conductor
+ * looks once a second; between two turns of the daemon are its other duties, a minute or two of observing as a rule.
+ */
+export const UNATTENDED_MS = 300_000;
+
 /** Whose clock is further from the database's than this, or than a window is long, would count into other windows than the rest. */
 const SKEW_MS = 5_000;
 
@@ -60,8 +63,8 @@ const SKEW_MS = 5_000;
 const SLICES_PER_WINDOW = 10;
 const SHORTEST_SLICE_MS = 50;
 
-const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connected> => {
-  const session = await openSession(target, "store");
+const connect = async (url: string, clock: Clock): Promise<Connected> => {
+  const session = await openSession(resolveConnection(url, {}), "store");
   try {
     const server = await readServerIdentity(session);
     const store = await openStore(session, { create: false, server, now: clock.now() });
@@ -76,12 +79,11 @@ const connect = async (target: ConnectionTarget, clock: Clock): Promise<Connecte
 /**
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
  * by window, how the statements fared. One connection of its own. While the store cannot be reached, does not answer, or is not there yet, no gate is stated: the
- * application's statements go out as they are; so they do after `indexpilot stop`. Resolves after the first look, and never rejects: an application shall start
+ * application's statements go out as they are; so they do after `indexpilot stop`, and where nobody has conducted the experiment for minutes. Resolves after the first look, and never rejects: an application shall start
  * without IndexPilot.
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
   const { application = "application", everyMs = 1_000, onError = warn(), clock = systemClock } = options;
-  const target = resolveConnection(options.url, {});
   const id = randomUUID();
   const tallies = new Map<string, ArmTally>();
   let drawn: readonly GateExperiment[] = [];
@@ -126,17 +128,18 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
     // Tenants are split by what the index holds: there is nothing to state.
     const open = (await store.experiments.open()).filter(({ exposure }) => exposure === "gate");
     const stopped = (await store.stop.get()) !== null;
+    const attended = await store.experiments.attended(UNATTENDED_MS);
     for (const experiment of open) {
       const { bareName, objection } = await standOf(session, experiment);
       const runs = experiment.state === "running" || experiment.state === "applying";
-      const isDrawn = runs && objection === null && !stopped;
+      const isDrawn = runs && objection === null && !stopped && attended.has(experiment.id);
       const gated = isDrawn ? gateExperimentOf(experiment, bareName) : null;
       if (gated !== null) gates.push(gated);
       stands[experiment.id] = { share: gated?.share ?? 0, objection };
       if (!tallies.has(experiment.id)) tallies.set(experiment.id, new ArmTally(experiment.blockMs));
     }
     draw(gates);
-    await store.experiments.sayFollowing({ process: id, application, role: target.user, stands });
+    await store.experiments.sayFollowing({ process: id, application, role: session.target.user, stands });
     await handOver(store, clock.now());
     for (const known of tallies.keys()) {
       if (open.some((one) => one.id === known)) continue;
@@ -145,7 +148,9 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   };
 
   const handOver = async (store: Store, before: Date | null): Promise<void> => {
-    for (const [experiment, tally] of tallies) await store.experiments.add(experiment, tally.take(before));
+    for (const [experiment, tally] of tallies) {
+      await tally.handOver(before, (windows) => store.experiments.add(experiment, windows));
+    }
   };
 
   const stopObserving = hook.observe((measurement: Measurement) => {
@@ -156,13 +161,22 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       ?.add({ arm, unit, transaction, share, fingerprint, timeMs, rows, at: clock.now(), failed: error !== null });
   });
 
+  /** A logger that throws, or rejects, ends nothing. */
+  const tell = async (problem: unknown): Promise<void> => {
+    try {
+      await onError(problem instanceof Error ? problem : new Error(String(problem)));
+    } catch {
+      // There is nobody left to tell.
+    }
+  };
+
   /** Whatever it is: the application must not end by what IndexPilot cannot do. */
   const lose = async (problem: unknown): Promise<void> => {
     draw([]);
     const lost = connected;
     connected = null;
     await lost?.session.close().catch(() => undefined);
-    onError(problem instanceof Error ? problem : new Error(String(problem)));
+    void tell(problem);
   };
 
   const ended = new AbortController();
@@ -174,7 +188,7 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       () => undefined,
     );
     try {
-      connected ??= await connect(target, clock);
+      connected ??= await connect(options.url, clock);
       await look(connected);
     } catch (error) {
       await lose(error);
@@ -203,8 +217,9 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
       try {
         await handOver(store, null);
         await store.experiments.endFollowing(id);
-      } finally {
         await session.close();
+      } catch (error) {
+        await lose(error);
       }
     },
   };

@@ -17,7 +17,7 @@ export type { BuildReport, CarriedOut } from "./carry-out.ts";
 export { type ChangePlan, changePlan } from "./change-plan.ts";
 export { dropIndex, endTrial, findDrop } from "./drop.ts";
 export type { DropInquiry } from "./drop-inquiry.ts";
-export { type Conducted, conductExperiments } from "./conduct.ts";
+export { type Conducted, conductExperiment, conductExperiments } from "./conduct.ts";
 export { diagnose, type Diagnosis } from "./doctor.ts";
 export type { Check, CheckLevel } from "./doctor/check.ts";
 export { AUTOPILOT, type Emit, type PilotEvent } from "./events.ts";

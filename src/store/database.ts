@@ -266,6 +266,7 @@ export interface Tables {
     verdict: ColumnType<ExperimentVerdict | null, string | null, string | null>;
     ground: NullableJson<ExperimentGround>;
     ground_at: Date;
+    attended_at: Date | null;
   };
   experiment_window: {
     experiment_id: string;

@@ -53,8 +53,10 @@ export interface ExperimentRepository {
   ground(id: string): Promise<{ readonly ground: ExperimentGround; readonly at: Date } | null>;
   /** Sets it anew; where it is another one, the stretch in which it changed is void. */
   setGround(id: string, ground: ExperimentGround, at: Date, broken: VoidStretch | null): Promise<void>;
-  /** A stretch that proves nothing. */
-  addVoid(id: string, stretch: VoidStretch): Promise<void>;
+  /** Whoever conducts it has just looked at it; by the server's clock. */
+  attend(id: string): Promise<void>;
+  /** Ids of open experiments that somebody has looked at within `ms`. */
+  attended(withinMs: number): Promise<ReadonlySet<string>>;
   /** A process of the application says that it is there, and how it stands; by the server's clock. */
   sayFollowing(
     follower: Pick<Follower, "process" | "application" | "stands"> & { readonly role: string },
@@ -155,6 +157,7 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         verdict: json(experiment.verdict),
         ground: null,
         ground_at: experiment.createdAt,
+        attended_at: null,
       })
       .onConflict((conflict) =>
         conflict.columns(["installation_id", "table_oid"]).where("ended_at", "is", null).doNothing(),
@@ -339,8 +342,24 @@ export const experimentRepository = (db: Database, installationId: number): Expe
     });
   },
 
-  async addVoid(id, { from, to, reason }) {
-    await db.insertInto("experiment_void").values({ experiment_id: id, from_at: from, to_at: to, reason }).execute();
+  async attend(id) {
+    await db
+      .updateTable("experiment")
+      .set({ attended_at: sql<Date>`clock_timestamp()` })
+      .where("installation_id", "=", installationId)
+      .where("id", "=", id)
+      .execute();
+  },
+
+  async attended(withinMs) {
+    const rows = await db
+      .selectFrom("experiment")
+      .select("id")
+      .where("installation_id", "=", installationId)
+      .where("ended_at", "is", null)
+      .where(sql<boolean>`attended_at > clock_timestamp() - make_interval(secs => ${withinMs / 1000})`)
+      .execute();
+    return new Set(rows.map(({ id }) => id));
   },
 
   async sayFollowing({ process, application, role, stands }) {

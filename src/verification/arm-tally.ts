@@ -20,6 +20,9 @@ const mostStatements = 500;
 /** Units that were seen last and have no transactions: one that comes again, as a connection or a user does, is no further draw. */
 const rememberedUnits = 100_000;
 
+/** What cannot be handed over so often in a row shall not fill the application's memory: the oldest is forgotten. */
+const mostUnsent = 60;
+
 /**
  * Adds calls up by window and arm. A unit counts in the window in which it is first seen with a share, and has failed if it did so there. Transactions that were
  * taken are forgotten: one whose calls are taken in two halves counts twice.
@@ -28,6 +31,7 @@ export class ArmTally {
   readonly #blockMs: number;
   readonly #first = new Map<string, { readonly slot: number; readonly share: number }>();
   #windows = new Map<string, Window>();
+  readonly #unsent: (readonly ArmWindow[])[] = [];
 
   constructor(blockMs: number) {
     this.#blockMs = blockMs;
@@ -57,7 +61,7 @@ export class ArmTally {
   }
 
   /** The windows that ended by `before`; without it all. */
-  take(before: Date | null): readonly ArmWindow[] {
+  #take(before: Date | null): readonly ArmWindow[] {
     const taken: ArmWindow[] = [];
     for (const [key, { arm, slot, share, seen, statements }] of this.#windows) {
       if (before !== null && (slot + 1) * this.#blockMs > before.getTime()) continue;
@@ -70,6 +74,21 @@ export class ArmTally {
       this.#windows.delete(key);
     }
     return taken;
+  }
+
+  /** Hands over the windows that ended by `before`, without it all; what was not accepted is handed over the next time. @throws what `accept` throws */
+  async handOver(before: Date | null, accept: (windows: readonly ArmWindow[]) => Promise<void>): Promise<void> {
+    const taken = this.#take(before);
+    if (taken.length > 0) this.#unsent.push(taken);
+    if (this.#unsent.length > mostUnsent) this.#unsent.shift();
+    for (let next = this.#unsent.shift(); next !== undefined; next = this.#unsent.shift()) {
+      try {
+        await accept(next);
+      } catch (error) {
+        this.#unsent.unshift(next);
+        throw error;
+      }
+    }
   }
 
   #isFirst(unit: string, slot: number, share: number): boolean {

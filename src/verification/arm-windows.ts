@@ -23,16 +23,17 @@ interface Slot {
 /**
  * What was recorded of an experiment as evidence: every window from the first to the last that is over, an arm's empty ones among them. A window that a void
  * stretch touches is void, as is one in which not all drew by the same share.
+ * @param time when the experiment was laid down, before which nothing is evidence, and now
  * @param deciding fingerprints whose times make the quantiles; null or none: all
  */
 export const evidenceOfWindows = (
   windows: readonly ArmWindow[],
   voids: readonly VoidStretch[],
   blockMs: number,
-  now: Date,
+  time: { readonly from: Date; readonly now: Date },
   deciding: readonly string[] | null = null,
 ): RecordedEvidence => {
-  const slots = slotsOf(windows, voids, blockMs, now);
+  const slots = slotsOf(windows, voids, blockMs, time);
   const split = slots.filter(({ share }) => share !== 1);
   const treatmentShare = split.findLast(({ share }) => share !== null)?.share ?? 0.5;
   const counts = new Set(deciding);
@@ -69,10 +70,13 @@ const slotsOf = (
   windows: readonly ArmWindow[],
   voids: readonly VoidStretch[],
   blockMs: number,
-  now: Date,
+  { from, now }: { readonly from: Date; readonly now: Date },
 ): readonly Slot[] => {
   const bySlot = new Map<number, Partial<Record<ArmName, ArmWindow>>>();
-  for (const window of windows) bySlot.set(window.slot, { ...bySlot.get(window.slot), [window.arm]: window });
+  for (const window of windows) {
+    if (window.slot < Math.floor(from.getTime() / blockMs)) continue;
+    bySlot.set(window.slot, { ...bySlot.get(window.slot), [window.arm]: window });
+  }
   const first = Math.min(...bySlot.keys());
   const last = Math.min(Math.max(...bySlot.keys()), Math.floor(now.getTime() / blockMs) - 1);
   const slots: Slot[] = [];

@@ -247,6 +247,43 @@ describe("an experiment in which something goes wrong", () => {
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
   });
 
+  test.each(["running", "applying"] as const)("is not drawn while it is %s and nobody conducts it", async (state) => {
+    const opened = await open();
+    const { wired, pilot } = opened;
+    const { id } = await moved(wired, await standing(opened), state, state === "applying" ? "better" : null);
+    const { following } = await follow(wired);
+    const drawn = (): number => following.running().length;
+    await until("it is drawn", () => Promise.resolve(drawn() === 1));
+    await wired.admin.query("update indexpilot.experiment set attended_at = attended_at - interval '10 minutes'");
+    await until("it is drawn no more", () => Promise.resolve(drawn() === 0));
+    // The build of the winner's index waits for this transaction; somebody is at it meanwhile.
+    await wired.admin.query("begin isolation level repeatable read");
+    await wired.admin.query("select count(*) from orders");
+    const conducted = conduct(pilot, 0);
+    await until("it is drawn again", () => Promise.resolve(drawn() === 1));
+    expect(await wired.context.store.experiments.get(id)).toMatchObject({ state });
+    await wired.admin.query("commit");
+    await conducted;
+  });
+
+  test("is no reason to leave others alone when something goes wrong with it, and is said where it is the only one", async () => {
+    const opened = await open();
+    const { wired, pilot } = opened;
+    const experiment = await moved(wired, await standing(opened), "running");
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'no ground'; end $$;
+      create trigger fails before update of ground on indexpilot.experiment for each row execute function public.fails()`);
+    await expect(conduct(pilot, 0)).rejects.toThrow("no ground");
+    const customers = { schema: "public", name: "customers" };
+    const arms = { control: null, treatment: on("customers", "name") };
+    await createAbExperiment(pilot, { table: customers, ...arms, actor: "ann" });
+    const conducted = await conductExperiments(pilot, { actor: { name: "ann", consents: true }, waitMs: 0 });
+    expect(conducted).toMatchObject([
+      { experiment: { id: experiment.id }, failed: true, reason: expect.stringContaining("no ground") as string },
+      { experiment: { table: customers }, reason: expect.stringContaining("waiting for the application") as string },
+    ]);
+  });
+
   test("is followed no more by a process whose role may not read the gate's column any more, and again when it may", async () => {
     const opened = await open();
     const { wired, pilot } = opened;
@@ -272,6 +309,36 @@ describe("an experiment in which something goes wrong", () => {
     expect((await said())?.objection).toBe("this role may not read public.orders.customer_id");
     await wired.admin.query("grant select (customer_id) on orders to nobody_special");
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
+  });
+
+  test("is not followed by a URL that leads nowhere, which with a logger that throws ends no application", async () => {
+    const errors: Error[] = [];
+    const following = await followExperiments(intercept({ Client: class extends pg.Client {} }), {
+      url: "shop",
+      everyMs: 10,
+      onError: (error) => {
+        errors.push(error);
+        if (errors.length % 2 === 0) return Promise.reject(error);
+        throw error;
+      },
+    });
+    await until("it tries again", () => Promise.resolve(errors.length > 3));
+    expect(errors[0]).toMatchObject({ code: "bad_url" });
+    await following.close();
+  });
+
+  test("is left by a process that cannot say so any more without ending that process", async () => {
+    const opened = await open();
+    const { wired } = opened;
+    await moved(wired, await standing(opened), "running");
+    const { following, errors } = await follow(wired);
+    await until("it is drawn", () => Promise.resolve(following.running().length === 1));
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'no farewell'; end $$;
+      create trigger fails before delete on indexpilot.experiment_follower for each row execute function public.fails()`);
+    await following.close();
+    expect(errors.map(({ message }) => message)).toEqual(["no farewell"]);
+    expect(following.running()).toEqual([]);
   });
 
   test("is not drawn by a process whose clock is not the database's", async () => {

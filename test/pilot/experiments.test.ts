@@ -4,17 +4,20 @@ import { describe, expect, test } from "vitest";
 import { type GateExperiment, intercept, type Measurement } from "../../src/driver/index.ts";
 import {
   type AbExperimentSpec,
+  conductExperiment,
   conductExperiments,
   createAbExperiment,
+  createCanaryDeployment,
   endAbExperiment,
   getAbResults,
   listAbExperiments,
   openAbRecorder,
   recordAbResult,
 } from "../../src/pilot/index.ts";
-import { seededRandom } from "../../src/runtime/index.ts";
+import { type Clock, seededRandom } from "../../src/runtime/index.ts";
 import type { ArmCall, Experiment } from "../../src/domain/index.ts";
 import { keepGround } from "../../src/pilot/experiment-ground.ts";
+import { acquireBuildLock } from "../../src/safeguards/index.ts";
 import { on } from "../rollout/fixtures/rollout.ts";
 import { withTarget } from "../rollout/fixtures/target.ts";
 import { indexpilot } from "../surfaces/run.ts";
@@ -26,6 +29,7 @@ const spec = {
   treatment: on("orders", "customer_id"),
   treatmentShare: 0.5,
   blockMs: 1000,
+  maxMs: 2_000_000,
   actor: "ada",
 } as const;
 
@@ -79,12 +83,23 @@ describe("an experiment", () => {
       [{ treatment: on("customers", "id") }, "is not on"],
       [{ treatment: on("orders", "nothing") }, "has no column nothing"],
       [{ treatmentShare: 1 }, "share is not between 0 and 1"],
+      [{ blockMs: 0 }, "a window is not 1 ms to a day long"],
+      [{ blockMs: 0.5 }, "a window is not 1 ms to a day long"],
+      [{ blockMs: 3e9 }, "a window is not 1 ms to a day long"],
+      [{ maxMs: 0 }, "its longest time is not 1 ms to a year"],
+      [{ maxMs: Number.POSITIVE_INFINITY }, "its longest time is not 1 ms to a year"],
     ] as const) {
       await expect(createAbExperiment(wired.pilot, { ...spec, ...changed })).rejects.toMatchObject({
         code: "experiment_invalid",
         message: expect.stringContaining(problem) as string,
       });
     }
+  });
+
+  test("has no more windows than each look can read", async () => {
+    const wired = await openWired(target());
+    const { blockMs } = await createAbExperiment(wired.pilot, { ...spec, maxMs: 259_200_000 });
+    expect(blockMs).toBe(12_960);
   });
 
   test("that a person laid down is built: its indexes' sizes are predicted, as the budget asks", async () => {
@@ -135,6 +150,79 @@ describe("an experiment", () => {
     expect(await listAbExperiments(wired.pilot)).toHaveLength(2);
   });
 
+  test("that is a canary is not over while it is better at its first stage, and is when it has ended", async () => {
+    const wired = await openWired(target());
+    const settings = { ...wired.pilot.settings, blockMs: 1000, canaryMaxMs: 20_000_000 };
+    const pilot = { ...wired.pilot, settings };
+    const canary = await createCanaryDeployment(pilot, { index: spec.treatment, actor: "ada" });
+    const { experiments } = wired.context.store;
+    const running = await experiments.advance(canary, { state: "running" });
+    await play(wired, canary.id, 0.5, 40);
+    const better = { over: false, verdict: { outcome: "better" } };
+    expect(await getAbResults(wired.pilot, canary.id)).toMatchObject(better);
+    await experiments.advance(running ?? canary, { state: "stopped", endedAt: wired.clock.now() });
+    expect(await getAbResults(wired.pilot, canary.id)).toMatchObject({ ...better, over: true });
+  });
+
+  test("takes no call that cannot be, and judges no time before it was laid down", async () => {
+    const wired = await openWired(target());
+    const { id } = await begun(wired);
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const now = wired.clock.now().getTime();
+    const call = {
+      arm: "control",
+      fingerprint: "f",
+      unit: "1",
+      share: 0.5,
+      timeMs: 1,
+      rows: 1,
+      failed: false,
+    } as const;
+    for (const wrong of [
+      { at: new Date(now / 1000) },
+      { at: new Date(now + 120_000) },
+      { at: new Date("yesterday") },
+      { timeMs: Number.NaN },
+      { timeMs: -1 },
+      { rows: Number.POSITIVE_INFINITY },
+      { share: 0 },
+      { share: 1.1 },
+      { share: Number.NaN },
+    ]) {
+      expect(() => recordAbResult(recorder, { ...call, at: new Date(now), ...wrong })).toThrow(
+        expect.objectContaining({ code: "call_invalid" }) as Error,
+      );
+    }
+    await recorder.close();
+    await play(wired, id, 1, 3);
+    const before = (await getAbResults(wired.pilot, id)).verdict;
+    // As an earlier version would have taken it.
+    const counted = new Map([["f", { calls: 1, totalMs: 1, rows: 1, latencies: new Map([[1, 1]]) }]]);
+    const early = { arm: "control", slot: 0, share: 0.5, units: 1, failedUnits: 0, statements: counted } as const;
+    await wired.context.store.experiments.add(id, [early]);
+    expect((await getAbResults(wired.pilot, id)).verdict).toEqual(before);
+  });
+
+  test("loses nothing of what could not be handed over", async () => {
+    const wired = await openWired(target());
+    const { id } = await begun(wired);
+    const recorder = await openAbRecorder(wired.pilot, id);
+    const [at, share] = [wired.clock.now(), 0.5];
+    const call = { arm: "control", fingerprint: "0123456789abcdef", share, timeMs: 1, rows: 1, failed: false } as const;
+    recordAbResult(recorder, { ...call, unit: "1", at });
+    wired.pass(2);
+    await wired.admin.script(`
+      create function public.fails() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;
+      create trigger fails before insert on indexpilot.experiment_statement for each row execute function public.fails()`);
+    await expect(recorder.flush()).rejects.toThrow("full");
+    // Late for a window that was taken before.
+    recordAbResult(recorder, { ...call, unit: "2", at });
+    await wired.admin.query("drop trigger fails on indexpilot.experiment_statement");
+    await recorder.close();
+    const { windows } = await wired.context.store.experiments.readWindows(id);
+    expect(windows.map(({ units, statements }) => [units, statements.get(call.fingerprint)?.calls])).toEqual([[2, 2]]);
+  });
+
   test.each([
     ["an index that others create", "create index others on public.orders (note)", "the table's indexes changed"],
     ["a reset of the statistics", "select pg_stat_statements_reset()", "statistics were reset"],
@@ -157,6 +245,21 @@ describe("an experiment", () => {
     expect(verdict.soundBlocks).toBeGreaterThanOrEqual(11);
     expect(verdict.reason).toContain(`× ${reason}`);
     await admin.close();
+  });
+
+  test("waits while another process changes indexes, which may conduct it, and goes on when that is done", async () => {
+    const wired = await openWired(target());
+    const lock = await acquireBuildLock(await target().open(wired.database, "builder"));
+    const url = target().server.url(wired.database);
+    const create = ["experiment", "create", "--treatment", "orders (note)", "--wait", "1s", "--json", "--url", url];
+    const ran = await indexpilot(create);
+    expect(ran).toMatchObject({ code: 0, err: expect.stringContaining("`indexpilot verify` conducts it") as string });
+    const { id } = JSON.parse(ran.out) as Experiment;
+    await endAbExperiment(wired.pilot, { id, actor: "ada", reason: "enough" });
+    const sleep: Clock["sleep"] = async () => lock?.release();
+    const pilot = { ...wired.pilot, clock: { ...wired.clock, sleep } };
+    const ended = await conductExperiment(pilot, id, { actor: { name: "ada", consents: true }, waitMs: 60_000 });
+    expect(ended.experiment).toMatchObject({ state: "stopped", endReason: "enough" });
   });
 
   test("is fed by the hook in the application, and shown and stopped from the command line", async () => {

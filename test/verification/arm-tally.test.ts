@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ArmCall } from "../../src/domain/index.ts";
+import type { ArmCall, ArmWindow } from "../../src/domain/index.ts";
 import { ArmTally } from "../../src/verification/index.ts";
 
 const call = (given: Partial<ArmCall>): ArmCall => ({
@@ -14,12 +14,12 @@ const call = (given: Partial<ArmCall>): ArmCall => ({
   ...given,
 });
 
-const unitsOf = (
-  calls: readonly Partial<ArmCall>[],
-): readonly (readonly [slot: number, units: number, failed: number])[] => {
+const unitsOf = async (calls: readonly Partial<ArmCall>[]): Promise<readonly (readonly number[])[]> => {
   const tally = new ArmTally(1000);
   for (const one of calls) tally.add(call(one));
-  return tally.take(null).map(({ slot, units, failedUnits }) => [slot, units, failedUnits] as const);
+  const windows: ArmWindow[] = [];
+  await tally.handOver(null, async (taken) => void windows.push(...taken));
+  return windows.map(({ slot, units, failedUnits }) => [slot, units, failedUnits]);
 };
 
 describe("units of an arm", () => {
@@ -55,7 +55,7 @@ describe("units of an arm", () => {
       ],
     ],
     ["slices of time are none", [{ unit: null, failed: true }], [[0, 0, 0]]],
-  ])("%s", (_, calls, expected) => {
-    expect(unitsOf(calls)).toEqual(expected);
+  ])("%s", async (_, calls, expected) => {
+    expect(await unitsOf(calls)).toEqual(expected);
   });
 });

@@ -13,6 +13,7 @@ import { drops } from "./0011_drops.ts";
 import { experiments } from "./0012_experiments.ts";
 import { canaries } from "./0013_canaries.ts";
 import { tableCounters } from "./0014_table_counters.ts";
+import { attendedExperiments } from "./0015_attended_experiments.ts";
 import type { Migration } from "./migration.ts";
 
 export type { Migration } from "./migration.ts";
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   experiments,
   canaries,
   tableCounters,
+  attendedExperiments,
 ];

@@ -96,6 +96,7 @@ export const apply = async (
     showAdvice(report.advice, context.terminal);
     showReport(report, context);
   }
+  sayWhoConducts(report.experiments, context.terminal);
   return exitCodeOf(report);
 };
 
@@ -123,6 +124,7 @@ const applyFile = async (file: string, flags: ApplyFlags, context: CommandContex
   const report = await applyPlan(withCanary(pilotContext(flags, context), flags), plan, actOptions(flags, context));
   if (context.json) terminal.out(JSON.stringify(carriedOutDocument(report), null, 2));
   else showReport(report, context);
+  sayWhoConducts(report.experiments, terminal);
   return exitCodeOf(report);
 };
 
@@ -148,11 +150,13 @@ const showExperiments = (conducted: readonly Conducted[], terminal: CommandConte
     terminal.out(`  ${String(number)}  ${index}: ${state}`);
     terminal.out(`     ${terminal.colors.dim(reason)}`);
   }
-  if (conducted.some(({ experiment }) => experiment.endedAt === null)) {
-    terminal.out(
-      "\n`indexpilot run` or `indexpilot verify` takes them further; `indexpilot experiment show` says how they stand.",
-    );
-  }
+};
+
+const sayWhoConducts = (conducted: readonly Conducted[], terminal: CommandContext["terminal"]): void => {
+  if (conducted.every(({ experiment }) => experiment.endedAt !== null)) return;
+  terminal.err(
+    "\n`indexpilot run` or `indexpilot verify` conducts them; where neither does, no gate is stated after a few minutes. `indexpilot experiment show` says how they stand.",
+  );
 };
 
 const showVerdicts = (verdicts: readonly Pursued[], built: boolean, terminal: CommandContext["terminal"]): void => {
@@ -205,5 +209,6 @@ export const verify = async (flags: VerifyFlags, context: CommandContext): Promi
     if (verdicts.length > 0) showVerdicts(verdicts, false, context.terminal);
     else if (experiments.length === 0) context.terminal.out("No verdict is pending.");
   }
+  sayWhoConducts(experiments, context.terminal);
   return verdicts.some(({ verdict }) => verdict?.outcome === "worse") ? ExitCode.findings : ExitCode.ok;
 };

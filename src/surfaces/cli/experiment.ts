@@ -11,7 +11,7 @@ import { ExitCode, failure } from "../../errors.ts";
 import {
   type AbResults,
   admitFollower,
-  conductExperiments,
+  conductExperiment,
   createAbExperiment,
   createCanaryDeployment,
   endAbExperiment,
@@ -130,14 +130,15 @@ export const createExperiment = async (flags: CreateExperimentFlags, context: Co
           maxMs: flags.longest,
           actor,
         });
-  if (flags.wait !== undefined) {
-    const waitMs = flags.wait === true ? flags.longest : flags.wait;
-    await conductExperiments(pilot, { actor: { name: actor, consents: true }, waitMs });
-  }
-  print(await getAbResults(pilot, id), context);
-  if (flags.wait === undefined) {
+  const waitMs = flags.wait === true ? flags.longest : flags.wait;
+  const found =
+    waitMs === undefined
+      ? await getAbResults(pilot, id)
+      : await conductExperiment(pilot, id, { actor: { name: actor, consents: true }, waitMs });
+  print(found, context);
+  if (found.experiment.endedAt === null) {
     context.terminal.err(
-      `\nNothing is built yet: \`indexpilot run\` or \`indexpilot verify\` conducts it, \`indexpilot experiment show ${String(number)}\` says how it stands.`,
+      `\n${flags.wait === undefined ? "Nothing is built yet" : "It has not ended yet"}: \`indexpilot run\` or \`indexpilot verify\` conducts it, \`indexpilot experiment show ${String(number)}\` says how it stands.`,
     );
   }
   return ExitCode.ok;
@@ -168,8 +169,8 @@ export const stopExperiment = async (
   const pilot = pilotContext(flags, context);
   const actor = actorOf(context);
   await endAbExperiment(pilot, { id, actor, reason: flags.reason });
-  await conductExperiments(pilot, { actor: { name: actor, consents: true }, waitMs: REMOVAL_MS });
-  const found = await getAbResults(pilot, id);
+  const conducting = { actor: { name: actor, consents: true }, waitMs: REMOVAL_MS };
+  const found = await conductExperiment(pilot, id, conducting);
   print(found, context);
   if (found.experiment.endedAt === null) {
     context.terminal.err(

@@ -492,7 +492,7 @@ Without --queries the workload is what pg_stat_statements has counted, or with -
         .default("mean"),
     )
     .addOption(
-      new Option("--block <time>", "length of one window of evidence")
+      new Option("--block <time>", "length of one window of evidence; at least a 20,000th of --longest")
         .argParser(duration)
         .default(defaults.blockMs, formatDuration(defaults.blockMs)),
     )

@@ -55,7 +55,8 @@ export const tenantStandingOf = async (
   if (evidence === null || deciding === null) {
     throw new Error("a canary of tenants has a baseline, and statements that decide");
   }
-  const { before, after, statements } = await beforeAndAfter(store, experiment, evidence);
+  const concerned = (await store.observations.readStatements(deciding)).map(({ id }) => id);
+  const { before, after, statements } = await beforeAndAfter(store, experiment, evidence, concerned);
   const wanted = new Set(deciding);
   const affected = [...new Set(statements.flatMap(({ id, fingerprint }) => (wanted.has(fingerprint) ? [id] : [])))];
   const judged = judge({
@@ -94,11 +95,12 @@ export const tenantStandingOf = async (
   };
 };
 
-/** What the server counted before the index on trial was built, and since. */
+/** What the server counted before the index on trial was built, and since: of these statements, of what writes the table, and of the control. */
 const beforeAndAfter = async (
   store: Store,
-  { treatment }: Experiment,
-  { baselineFrom, baselineTo }: EvidencePlan,
+  { treatment, tableOid }: Experiment,
+  { baselineFrom, baselineTo, writeIds, controlIds }: EvidencePlan,
+  concerned: readonly string[] = [],
 ): Promise<{
   readonly before: readonly Block[];
   readonly after: readonly Block[];
@@ -106,11 +108,12 @@ const beforeAndAfter = async (
 }> => {
   const gated = treatment.gate === null ? null : await store.deployments.get(treatment.gate.deploymentId);
   const from = new Date(baselineFrom);
-  const earlier = await store.observations.readBlocks({ from, to: new Date(baselineTo) });
+  const only = { statements: [...concerned, ...writeIds, ...controlIds], table: tableOid };
+  const earlier = await store.observations.readBlocks({ from, to: new Date(baselineTo), only });
   const before = earlier.blocks.filter(({ startedAt }) => startedAt >= from);
   if (gated === null) return { before, after: [], statements: earlier.statements };
   const builtAt = gated.updatedAt;
-  const later = await store.observations.readBlocks({ from: builtAt });
+  const later = await store.observations.readBlocks({ from: builtAt, only });
   return {
     before,
     after: later.blocks.filter(({ startedAt }) => startedAt >= builtAt),
@@ -200,12 +203,10 @@ const judgeWrites = async (
 
 /** What the experiment says about the index that everybody gets, as a deployment keeps it: by `Statement.id` where the statement is known. */
 export const verdictFor = async (store: Store, experiment: Experiment, deployment: Deployment): Promise<Verdict> => {
-  const { verdict, winner, evidence } = experiment;
+  const { verdict, winner } = experiment;
   if (verdict === null) throw new Error("an experiment that applies its winner has a verdict");
   const isTreatment = winner === "treatment";
-  const { statements: stored } = await store.observations.readBlocks({
-    from: evidence === null ? experiment.createdAt : new Date(evidence.baselineFrom),
-  });
+  const stored = await store.observations.readStatements(verdict.statements.map(({ statementId }) => statementId));
   const ids = new Map(stored.map(({ fingerprint, id }) => [fingerprint, id]));
   const statements = verdict.statements.map((one): StatementVerdict => {
     const { controlMs, treatmentMs, controlCalls, treatmentCalls, change, interval, outcome } = one;

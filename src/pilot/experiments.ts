@@ -316,11 +316,11 @@ export const judgeRecorded = async (
   experiment: Experiment,
   now: Date,
 ): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
-  const { windows, voids } = await store.experiments.readWindows(experiment.id);
   const { blockMs, metric, alpha, margin, deciding } = experiment;
+  const { windows, voids } = await store.experiments.readWindows(experiment.id, { latencies: metric === "p95" });
   const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
   const { arms, treatmentShare } = evidence;
-  const pages = await pagesOf(store, experiment);
+  const pages = await pagesOf(store, experiment, evidence);
   return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
@@ -346,14 +346,23 @@ export const endOf = ({ stage, stageAt, maxMs }: Experiment, { arms }: RecordedE
 };
 
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
-  const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
+  const { verdict, over } = await verdictNow(store, experiment, now);
+  const statements = await store.observations.readStatements(verdict.statements.map(({ statementId }) => statementId));
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
-  if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
-  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: false, labels };
+  return { experiment, verdict, over, labels };
+};
+
+const verdictNow = async (
+  store: Store,
+  experiment: Experiment,
+  now: Date,
+): Promise<Pick<AbResults, "verdict" | "over">> => {
+  if (experiment.verdict !== null) return { verdict: experiment.verdict, over: true };
+  if (experiment.exposure === "tenant") return { verdict: notYet, over: false };
   const { evidence, verdict } = await judgeRecorded(store, experiment, now);
   const over =
     verdict.outcome !== "undecided" || (experiment.state !== "preparing" && now >= endOf(experiment, evidence));
-  return { experiment, verdict, over, labels };
+  return { verdict, over };
 };
 
 /**

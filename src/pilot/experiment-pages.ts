@@ -2,7 +2,7 @@ import type { Block, Experiment, StatementCounters } from "../domain/index.ts";
 import { gateNumber } from "../domain/index.ts";
 import { addGate, fingerprintOf } from "../sql/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
-import type { PageEvidence, RecordedEvidence } from "../verification/index.ts";
+import { type PageEvidence, pageEvidence, type RecordedEvidence } from "../verification/index.ts";
 import { combined } from "../workload/index.ts";
 
 /**
@@ -12,10 +12,11 @@ import { combined } from "../workload/index.ts";
 export const pagesOf = async (
   store: Store,
   experiment: Experiment,
-  { arms }: RecordedEvidence,
+  evidence: RecordedEvidence,
 ): Promise<PageEvidence | null> => {
   const { control, treatment, table, tableOid, createdAt } = experiment;
   if (control.gate !== null || treatment.gate === null) return null;
+  const { arms } = evidence;
   const recorded = [...arms.control.blocks, ...arms.treatment.blocks].flatMap((block) => [...block.statements.keys()]);
   const gate = { table, column: treatment.gate.column, number: gateNumber(experiment, "treatment"), bareName: true };
   /** By the fingerprint of the text with the gate, that of the text without. */
@@ -41,10 +42,10 @@ export const pagesOf = async (
     }
     return { ...block, statements: own };
   };
-  const pairs = blocks
-    .map((block) => ({ control: split(block, "control"), treatment: split(block, "treatment") }))
-    .filter(({ control: one, treatment: two }) => one.statements.size > 0 && two.statements.size > 0);
-  return { control: pairs.map((one) => one.control), treatment: pairs.map((one) => one.treatment) };
+  return pageEvidence(evidence, {
+    control: blocks.map((block) => split(block, "control")),
+    treatment: blocks.map((block) => split(block, "treatment")),
+  });
 };
 
 const armOf = (

@@ -11,7 +11,13 @@ import type {
 import { shareOf } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
-import { type ExperimentStanding, judge, type RecordedEvidence, type TenantStanding } from "../verification/index.ts";
+import {
+  type ExperimentStanding,
+  judge,
+  type PageEvidence,
+  type RecordedEvidence,
+  type TenantStanding,
+} from "../verification/index.ts";
 import { endOf, judgeRecorded } from "./experiments.ts";
 import type { PilotContext } from "./target.ts";
 
@@ -25,7 +31,7 @@ export const standingOf = async (
 ): Promise<ExperimentStanding> => {
   const { settings, clock } = context;
   const now = clock.now();
-  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
+  const { evidence, pages, verdict } = await judgeRecorded(store, experiment, now);
   const writes = await judgeWrites(context, store, experiment);
   return {
     experiment,
@@ -34,7 +40,7 @@ export const standingOf = async (
     scans: await scansOf(session, store, experiment),
     full: judgeFull(experiment, evidence, verdict),
     writes: writes?.verdict ?? null,
-    savedMs: savedMs(evidence, verdict),
+    savedMs: savedMs(evidence, pages, verdict),
     paidMs: writes?.paidMs ?? 0,
     minimumWindows: settings.minimumBlocks,
     minimumCalls: settings.canaryCalls,
@@ -157,17 +163,27 @@ const judgeFull = (
   return judge({ before: arms.control.blocks, after: full, affected, writes: [], control: [], alpha, margin });
 };
 
-/** By the point estimate, at the calls of both arms. */
-const savedMs = ({ arms }: RecordedEvidence, { statements }: ExperimentVerdict): number => {
-  const seconds = sound(arms.control.blocks).reduce(
-    (sum, { startedAt, endedAt }) => sum + (endedAt.getTime() - startedAt.getTime()) / 1000,
-    0,
-  );
-  const saved = statements.reduce((sum, { controlMs, treatmentMs, controlCalls, treatmentCalls }) => {
-    const isKnown = controlMs !== null && treatmentMs !== null;
-    return isKnown ? sum + (controlMs - treatmentMs) * (controlCalls + treatmentCalls) : sum;
+const secondsOf = (blocks: readonly Block[]): number =>
+  blocks.reduce((sum, { startedAt, endedAt }) => sum + (endedAt.getTime() - startedAt.getTime()) / 1000, 0);
+
+/**
+ * By the point estimate, at the calls of everybody, as writes pay: those a second that the server counted while the arms ran, whether a hook saw them or not. Where it
+ * counted none, those that were recorded.
+ */
+const savedMs = (
+  { arms }: RecordedEvidence,
+  pages: PageEvidence | null,
+  { statements }: Pick<ExperimentVerdict, "statements">,
+): number => {
+  const recordedSeconds = secondsOf(sound(arms.control.blocks));
+  const counted = pages === null ? [] : [...sound(pages.control), ...sound(pages.treatment)];
+  const countedSeconds = secondsOf(counted) / 2;
+  return statements.reduce((sum, { statementId, controlMs, treatmentMs, controlCalls, treatmentCalls }) => {
+    if (controlMs === null || treatmentMs === null) return sum;
+    const calls = counted.reduce((all, block) => all + (block.statements.get(statementId)?.calls ?? 0), 0);
+    const perSecond = calls > 0 ? calls / countedSeconds : (controlCalls + treatmentCalls) / recordedSeconds;
+    return sum + (controlMs - treatmentMs) * perSecond;
   }, 0);
-  return seconds > 0 ? saved / seconds : 0;
 };
 
 /** What writes pay since the gated index was built: everybody's do, whatever share of the reads may use it. */
@@ -193,9 +209,9 @@ const judgeWrites = async (
   }).writes;
   if (verdict === null || verdict === undefined) return null;
   const wanted = new Set(writes);
-  let [ms, seconds] = [0, 0];
-  for (const { statements, startedAt, endedAt } of sound(before)) {
-    seconds += (endedAt.getTime() - startedAt.getTime()) / 1000;
+  const seconds = secondsOf(sound(before));
+  let ms = 0;
+  for (const { statements } of sound(before)) {
     for (const [id, { totalMs }] of statements) if (wanted.has(id)) ms += totalMs;
   }
   return { verdict, paidMs: seconds > 0 ? ((verdict.interval?.low ?? 0) * ms) / seconds : 0 };

@@ -19,7 +19,13 @@ import { openSession, quoteName, readServerIdentity, type Session } from "../pos
 import { proposeIndex } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import { openStore, type Store } from "../store/index.ts";
-import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
+import {
+  ArmTally,
+  evidenceOfWindows,
+  judgeArms,
+  type PageEvidence,
+  type RecordedEvidence,
+} from "../verification/index.ts";
 import { pagesOf } from "./experiment-pages.ts";
 import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
@@ -315,13 +321,17 @@ export const judgeRecorded = async (
   store: Store,
   experiment: Experiment,
   now: Date,
-): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
+): Promise<{
+  readonly evidence: RecordedEvidence;
+  readonly pages: PageEvidence | null;
+  readonly verdict: ExperimentVerdict;
+}> => {
   const { blockMs, metric, alpha, margin, deciding } = experiment;
   const { windows, voids } = await store.experiments.readWindows(experiment.id, { latencies: metric === "p95" });
   const evidence = evidenceOfWindows(windows, voids, blockMs, now, deciding);
   const { arms, treatmentShare } = evidence;
   const pages = await pagesOf(store, experiment, evidence);
-  return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
+  return { evidence, pages, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
 /** Of a canary that some tenants have, before it is decided. */

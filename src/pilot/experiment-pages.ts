@@ -2,25 +2,33 @@ import type { Block, Experiment, StatementCounters } from "../domain/index.ts";
 import { gateNumber } from "../domain/index.ts";
 import { addGate, fingerprintOf } from "../sql/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
-import type { PageEvidence } from "../verification/index.ts";
+import { type PageEvidence, pageEvidence, type RecordedEvidence } from "../verification/index.ts";
 import { combined } from "../workload/index.ts";
 
 /**
  * Pages that each arm's statements read, as `pg_stat_statements` counted them: the server takes a statement with the gate for another than the one without. Null
  * where the control has a gate as well, for the numbers of gates are constants, which the server leaves out.
  */
-export const pagesOf = async (store: Store, experiment: Experiment): Promise<PageEvidence | null> => {
-  const { control, treatment, table, createdAt } = experiment;
+export const pagesOf = async (
+  store: Store,
+  experiment: Experiment,
+  evidence: RecordedEvidence,
+): Promise<PageEvidence | null> => {
+  const { control, treatment, table, tableOid, createdAt } = experiment;
   if (control.gate !== null || treatment.gate === null) return null;
-  const { blocks, statements } = await store.observations.readBlocks({ from: createdAt });
+  const { arms } = evidence;
+  const recorded = [...arms.control.blocks, ...arms.treatment.blocks].flatMap((block) => [...block.statements.keys()]);
   const gate = { table, column: treatment.gate.column, number: gateNumber(experiment, "treatment"), bareName: true };
   /** By the fingerprint of the text with the gate, that of the text without. */
   const originals = new Map<string, string>();
-  for (const { text, fingerprint } of statements) {
+  for (const { text, fingerprint } of await store.observations.readStatements([...new Set(recorded)])) {
     const outcome = addGate(text, gate);
     const gated = outcome.kind === "rewritten" ? fingerprintOf(outcome.text) : null;
     if (gated !== null) originals.set(gated, fingerprint);
   }
+  const statements = await store.observations.readStatements([...originals].flat());
+  const only = { statements: statements.map(({ id }) => id), table: tableOid };
+  const { blocks } = await store.observations.readBlocks({ from: createdAt, only });
   const splittable = new Set(originals.values());
   const byId = new Map(statements.map((one) => [one.id, armOf(one, originals, splittable)]));
   const split = (block: Block, arm: "control" | "treatment"): Block => {
@@ -34,10 +42,10 @@ export const pagesOf = async (store: Store, experiment: Experiment): Promise<Pag
     }
     return { ...block, statements: own };
   };
-  const pairs = blocks
-    .map((block) => ({ control: split(block, "control"), treatment: split(block, "treatment") }))
-    .filter(({ control: one, treatment: two }) => one.statements.size > 0 && two.statements.size > 0);
-  return { control: pairs.map((one) => one.control), treatment: pairs.map((one) => one.treatment) };
+  return pageEvidence(evidence, {
+    control: blocks.map((block) => split(block, "control")),
+    treatment: blocks.map((block) => split(block, "treatment")),
+  });
 };
 
 const armOf = (

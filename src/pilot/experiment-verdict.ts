@@ -11,7 +11,13 @@ import type {
 import { shareOf } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Store, StoredStatement } from "../store/index.ts";
-import { type ExperimentStanding, judge, type RecordedEvidence, type TenantStanding } from "../verification/index.ts";
+import {
+  type ExperimentStanding,
+  judge,
+  type PageEvidence,
+  type RecordedEvidence,
+  type TenantStanding,
+} from "../verification/index.ts";
 import { endOf, judgeRecorded } from "./experiments.ts";
 import type { PilotContext } from "./target.ts";
 
@@ -25,7 +31,7 @@ export const standingOf = async (
 ): Promise<ExperimentStanding> => {
   const { settings, clock } = context;
   const now = clock.now();
-  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
+  const { evidence, pages, verdict } = await judgeRecorded(store, experiment, now);
   const writes = await judgeWrites(context, store, experiment);
   return {
     experiment,
@@ -34,7 +40,7 @@ export const standingOf = async (
     scans: await scansOf(session, store, experiment),
     full: judgeFull(experiment, evidence, verdict),
     writes: writes?.verdict ?? null,
-    savedMs: savedMs(evidence, verdict),
+    savedMs: savedMs(evidence, pages, verdict),
     paidMs: writes?.paidMs ?? 0,
     minimumWindows: settings.minimumBlocks,
     minimumCalls: settings.canaryCalls,
@@ -55,7 +61,8 @@ export const tenantStandingOf = async (
   if (evidence === null || deciding === null) {
     throw new Error("a canary of tenants has a baseline, and statements that decide");
   }
-  const { before, after, statements } = await beforeAndAfter(store, experiment, evidence);
+  const concerned = (await store.observations.readStatements(deciding)).map(({ id }) => id);
+  const { before, after, statements } = await beforeAndAfter(store, experiment, evidence, concerned);
   const wanted = new Set(deciding);
   const affected = [...new Set(statements.flatMap(({ id, fingerprint }) => (wanted.has(fingerprint) ? [id] : [])))];
   const judged = judge({
@@ -94,11 +101,12 @@ export const tenantStandingOf = async (
   };
 };
 
-/** What the server counted before the index on trial was built, and since. */
+/** What the server counted before the index on trial was built, and since: of these statements, of what writes the table, and of the control. */
 const beforeAndAfter = async (
   store: Store,
-  { treatment }: Experiment,
-  { baselineFrom, baselineTo }: EvidencePlan,
+  { treatment, tableOid }: Experiment,
+  { baselineFrom, baselineTo, writeIds, controlIds }: EvidencePlan,
+  concerned: readonly string[] = [],
 ): Promise<{
   readonly before: readonly Block[];
   readonly after: readonly Block[];
@@ -106,11 +114,12 @@ const beforeAndAfter = async (
 }> => {
   const gated = treatment.gate === null ? null : await store.deployments.get(treatment.gate.deploymentId);
   const from = new Date(baselineFrom);
-  const earlier = await store.observations.readBlocks({ from, to: new Date(baselineTo) });
+  const only = { statements: [...concerned, ...writeIds, ...controlIds], table: tableOid };
+  const earlier = await store.observations.readBlocks({ from, to: new Date(baselineTo), only });
   const before = earlier.blocks.filter(({ startedAt }) => startedAt >= from);
   if (gated === null) return { before, after: [], statements: earlier.statements };
   const builtAt = gated.updatedAt;
-  const later = await store.observations.readBlocks({ from: builtAt });
+  const later = await store.observations.readBlocks({ from: builtAt, only });
   return {
     before,
     after: later.blocks.filter(({ startedAt }) => startedAt >= builtAt),
@@ -154,17 +163,27 @@ const judgeFull = (
   return judge({ before: arms.control.blocks, after: full, affected, writes: [], control: [], alpha, margin });
 };
 
-/** By the point estimate, at the calls of both arms. */
-const savedMs = ({ arms }: RecordedEvidence, { statements }: ExperimentVerdict): number => {
-  const seconds = sound(arms.control.blocks).reduce(
-    (sum, { startedAt, endedAt }) => sum + (endedAt.getTime() - startedAt.getTime()) / 1000,
-    0,
-  );
-  const saved = statements.reduce((sum, { controlMs, treatmentMs, controlCalls, treatmentCalls }) => {
-    const isKnown = controlMs !== null && treatmentMs !== null;
-    return isKnown ? sum + (controlMs - treatmentMs) * (controlCalls + treatmentCalls) : sum;
+const secondsOf = (blocks: readonly Block[]): number =>
+  blocks.reduce((sum, { startedAt, endedAt }) => sum + (endedAt.getTime() - startedAt.getTime()) / 1000, 0);
+
+/**
+ * By the point estimate, at the calls of everybody, as writes pay: those a second that the server counted while the arms ran, whether a hook saw them or not. Where it
+ * counted none, those that were recorded.
+ */
+const savedMs = (
+  { arms }: RecordedEvidence,
+  pages: PageEvidence | null,
+  { statements }: Pick<ExperimentVerdict, "statements">,
+): number => {
+  const recordedSeconds = secondsOf(sound(arms.control.blocks));
+  const counted = pages === null ? [] : [...sound(pages.control), ...sound(pages.treatment)];
+  const countedSeconds = secondsOf(counted) / 2;
+  return statements.reduce((sum, { statementId, controlMs, treatmentMs, controlCalls, treatmentCalls }) => {
+    if (controlMs === null || treatmentMs === null) return sum;
+    const calls = counted.reduce((all, block) => all + (block.statements.get(statementId)?.calls ?? 0), 0);
+    const perSecond = calls > 0 ? calls / countedSeconds : (controlCalls + treatmentCalls) / recordedSeconds;
+    return sum + (controlMs - treatmentMs) * perSecond;
   }, 0);
-  return seconds > 0 ? saved / seconds : 0;
 };
 
 /** What writes pay since the gated index was built: everybody's do, whatever share of the reads may use it. */
@@ -190,9 +209,9 @@ const judgeWrites = async (
   }).writes;
   if (verdict === null || verdict === undefined) return null;
   const wanted = new Set(writes);
-  let [ms, seconds] = [0, 0];
-  for (const { statements, startedAt, endedAt } of sound(before)) {
-    seconds += (endedAt.getTime() - startedAt.getTime()) / 1000;
+  const seconds = secondsOf(sound(before));
+  let ms = 0;
+  for (const { statements } of sound(before)) {
     for (const [id, { totalMs }] of statements) if (wanted.has(id)) ms += totalMs;
   }
   return { verdict, paidMs: seconds > 0 ? ((verdict.interval?.low ?? 0) * ms) / seconds : 0 };
@@ -200,12 +219,10 @@ const judgeWrites = async (
 
 /** What the experiment says about the index that everybody gets, as a deployment keeps it: by `Statement.id` where the statement is known. */
 export const verdictFor = async (store: Store, experiment: Experiment, deployment: Deployment): Promise<Verdict> => {
-  const { verdict, winner, evidence } = experiment;
+  const { verdict, winner } = experiment;
   if (verdict === null) throw new Error("an experiment that applies its winner has a verdict");
   const isTreatment = winner === "treatment";
-  const { statements: stored } = await store.observations.readBlocks({
-    from: evidence === null ? experiment.createdAt : new Date(evidence.baselineFrom),
-  });
+  const stored = await store.observations.readStatements(verdict.statements.map(({ statementId }) => statementId));
   const ids = new Map(stored.map(({ fingerprint, id }) => [fingerprint, id]));
   const statements = verdict.statements.map((one): StatementVerdict => {
     const { controlMs, treatmentMs, controlCalls, treatmentCalls, change, interval, outcome } = one;

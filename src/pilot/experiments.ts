@@ -20,7 +20,13 @@ import { openSession, quoteName, readServerIdentity, type Session } from "../pos
 import { proposeIndex } from "../rollout/index.ts";
 import { loadParser } from "../sql/index.ts";
 import { openStore, type Store } from "../store/index.ts";
-import { ArmTally, evidenceOfWindows, judgeArms, type RecordedEvidence } from "../verification/index.ts";
+import {
+  ArmTally,
+  evidenceOfWindows,
+  judgeArms,
+  type PageEvidence,
+  type RecordedEvidence,
+} from "../verification/index.ts";
 import { pagesOf } from "./experiment-pages.ts";
 import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
@@ -349,13 +355,17 @@ export const judgeRecorded = async (
   store: Store,
   experiment: Experiment,
   now: Date,
-): Promise<{ readonly evidence: RecordedEvidence; readonly verdict: ExperimentVerdict }> => {
-  const { windows, voids } = await store.experiments.readWindows(experiment.id);
+): Promise<{
+  readonly evidence: RecordedEvidence;
+  readonly pages: PageEvidence | null;
+  readonly verdict: ExperimentVerdict;
+}> => {
   const { blockMs, metric, alpha, margin, deciding, createdAt: from } = experiment;
+  const { windows, voids } = await store.experiments.readWindows(experiment.id, { latencies: metric === "p95" });
   const evidence = evidenceOfWindows(windows, voids, blockMs, { from, now }, deciding);
   const { arms, treatmentShare } = evidence;
-  const pages = await pagesOf(store, experiment);
-  return { evidence, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
+  const pages = await pagesOf(store, experiment, evidence);
+  return { evidence, pages, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
 };
 
 /** Of a canary that some tenants have, before it is decided. */
@@ -380,16 +390,25 @@ export const endOf = ({ stage, stageAt, maxMs }: Experiment, { arms }: RecordedE
 };
 
 const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
-  const { statements } = await store.observations.readBlocks({ from: experiment.createdAt });
+  const { verdict, over } = await verdictNow(store, experiment, now);
+  const statements = await store.observations.readStatements(verdict.statements.map(({ statementId }) => statementId));
   const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
-  if (experiment.verdict !== null) return { experiment, verdict: experiment.verdict, over: true, labels };
+  return { experiment, verdict, over, labels };
+};
+
+const verdictNow = async (
+  store: Store,
+  experiment: Experiment,
+  now: Date,
+): Promise<Pick<AbResults, "verdict" | "over">> => {
+  if (experiment.verdict !== null) return { verdict: experiment.verdict, over: true };
   const { kind, state } = experiment;
   const isDecided = state !== "preparing" && state !== "running";
-  if (experiment.exposure === "tenant") return { experiment, verdict: notYet, over: isDecided, labels };
+  if (experiment.exposure === "tenant") return { verdict: notYet, over: isDecided };
   const { evidence, verdict } = await judgeRecorded(store, experiment, now);
   const ends = verdict.outcome === "better" ? kind === "comparison" : verdict.outcome !== "undecided";
   const over = isDecided || (state === "running" && (ends || now >= endOf(experiment, evidence)));
-  return { experiment, verdict, over, labels };
+  return { verdict, over };
 };
 
 /**

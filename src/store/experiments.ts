@@ -48,7 +48,11 @@ export interface ExperimentRepository {
   ): Promise<Experiment | null>;
   /** Adds to what is there of the same windows. Takes only what an experiment that runs has seen. */
   add(id: string, windows: readonly ArmWindow[]): Promise<void>;
-  readWindows(id: string): Promise<{ readonly windows: readonly ArmWindow[]; readonly voids: readonly VoidStretch[] }>;
+  /** `latencies`: whether with the calls by their time, which take far more room than all the rest; else there are none. */
+  readWindows(
+    id: string,
+    wanted: { readonly latencies: boolean },
+  ): Promise<{ readonly windows: readonly ArmWindow[]; readonly voids: readonly VoidStretch[] }>;
   /** What the arms stood on when it was last looked at; null before the first look. */
   ground(id: string): Promise<{ readonly ground: ExperimentGround; readonly at: Date } | null>;
   /** Sets it anew; where it is another one, the stretch in which it changed is void. */
@@ -277,14 +281,19 @@ export const experimentRepository = (db: Database, installationId: number): Expe
     });
   },
 
-  async readWindows(id) {
+  async readWindows(id, { latencies: isWanted }) {
     const windows = await db
       .selectFrom("experiment_window")
       .selectAll()
       .where("experiment_id", "=", id)
       .orderBy("slot")
       .execute();
-    const counted = await db.selectFrom("experiment_statement").selectAll().where("experiment_id", "=", id).execute();
+    const counted = await db
+      .selectFrom("experiment_statement")
+      .select(["arm", "slot", "fingerprint", "calls", "total_ms", "rows"])
+      .$if(isWanted, (query) => query.select("latencies"))
+      .where("experiment_id", "=", id)
+      .execute();
     const voids = await db
       .selectFrom("experiment_void")
       .selectAll()
@@ -300,7 +309,7 @@ export const experimentRepository = (db: Database, installationId: number): Expe
         calls: Number(row.calls),
         totalMs: row.total_ms,
         rows: Number(row.rows),
-        latencies: unpackLatencies(row.latencies),
+        latencies: unpackLatencies(row.latencies ?? []),
       });
     }
     return {

@@ -16,11 +16,20 @@ export interface ObservationRepository {
    * @returns the block's id
    */
   saveBlock(block: Block, statements: readonly StoredStatement[], parserMajor: number): Promise<string>;
-  /** Blocks that ended within [from, to], oldest first, and the statements they count. Unbounded where left out. */
-  readBlocks(period?: { readonly from?: Date; readonly to?: Date }): Promise<{
+  /**
+   * Blocks that ended within [from, to], oldest first, and the statements they count. Unbounded where left out. `only`: of the counters those of these statements
+   * (`Statement.id`) and of this table (OID); weeks of all of them take gigabytes.
+   */
+  readBlocks(wanted?: {
+    readonly from?: Date;
+    readonly to?: Date;
+    readonly only?: { readonly statements: readonly string[]; readonly table: number };
+  }): Promise<{
     readonly blocks: readonly ObservedBlock[];
     readonly statements: readonly StoredStatement[];
   }>;
+  /** The statements of these shapes, of whatever scope, by id. */
+  readStatements(fingerprints: readonly string[]): Promise<readonly StoredStatement[]>;
 }
 
 /** Rows per INSERT: 11 parameters each, well below the protocol's 65 535. */
@@ -112,6 +121,25 @@ const counterColumns = (counters: StatementCounters) => ({
   wal_bytes: counters.walBytes,
 });
 
+const selectStatements = (db: Database) =>
+  db
+    .selectFrom("statement")
+    .innerJoin("observation_scope as scope", "scope.id", "statement.scope_id")
+    .select(["statement.id", "fingerprint", "query_id", "label", "text", "verb", "role", "search_path"])
+    .orderBy("statement.id");
+
+const fromRow = (
+  row: Awaited<ReturnType<ReturnType<typeof selectStatements>["executeTakeFirstOrThrow"]>>,
+): StoredStatement => ({
+  id: row.id,
+  fingerprint: row.fingerprint,
+  queryId: row.query_id,
+  label: row.label,
+  text: row.text,
+  verb: row.verb,
+  scope: { role: row.role, searchPath: row.search_path },
+});
+
 export const observationRepository = (
   db: Database,
   installationId: number,
@@ -158,18 +186,20 @@ export const observationRepository = (
     });
   },
 
-  async readBlocks(period = {}) {
+  async readBlocks({ from, to, only } = {}) {
     let query = db.selectFrom("block").selectAll().where("installation_id", "=", installationId);
-    if (period.from !== undefined) query = query.where("ended_at", ">=", period.from);
-    if (period.to !== undefined) query = query.where("ended_at", "<=", period.to);
+    if (from !== undefined) query = query.where("ended_at", ">=", from);
+    if (to !== undefined) query = query.where("ended_at", "<=", to);
     const found = await query.orderBy("ended_at").orderBy("id").execute();
     if (found.length === 0) return { blocks: [], statements: [] };
     const ids = found.map((row) => row.id);
-    const counted = await db
+    const isWanted = only === undefined ? null : sql<string>`any(${only.statements}::text[])`;
+    let counters = db
       .selectFrom("block_statement")
       .selectAll()
-      .where("block_id", "=", sql<string>`any(${ids}::bigint[])`)
-      .execute();
+      .where("block_id", "=", sql<string>`any(${ids}::bigint[])`);
+    if (isWanted !== null) counters = counters.where("statement_id", "=", isWanted);
+    const counted = await counters.execute();
     const byBlock = new Map<string, Map<string, StatementCounters>>(ids.map((id) => [id, new Map()]));
     for (const row of counted) {
       byBlock.get(row.block_id)?.set(row.statement_id, {
@@ -183,11 +213,12 @@ export const observationRepository = (
         walBytes: Number(row.wal_bytes),
       });
     }
-    const written = await db
+    let rowsWritten = db
       .selectFrom("block_table")
       .selectAll()
-      .where("block_id", "=", sql<string>`any(${ids}::bigint[])`)
-      .execute();
+      .where("block_id", "=", sql<string>`any(${ids}::bigint[])`);
+    if (only !== undefined) rowsWritten = rowsWritten.where("table_oid", "=", only.table);
+    const written = await rowsWritten.execute();
     const tablesOf = new Map<string, Map<number, TableCounters>>(ids.map((id) => [id, new Map()]));
     for (const row of written) {
       tablesOf.get(row.block_id)?.set(row.table_oid, {
@@ -197,22 +228,17 @@ export const observationRepository = (
         deleted: Number(row.deleted),
       });
     }
-    const statements = await db
-      .selectFrom("statement")
-      .innerJoin("observation_scope as scope", "scope.id", "statement.scope_id")
-      .select(["statement.id", "fingerprint", "query_id", "label", "text", "verb", "role", "search_path"])
-      .where((on) =>
-        on.exists(
-          on
-            .selectFrom("block_statement")
-            .select("block_id")
-            .whereRef("block_statement.scope_id", "=", "statement.scope_id")
-            .whereRef("block_statement.statement_id", "=", "statement.id")
-            .where("block_id", "=", sql<string>`any(${ids}::bigint[])`),
-        ),
-      )
-      .orderBy("statement.id")
-      .execute();
+    let shapes = selectStatements(db).where((on) =>
+      on.exists(
+        on
+          .selectFrom("block_statement")
+          .select("block_id")
+          .whereRef("block_statement.scope_id", "=", "statement.scope_id")
+          .whereRef("block_statement.statement_id", "=", "statement.id")
+          .where("block_id", "=", sql<string>`any(${ids}::bigint[])`),
+      ),
+    );
+    if (isWanted !== null) shapes = shapes.where("statement.id", "=", isWanted);
     return {
       blocks: found.map((row) => ({
         node: row.node,
@@ -222,15 +248,15 @@ export const observationRepository = (
         statements: byBlock.get(row.id) ?? new Map<string, StatementCounters>(),
         tables: tablesOf.get(row.id) ?? new Map<number, TableCounters>(),
       })),
-      statements: statements.map((row) => ({
-        id: row.id,
-        fingerprint: row.fingerprint,
-        queryId: row.query_id,
-        label: row.label,
-        text: row.text,
-        verb: row.verb,
-        scope: { role: row.role, searchPath: row.search_path },
-      })),
+      statements: (await shapes.execute()).map(fromRow),
     };
+  },
+
+  async readStatements(fingerprints) {
+    const rows = await selectStatements(db)
+      .where("installation_id", "=", installationId)
+      .where("fingerprint", "=", sql<string>`any(${fingerprints}::text[])`)
+      .execute();
+    return rows.map(fromRow);
   },
 });

@@ -18,6 +18,7 @@ import {
 } from "../statistics/index.ts";
 import { blocksWith, callsIn, fixedMix, type Mix, perCall } from "./contrast.ts";
 import { intervalOf, outcomeOf } from "./outcome.ts";
+import type { PageEvidence } from "./page-evidence.ts";
 import { mergeBlocks, mergedBy, mergeLatencies } from "./windows.ts";
 import { between, percent, sentence, share, voidBlocks } from "./wording.ts";
 
@@ -29,12 +30,6 @@ export interface ArmEvidence {
   readonly units: { readonly all: number; readonly failed: number } | null;
   /** One for each block; null where only sums are known, as in `pg_stat_statements`. */
   readonly latencies: readonly LatencyHistogram[] | null;
-}
-
-/** Blocks in which the server counted the pages of both arms, in the same order; by fingerprint. */
-export interface PageEvidence {
-  readonly control: readonly Block[];
-  readonly treatment: readonly Block[];
 }
 
 export interface ExperimentEvidence {
@@ -59,6 +54,13 @@ const brokenSplit = 0.001;
 /** Of alpha, where pages are counted: they are far less noisy than time, so that a small part of it is enough for them. */
 const pagesPart = 0.2;
 
+/**
+ * By so much the calls of an arm that the server counted may differ from those that were recorded. Windows and blocks do not begin together, and a call that fails is
+ * counted on one side only; and strangers, who were not drawn, move the pages per call by their share where theirs are twice as many: by less than the margin of
+ * 5 %.
+ */
+const otherCalls = 0.03;
+
 const pages = (of: StatementCounters): number => of.sharedBlocksHit + of.sharedBlocksRead;
 
 /**
@@ -67,7 +69,8 @@ const pages = (of: StatementCounters): number => of.sharedBlocksHit + of.sharedB
  * Each window of time (or cluster of sessions, or round of slices) is one observation: the difference of the two arms' influences on the logarithm of the
  * mean time per call, at the statements' common mix. What both arms share cancels within a window; calls are never taken for independent. The test is
  * sequential: it may be looked at after every window. Where pages are counted, fewer of them decide as well, as long as time is shown not to be worse by
- * more than the margin. Errors only stop: by randomisation of the units, more of them by more than 0.1 points is worse. A broken split proves nothing.
+ * more than the margin, and the server counted nobody's calls but those of units that were drawn. Errors only stop: by randomisation of the units, more of
+ * them by more than 0.1 points is worse. A broken split proves nothing.
  */
 export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
   const { control, treatment, alpha, margin } = evidence;
@@ -86,8 +89,10 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
     );
   const usable = usableOf(arms);
   const mix = commonMix(arms, usable);
-  const counted = evidence.pages ? soundPairs(evidence.pages) : arms;
-  const pagesChange = paired(counted, commonMix(counted, usableOf(counted)), pages);
+  const counted = evidence.pages ? mergedPairs(soundPairs(evidence.pages)) : arms;
+  const withPages = usableOf(counted);
+  const pagesChange = paired(counted, commonMix(counted, withPages), pages);
+  const areDrawn = !evidence.pages || countsRecorded(evidence.pages, withPages);
   const timeAlpha = pagesChange === null ? alpha : alpha * (1 - pagesPart);
   const time =
     evidence.metric === "mean"
@@ -101,13 +106,12 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
   const units = unitsOf(evidence);
   const tooFew = arms.control.length < fewestBlocks || usable.length === 0;
   const broken = units !== null && units.splitPValue < brokenSplit;
-  const outcome: Outcome =
-    broken || tooFew
-      ? "undecided"
-      : errors?.outcome === "worse"
-        ? "worse"
-        : decide(time.interval, pagesInterval, margin);
-  const byPages = outcome !== outcomeOf(time.interval, margin) && errors?.outcome !== "worse" && !broken && !tooFew;
+  const byTime = outcomeOf(time.interval, margin);
+  const withBoth = decide(time.interval, pagesInterval, margin);
+  const isOpen = !broken && !tooFew && errors?.outcome !== "worse";
+  const outcome: Outcome = isOpen ? (areDrawn ? withBoth : byTime) : broken || tooFew ? "undecided" : "worse";
+  const pagesTell = isOpen && withBoth !== byTime;
+  const byPages = pagesTell && areDrawn;
   const voids = voidBlocks(
     void_.map((voidReason) => ({ voidReason })),
     "of the experiment",
@@ -131,8 +135,8 @@ export const judgeArms = (evidence: ExperimentEvidence): ExperimentVerdict => {
       tooFew
         ? `too few windows: ${String(soundBlocks)} sound ones, and at least ${String(fewestBlocks)} with calls of the same statement in both arms are needed`
         : describe(evidence.metric, time, outcome, byPages, margin),
-      byPages && pagesChange !== null && pagesInterval !== null
-        ? `pages per call ${percent(Math.expm1(pagesChange.value))} (${between(pagesInterval)}) decide`
+      pagesTell && pagesChange !== null && pagesInterval !== null
+        ? `pages per call ${percent(Math.expm1(pagesChange.value))} (${between(pagesInterval)}) ${areDrawn ? "decide" : "do not decide: the server counted calls of others, or not all that were recorded"}`
         : null,
       errors?.outcome === "worse"
         ? `more errors: ${(errors.difference * 100).toFixed(2)} points more units fail, at least ${(errors.interval.low * 100).toFixed(2)}`
@@ -150,12 +154,27 @@ interface Arms {
   readonly treatment: readonly Block[];
 }
 
-/** Blocks that are sound in both arms, neighbours merged as windows are. */
-const soundPairs = ({ control, treatment }: PageEvidence): Arms => {
-  const isSound = (i: number): boolean => control[i]?.voidReason === null && treatment[i]?.voidReason === null;
-  const [one, two] = [control, treatment].map((blocks) => blocks.filter((_, i) => isSound(i)));
-  const by = mergedBy(one?.length ?? 0);
-  return { control: mergeBlocks(one ?? [], by), treatment: mergeBlocks(two ?? [], by) };
+const soundPairs = ({ control, treatment }: Arms): Arms => {
+  const isSound = (_: Block, i: number): boolean =>
+    control[i]?.voidReason === null && treatment[i]?.voidReason === null;
+  return { control: control.filter(isSound), treatment: treatment.filter(isSound) };
+};
+
+/** Neighbours merged as windows are. */
+const mergedPairs = ({ control, treatment }: Arms): Arms => {
+  const by = mergedBy(control.length);
+  return { control: mergeBlocks(control, by), treatment: mergeBlocks(treatment, by) };
+};
+
+/** Whether the server counted, of each of these statements and in each arm, about the calls that were recorded. */
+const countsRecorded = (evidence: PageEvidence, ids: readonly string[]): boolean => {
+  const counted = soundPairs(evidence);
+  return (["control", "treatment"] as const).every((arm) =>
+    ids.every((id) => {
+      const recorded = evidence.recorded[arm].get(id) ?? 0;
+      return Math.abs(callsIn(counted[arm], id) - recorded) <= otherCalls * recorded;
+    }),
+  );
 };
 
 interface Change {

@@ -8,7 +8,7 @@
  */
 export { ArmTally } from "./arm-tally.ts";
 export { evidenceOfWindows, type RecordedEvidence } from "./arm-windows.ts";
-export { type ArmEvidence, type ExperimentEvidence, judgeArms, type PageEvidence } from "./arms.ts";
+export { type ArmEvidence, type ExperimentEvidence, judgeArms } from "./arms.ts";
 export type { Evidence } from "./evidence.ts";
 export { chooseExposure, type Exposure, type Tenants } from "./exposure.ts";
 export { judge } from "./judge.ts";
@@ -22,4 +22,5 @@ export {
   tenantStep,
 } from "./next-step.ts";
 export { isDecided } from "./outcome.ts";
+export { type PageEvidence, pageEvidence } from "./page-evidence.ts";
 export { mergeBlocks, mostWindows } from "./windows.ts";

@@ -212,6 +212,27 @@ describe("observed blocks", () => {
     expect(await store.observations.readBlocks({ to: daysAgo(3) })).toEqual({ blocks: [], statements: [] });
   });
 
+  test("come back with what is asked for of them alone, and shapes without any block", async () => {
+    const written = { inserted: 3, updated: 0, hotUpdated: 0, deleted: 0 };
+    const tables = new Map([4711, 4712].map((oid) => [oid, written]));
+    const full: Block = { ...block(daysAgo(2), ["s1", 5], ["s2", 1]), tables };
+    await store.observations.saveBlock(full, [statement("s1"), statement("s2", "report")], 17);
+    await store.observations.saveBlock(block(daysAgo(1), ["s2", 4]), [statement("s2")], 17);
+    const only = { statements: ["s1", "elsewhere"], table: 4711 };
+    const { blocks, statements } = await store.observations.readBlocks({ only });
+    // A block in which none of them was called is a block all the same.
+    expect(blocks.map((one) => [[...one.statements.keys()], [...(one.tables ?? [])]])).toEqual([
+      [["s1"], [[4711, written]]],
+      [[], []],
+    ]);
+    expect(statements).toEqual([statement("s1")]);
+    const { fingerprint } = statement("s2");
+    expect(await store.observations.readStatements([fingerprint, "unknown"])).toEqual(
+      expect.arrayContaining([statement("s2"), statement("s2", "report")]),
+    );
+    expect(await store.observations.readStatements([])).toEqual([]);
+  });
+
   test("are stored whole or not at all", async () => {
     const half = block(now, ["s1", 1], ["unknown", 1]);
     expect(() => store.observations.saveBlock(half, [statement("s1")], 17)).toThrow("not handed over");
@@ -271,6 +292,11 @@ const endedExperiment = async (days: number): Promise<void> => {
   if (experiment === null) throw new Error("another experiment is open");
   const statements = new Map([["f", { calls: 1, totalMs: 1, rows: 1, latencies: new Map([[3, 1]]) }]]);
   await store.experiments.add(id, [{ arm: "control", slot: 7, share: 0.1, units: 1, failedUnits: 0, statements }]);
+  for (const latencies of [true, false]) {
+    const { windows } = await store.experiments.readWindows(id, { latencies });
+    const found = windows[0]?.statements.get("f");
+    expect([found?.calls, [...(found?.latencies ?? [])]]).toEqual([1, latencies ? [[3, 1]] : []]);
+  }
   const verdict: ExperimentVerdict = {
     outcome: "undecided",
     change: null,

@@ -109,6 +109,36 @@ describe("two arms side by side", () => {
     expect(verdict.reason).toContain("pages per call −90 %");
   });
 
+  describe("whose pages the server counted", () => {
+    const times = { control: windows({ read: 10 }, 1), treatment: windows({ read: 9.75 }, 2) };
+    const counted = { control: windows({ read: 10 }, 1, 100, 100), treatment: windows({ read: 9.75 }, 2, 100, 10) };
+    const judged = (control: number, treatment: number) =>
+      judgeArms(
+        evidence(arm(times.treatment), {
+          control: arm(times.control),
+          pages: {
+            ...counted,
+            recorded: { control: new Map([["read", control]]), treatment: new Map([["read", treatment]]) },
+          },
+        }),
+      );
+
+    it.each([
+      [10_000, 10_000, "better"],
+      [9_800, 10_200, "better"],
+      [9_600, 10_000, "undecided"],
+      [10_000, 10_400, "undecided"],
+      [0, 10_000, "undecided"],
+    ])("of 10,000 calls each are decided by them where %d and %d were recorded: %s", (control, treatment, outcome) => {
+      const verdict = judged(control, treatment);
+      expect(verdict.outcome).toBe(outcome);
+      expect(verdict.pages?.change).toBeCloseTo(-0.9, 2);
+      expect(verdict.reason).toContain(
+        outcome === "better" ? ") decide" : ") do not decide: the server counted calls of",
+      );
+    });
+  });
+
   it("are not better for fewer pages when time is worse", () => {
     expect(judgeArms(evidence(arm(windows({ read: 15, write: 1 }, 2, 100, 1)))).outcome).toBe("worse");
   });

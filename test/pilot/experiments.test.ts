@@ -219,7 +219,7 @@ describe("an experiment", () => {
     recordAbResult(recorder, { ...call, unit: "2", at });
     await wired.admin.query("drop trigger fails on indexpilot.experiment_statement");
     await recorder.close();
-    const { windows } = await wired.context.store.experiments.readWindows(id);
+    const { windows } = await wired.context.store.experiments.readWindows(id, { latencies: true });
     expect(windows.map(({ units, statements }) => [units, statements.get(call.fingerprint)?.calls])).toEqual([[2, 2]]);
   });
 

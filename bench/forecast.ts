@@ -1,5 +1,5 @@
 /**
- * Are forecasts as sure as they say, and better than none? `npm run bench:forecast [-- --seed S] [--series 100] [--tables 12] [--days 42]`
+ * Are forecasts as sure as they say, and better than none? `npm run bench:forecast [-- --seed S] [--series 200] [--tables 16] [--days 42]`
  *
  * Makes so many series of bloat of each shape, and takes more from a real server, where so many tables of each shape are churned for so many days of a calendar
  * that is moved on by hand, and the estimator looks at their indexes once a day. Forecasts each a week ahead from what was seen, those of the server every week, and
@@ -16,8 +16,8 @@ import { emptyTally, judgeCrossing, judgeForecast, type Tally } from "./forecast
 const { values: options } = parseArgs({
   options: {
     seed: { type: "string" },
-    series: { type: "string", default: "100" },
-    tables: { type: "string", default: "12" },
+    series: { type: "string", default: "200" },
+    tables: { type: "string", default: "16" },
     days: { type: "string", default: "42" },
   },
 });

@@ -9,6 +9,8 @@ import { studentCdf } from "./student.ts";
  * weights that the data give each (likelihood with Schwarz's 1978 penalty for each term).
  */
 const wanderings = [0, 0.1, 1, 10, 100].flatMap((q) => [0, 1e-3, 1e-2, 0.2].map((r) => ({ q, r })));
+/** How much likelier than each of the others the line that does not wander is beforehand: with equal odds, intervals of straight lines come out too wide. */
+const STRAIGHT_ODDS = 2;
 
 /** Covariance of wandering level and slope between two places, from where both began. */
 const covarianceOf = ({ q, r }: { readonly q: number; readonly r: number }, one: number, other: number): number => {
@@ -117,7 +119,8 @@ const components = (points: readonly Point[], ahead: readonly number[]): Compone
       const degrees = n - p;
       // Values are rounded on their way here: no series is known better than that.
       const square = Math.max(dot(residual, residual) / degrees, 1e-10);
-      const log = -0.5 * (logDeterminant(lower) + n * Math.log(square) + p * Math.log(n));
+      const odds = wandering.q === 0 && wandering.r === 0 ? STRAIGHT_ODDS : 1;
+      const log = Math.log(odds) - 0.5 * (logDeterminant(lower) + n * Math.log(square) + p * Math.log(n));
       raw.push({
         log,
         at: ahead.map((x, at) => {

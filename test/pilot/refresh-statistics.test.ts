@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { refreshStatistics } from "../../src/pilot/refresh-statistics.ts";
-import { one, withTarget } from "../rollout/fixtures/target.ts";
+import { checkHealth } from "../../src/pilot/index.ts";
+import { one, until, withTarget } from "../rollout/fixtures/target.ts";
 import { openWired } from "./wired.ts";
 
 describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
@@ -25,6 +26,17 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
       ...shop.pilot,
       settings: { ...shop.pilot.settings, modeOverrides: [{ schema: "kept", mode: "observe" as const }] },
     };
+    /** The counters of 14 arrive a moment later. */
+    const counted = (changed: number, ...names: readonly string[]) =>
+      until("the counters know of it", async () => {
+        const rows = await shop.admin.query(
+          "select from pg_stat_user_tables where relname = any($1) and (last_analyze is not null) = ($2 = 0) and n_mod_since_analyze = $2",
+          [names, changed],
+        );
+        return rows.length === names.length;
+      });
+    await counted(0, "orders", "customers");
+    await counted(900, "ours", "locked", "theirs", "t");
     const codes = async () =>
       Object.fromEntries((await refreshStatistics(context, "ann")).map(({ table, code }) => [table.name, code]));
     expect(await codes()).toEqual({ ours: "stale", locked: "gave_way", theirs: "privilege_missing", t: "mode" });
@@ -36,6 +48,7 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
       { rows: -1 },
     ]);
     await holder.script("rollback");
+    await counted(0, "ours");
     expect(await codes()).toEqual({ locked: "stale", theirs: "privilege_missing", t: "mode" });
     const recorded = (await shop.decisions()).filter(({ rule }) => rule === "pilot.refresh_statistics");
     expect(recorded.map(({ code, outcome }) => `${code} ${outcome}`).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
@@ -47,5 +60,25 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
       "stale done",
       "stale done",
     ]);
+  });
+
+  test("are made anew after a failover, which forgets how old they are, so that bloat is known again", async () => {
+    const shop = await openWired(target());
+    await shop.admin.script(`create table t as select i from generate_series(1, 40000) i; create index t_i on t (i);
+      alter table t owner to shop`);
+    const bloat = async (): Promise<string> => {
+      const { indexes } = await checkHealth(shop.pilot, { record: false, readBytes: 0 });
+      const found = indexes.find(({ judgement }) => judgement.name === "t_i")?.bloat;
+      return found?.kind === "withheld" ? found.code : "shown";
+    };
+    const settled = (code: string) => until(`its bloat is ${code}`, async () => (await bloat()) === code);
+    await shop.admin.script("analyze t");
+    await settled("shown");
+    await shop.admin.query("select pg_stat_reset()");
+    await settled("statistics_stale");
+    expect(await refreshStatistics(shop.pilot, "ann")).toContainEqual(
+      expect.objectContaining({ table: { schema: "public", name: "t" }, done: true }),
+    );
+    await settled("shown");
   });
 });

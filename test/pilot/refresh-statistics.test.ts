@@ -4,6 +4,8 @@ import { checkHealth } from "../../src/pilot/index.ts";
 import { one, until, withTarget } from "../rollout/fixtures/target.ts";
 import { openWired } from "./wired.ts";
 
+const ann = { name: "ann", consents: true };
+
 describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
   const target = withTarget(major);
 
@@ -38,7 +40,7 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
     await counted(0, "orders", "customers");
     await counted(900, "ours", "locked", "theirs", "t");
     const codes = async () =>
-      Object.fromEntries((await refreshStatistics(context, "ann")).map(({ table, code }) => [table.name, code]));
+      Object.fromEntries((await refreshStatistics(context, ann)).map(({ table, code }) => [table.name, code]));
     expect(await codes()).toEqual({ ours: "stale", locked: "gave_way", theirs: "privilege_missing", t: "mode" });
     const rows = (name: string) =>
       one<{ rows: number }>(shop.admin, "select reltuples::int as rows from pg_class where relname = $1", [name]);
@@ -76,7 +78,18 @@ describe.each([14, 18])("stale statistics on PostgreSQL %i", (major) => {
     await settled("shown");
     await shop.admin.query("select pg_stat_reset()");
     await settled("statistics_stale");
-    expect(await refreshStatistics(shop.pilot, "ann")).toContainEqual(
+    // With nobody at the terminal only where the mode says so, and in the windows only.
+    const nobody = { name: "indexpilot", consents: false };
+    expect(await refreshStatistics(shop.pilot, nobody)).toEqual([]);
+    const hour = (inHours: number): string =>
+      new Date(shop.clock.now().getTime() + inHours * 3_600_000).toISOString().slice(11, 16);
+    const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+    const later = [{ time_zone: "UTC", from: hour(3), to: hour(4), days: [...days] }];
+    const settings = { ...shop.pilot.settings, mode: "autopilot" as const, maintenanceWindows: later };
+    expect(await refreshStatistics({ ...shop.pilot, settings }, nobody)).toContainEqual(
+      expect.objectContaining({ table: { schema: "public", name: "t" }, code: "maintenance_window" }),
+    );
+    expect(await refreshStatistics(shop.pilot, ann)).toContainEqual(
       expect.objectContaining({ table: { schema: "public", name: "t" }, done: true }),
     );
     await settled("shown");

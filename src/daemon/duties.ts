@@ -12,6 +12,7 @@ import {
   propose,
   proposeFindings,
   readPending,
+  refreshStatistics,
   rollOut,
   runPredictiveMaintenance,
   verify,
@@ -193,13 +194,15 @@ const expire: Duty = {
   },
 };
 
-/** Looks at all indexes, and proposes the rebuilds of a run; rolling out carries them out. */
+/** Analyses what is stale, looks at all indexes, and proposes the rebuilds of a run; rolling out carries them out. */
 const inspect: Duty = {
   name: "inspect",
   everyMs: ({ inspectEveryMs }) => inspectEveryMs,
   run: async ({ pilot, inTurn }) => {
     if (pilot.settings.inspection === "off") return nothing;
     const context = breakable(pilot);
+    // First, for fresh statistics are what tells bloat.
+    const refreshed = await refreshStatistics(context, { name: AUTOPILOT, consents: false });
     const { report, rebuilds, others } = await inTurn(async () => {
       const kept = await runPredictiveMaintenance(context);
       const found = await proposeFindings(context, kept.report, { actor: AUTOPILOT, store: true });
@@ -208,8 +211,17 @@ const inspect: Duty = {
     const due = report.indexes.filter(({ reindex }) => reindex?.kind === "now").length;
     const approved = rebuilds.filter(({ state }) => state === "approved").length;
     const waiting = rebuilds.length - approved;
+    const analysed = refreshed.filter(({ done }) => done).length;
+    const again = refreshed.flatMap(({ code, retryAt }) =>
+      code === "maintenance_window" && retryAt !== null ? [retryAt.getTime()] : [],
+    );
+    const everyMs = pilot.settings.inspectEveryMs;
     return {
-      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved; found ${counted(others.length, "other change")} to propose`,
+      // What waits for the window to be analysed is looked at again then.
+      ...(again.length === 0
+        ? {}
+        : { againInMs: Math.min(everyMs, Math.max(0, Math.min(...again) - pilot.clock.now().getTime())) }),
+      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved; found ${counted(others.length, "other change")} to propose${analysed === 0 ? "" : `; analysed ${counted(analysed, "table")}`}`,
     };
   },
 };

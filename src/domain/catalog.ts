@@ -110,6 +110,8 @@ export interface TableActivity {
   readonly deletes: number;
   readonly sequentialScans: number;
   readonly modificationsSinceAnalyze: number;
+  /** Whether they know of an ANALYZE; false also after a crash, a failover or a reset. */
+  readonly analyzed: boolean;
   readonly liveTuples: number;
 }
 

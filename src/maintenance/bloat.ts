@@ -2,12 +2,10 @@ import type { Bloat, WithheldCode } from "../domain/index.ts";
 import { quoteName } from "../postgres/index.ts";
 import { type Assumptions, freshBtree, PAGE_BYTES, type SizedColumn } from "../sizes/index.ts";
 import type { IndexFacts } from "./reading.ts";
+import { isStale } from "./stale.ts";
 
 /** Below this one page more or less is 4 points, and there is nothing to gain. */
 const FEWEST_PAGES = 25;
-/** Rows changed since the last ANALYZE, as a share, above which its statistics say too little. Autovacuum analyses at a tenth. */
-const STALE_SHARE = 0.1;
-const STALE_ROWS = 50;
 /** TOAST_INDEX_TARGET: values above it are compressed in an index, and nobody knows by how much (indextuple.c). */
 const COMPRESSED_BYTES = 510;
 /** The half width of what may be shown. */
@@ -29,8 +27,8 @@ const rebuildOnce = "its own size after a rebuild will tell";
 
 const analyze = ({ schema, table }: IndexFacts): string => `analyze ${quoteName({ schema, name: table })}`;
 
-const isStale = ({ tableFacts: table }: IndexFacts): boolean =>
-  table.analyzedAt === null || table.modificationsSinceAnalyze > STALE_ROWS + STALE_SHARE * table.tuples;
+const hasStaleTable = ({ tableFacts }: IndexFacts): boolean =>
+  isStale({ ...tableFacts, analyzed: tableFacts.analyzedAt !== null });
 
 const stale = (index: IndexFacts): Bloat => {
   const { tableFacts: table } = index;
@@ -69,7 +67,7 @@ const obstacle = (index: IndexFacts): Bloat | null => {
       `grant pg_read_all_data to the observing role; ${analyze(index)}`,
     );
   }
-  if (isStale(index)) return stale(index);
+  if (hasStaleTable(index)) return stale(index);
   const long = stored.find(({ statistics, longest, meanLength }) => {
     const width = statistics?.averageWidth ?? 0;
     // ANALYZE keeps no value above 1 kB: where the mean is above that of those it kept, there are some.
@@ -142,7 +140,7 @@ const neededPages = (
 
 /** Of any access method: its size per entry against what that was after its last rewrite. */
 const byBaseline = (index: IndexFacts, sizeBytes: number, baseline: number): Bloat => {
-  if (isStale(index)) return stale(index);
+  if (hasStaleTable(index)) return stale(index);
   const neededBytes = Math.round(index.entries * baseline);
   const share = Math.max(0, 1 - neededBytes / sizeBytes);
   return { kind: "shown", method: "baseline", share, low: share, high: share, neededBytes };

@@ -1,11 +1,10 @@
 import type { ExistingIndex, ForeignKey, IndexSample, ProposedDrop, Table } from "../domain/index.ts";
 import { quoteIdentifier, quoteName, renderDropIndex } from "../postgres/index.ts";
+import { isStale } from "./stale.ts";
 
 const DAY_MS = 86_400_000;
 /** Without a scan for so long, and over the end of a month, an index counts as unused. */
 const UNUSED_DAYS = 30;
-/** As the doctor says it: a share of the rows changed since ANALYZE above which plans suffer, and the fewest rows that matter. */
-const STALE = { share: 0.2, rows: 1000 } as const;
 
 export type IndexStanding =
   | "used"
@@ -262,22 +261,22 @@ export const missingForeignKeyIndexes = (tables: readonly Table[]): readonly Mis
 
 export interface StaleStatistics {
   readonly table: { readonly schema: string; readonly name: string };
-  /** Of the rows, since the last ANALYZE; null where it was never analysed. */
+  /** Of the rows, since the last ANALYZE; null where none is known. */
   readonly changedShare: number | null;
   readonly remedy: string;
 }
 
-/** Tables whose statistics say too little about what is in them now. */
+/** Tables whose statistics say too little about what is in them now, by what withholds their indexes' bloat. */
 export const staleStatistics = (tables: readonly Table[]): readonly StaleStatistics[] =>
   tables.flatMap((table): StaleStatistics[] => {
     if (table.kind === "partitioned" || table.blocks === 0) return [];
-    const changed = table.activity?.modificationsSinceAnalyze ?? 0;
-    const isNever = table.tuples < 0;
-    if (!isNever && changed <= Math.max(STALE.rows, STALE.share * table.tuples)) return [];
+    const { tuples, activity } = table;
+    const { modificationsSinceAnalyze, analyzed } = activity ?? { modificationsSinceAnalyze: 0, analyzed: true };
+    if (!isStale({ tuples, modificationsSinceAnalyze, analyzed })) return [];
     return [
       {
         table: { schema: table.schema, name: table.name },
-        changedShare: isNever ? null : changed / Math.max(1, table.tuples),
+        changedShare: tuples < 0 || !analyzed ? null : modificationsSinceAnalyze / Math.max(1, tuples),
         remedy: `analyze ${quoteName(table)}`,
       },
     ];

@@ -14,9 +14,13 @@ export const mayBeBuilt = (table: Deployment["table"], settings: Settings): bool
   return mode === "approve" || mode === "autopilot";
 };
 
+/** Whether nobody has to be asked about anything in a table. */
+export const isAutopilot = (table: Deployment["table"], settings: Settings): boolean =>
+  modeOfTable(table, settings) === "autopilot";
+
 /** Why nobody has to be asked about a proposal; null where somebody has to be. */
 export const standingConsent = ({ table, rationale }: Deployment, settings: Settings): string | null => {
-  if (modeOfTable(table, settings) === "autopilot") return "the table's mode is autopilot";
+  if (isAutopilot(table, settings)) return "the table's mode is autopilot";
   return settings.automaticApproval === "high" && rationale.confidence === "high"
     ? "its confidence is high, and approval.automatic says that this is enough"
     : null;

@@ -1,4 +1,4 @@
-import type { TableName } from "../domain/index.ts";
+import type { Objection, TableName } from "../domain/index.ts";
 import { renderAnalyze } from "../postgres/index.ts";
 import { lockBudgetOf, type RolloutContext } from "./context.ts";
 import { describeSqlState } from "./reasons.ts";
@@ -27,23 +27,25 @@ export const analyzeExpressions = async (
  * Analyses a table, watched as a build is: it gives way to whom it makes wait. It waits itself no longer than the lock budget, for who is in its way (VACUUM, a build)
  * does not end for it.
  *
+ * @param halts whether a safeguard wants it to end
  * Locks: SHARE UPDATE EXCLUSIVE on the table while a sample is read; reads and writes go on. Needs ownership, or MAINTAIN from 17 on.
  * @throws IndexPilotError `connection_lost`
  */
 export const analyzeTable = async (
   context: RolloutContext,
   table: TableName,
+  halts?: () => Promise<Objection | null>,
 ): Promise<{ readonly done: boolean; readonly reason?: string }> => {
   const { build, watch, clock, signal } = context;
   const lockBudgetMs = lockBudgetOf(context);
   await build.query(`set lock_timeout = '${String(lockBudgetMs)}ms'`);
   try {
-    const ended = await runWatched({ sql: renderAnalyze(table), build, watch, clock, signal, lockBudgetMs });
+    const ended = await runWatched({ sql: renderAnalyze(table), build, watch, clock, signal, lockBudgetMs, halts });
     switch (ended.kind) {
       case "done":
         return { done: true };
       case "cancelled":
-        return { done: false, reason: ended.because };
+        return { done: false, reason: ended.because === "halt" ? ended.objection.reason : ended.because };
       case "failed":
         if (ended.sqlState === null) throw ended.error;
         return { done: false, reason: describeSqlState(ended.sqlState) };

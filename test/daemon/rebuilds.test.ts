@@ -208,6 +208,14 @@ describe("a daemon of a bloated database", { timeout: 400_000 }, () => {
     expect(await admin.query("select from pg_index where not indisvalid")).toEqual([]);
   });
 
+  test("analyses what a failover has forgotten the age of, and rebuilds by that", async () => {
+    await fresh();
+    await admin.query("select pg_stat_reset()");
+    const daemon = await start();
+    await done(2);
+    expect(daemon.log.some(({ text }) => text.endsWith("; analysed 1 table"))).toBe(true);
+  });
+
   test("does not rebuild what somebody else has rebuilt since it was decided", async () => {
     await fresh();
     const early = await start({ maintenanceWindows: window(3, 1) });

@@ -196,6 +196,7 @@ describe("a foreign key", () => {
         sequentialScans: 0,
         liveTuples: 0,
         modificationsSinceAnalyze: 0,
+        analyzed: true,
       };
       const tables = [child, bigTable("p", [column("x")], { activity: { ...activity, deletes } })];
       return foreignKeyServedBy(tables, child, new Set(gone.map(({ oid }) => oid)))?.name;
@@ -210,11 +211,12 @@ describe("a foreign key", () => {
 });
 
 describe("statistics", () => {
-  test("are stale when a fifth of the rows changed, or never made", () => {
+  test("are stale when a tenth of the rows changed, were never made, or nobody knows how old they are", () => {
     const activity = { inserts: 0, updates: 0, hotUpdates: 0, deletes: 0, sequentialScans: 0, liveTuples: 0 };
-    const changed = (modificationsSinceAnalyze: number): number =>
-      staleStatistics([bigTable("t", [], { activity: { ...activity, modificationsSinceAnalyze } })]).length;
-    expect([changed(19_000), changed(21_000)]).toEqual([0, 1]);
+    const stale = (modificationsSinceAnalyze: number, analyzed = true) =>
+      staleStatistics([bigTable("t", [], { activity: { ...activity, modificationsSinceAnalyze, analyzed } })]);
+    expect([stale(10_000), stale(11_000)]).toMatchObject([[], [{ changedShare: 0.11 }]]);
+    expect(stale(0, false)).toMatchObject([{ changedShare: null }]);
     expect(staleStatistics([bigTable("t", [], { tuples: -1 })])).toMatchObject([{ changedShare: null }]);
   });
 });

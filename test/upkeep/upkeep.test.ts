@@ -35,6 +35,7 @@ const activity: TableActivity = {
   deletes: 0,
   sequentialScans: 0,
   modificationsSinceAnalyze: 0,
+  analyzed: true,
   liveTuples: 100_000,
 };
 

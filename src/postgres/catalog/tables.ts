@@ -31,6 +31,7 @@ interface TableRow {
   readonly deletes: string;
   readonly sequential_scans: string;
   readonly modifications: string;
+  readonly analyzed: boolean;
   readonly live_tuples: string;
 }
 
@@ -44,6 +45,7 @@ select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind, c.relpe
        c.relrowsecurity as row_level_security, c.relforcerowsecurity as forced_row_level_security,
        s.relid is not null as has_activity, s.n_tup_ins as inserts, s.n_tup_upd as updates, s.n_tup_hot_upd as hot_updates,
        s.n_tup_del as deletes, s.seq_scan as sequential_scans, s.n_mod_since_analyze as modifications,
+       coalesce(s.last_analyze, s.last_autoanalyze) is not null as analyzed,
        s.n_live_tup as live_tuples
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
@@ -62,6 +64,7 @@ const activityOf = (row: TableRow): Table["activity"] =>
         deletes: Number(row.deletes),
         sequentialScans: Number(row.sequential_scans),
         modificationsSinceAnalyze: Number(row.modifications),
+        analyzed: row.analyzed,
         liveTuples: Number(row.live_tuples),
       }
     : null;

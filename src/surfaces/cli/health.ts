@@ -96,7 +96,7 @@ const showFindings = (report: HealthReport, terminal: Terminal): void => {
     for (const one of report.staleStatistics) {
       const what =
         one.changedShare === null
-          ? "never analysed"
+          ? "no ANALYZE is known"
           : `${(100 * one.changedShare).toFixed(0)} % of the rows changed since`;
       line(`${quoteName(one.table)}: ${what}`, one.remedy);
     }

@@ -134,7 +134,7 @@ export const maintain = async (flags: MaintainFlags, context: CommandContext): P
   const pilot = pilotContext(flags, context);
   const actor = actorOf(context);
   // First, for fresh statistics are what tells bloat.
-  const refreshed = dryRun ? [] : await refreshStatistics(pilot, actor);
+  const refreshed = dryRun ? [] : await refreshStatistics(pilot, { name: actor, consents: true });
   const maintained = await runMaintenance(pilot, {
     rebuild: dryRun ? null : { actor },
     readBytes: context.config.settings.healthReadBytes,

@@ -345,7 +345,7 @@ const statistics = ({ report: { staleStatistics }, limits }: Findings): Markup =
           .slice(0, limits.rows)
           .map((one) => [
             name(one.table),
-            one.changedShare === null ? "never analysed" : `${percent(one.changedShare)} of the rows`,
+            one.changedShare === null ? "no ANALYZE is known" : `${percent(one.changedShare)} of the rows`,
             sql(one.remedy),
           ]),
       );

@@ -71,6 +71,6 @@ export interface KeptForecast {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** Bloat at the first look when it was due; null until then, and where the file was rewritten before. */
+  /** Bloat at the first look within 36 hours after it was due; null until then, and where there was none or the file was rewritten before. */
   readonly achieved: number | null;
 }

@@ -1,5 +1,5 @@
 /**
- * How an index's bloat was found: `measured` by reading its pages (pgstatindex), `statistics` from the table's rows and its columns' statistics,
+ * How an index's bloat was found: `measured` by counting its keys in the table, `statistics` from the table's rows and its columns' statistics,
  * `baseline` from its own size per row when it was last built.
  */
 export type BloatMethod = "measured" | "statistics" | "baseline";

@@ -227,7 +227,7 @@ const inspect: Duty = {
 };
 
 /**
- * The duties of one target, the most urgent first where several are due. A new one needs a function of the pilot, a knob for its interval, and a place here.
+ * The duties of one target, in the order in which those that are due at the same time are done. A new one needs a function of the pilot, a knob for its interval, and a place here.
  * What a duty remembers between its turns does not outlive the leadership.
  */
 export const dutiesOf = (): readonly Duty[] => [

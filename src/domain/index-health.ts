@@ -1,6 +1,6 @@
 /**
- * How an index's bloat was found: `measured` by reading its pages (pgstatindex), `statistics` from the table's rows and its columns' statistics,
- * `baseline` from its own size per entry when it was last built.
+ * How an index's bloat was found: `measured` by counting its keys in the table, `statistics` from the table's rows and its columns' statistics,
+ * `baseline` from its own size per row when it was last built.
  */
 export type BloatMethod = "measured" | "statistics" | "baseline";
 
@@ -37,6 +37,7 @@ export type WithheldCode =
   | "values_compressed"
   | "stored_otherwise"
   | "statistics_too_coarse"
+  | "rows_too_coarse"
   | "model_contradicted";
 
 /** One look at one index. */
@@ -48,7 +49,7 @@ export interface IndexSample {
   readonly sizeBytes: number;
   /** What a rebuild would leave; null where withheld. Its growth is the data's, not bloat. */
   readonly neededBytes: number | null;
-  /** Entries; null where nobody counted them. */
+  /** Rows that it has entries for; null where nobody counted them, or many changed since. */
   readonly entries: number | null;
   /** Null where withheld. */
   readonly bloat: { readonly share: number; readonly method: BloatMethod } | null;
@@ -70,6 +71,6 @@ export interface KeptForecast {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** Bloat at the first look when it was due; null until then, and where the file was rewritten before. */
+  /** Bloat at the first look within 36 hours after it was due; null until then, and where there was none or the file was rewritten before. */
   readonly achieved: number | null;
 }

@@ -27,22 +27,48 @@ const rebuildOnce = "its own size after a rebuild will tell";
 
 const analyze = ({ schema, table }: IndexFacts): string => `analyze ${quoteName({ schema, name: table })}`;
 
-const hasStaleTable = ({ tableFacts }: IndexFacts): boolean =>
-  isStale({ ...tableFacts, analyzed: tableFacts.analyzedAt !== null });
+/** The rows that changes are held against: of a partial index, its own, for they may all be of those. */
+const rowsAnalyzed = ({ partial, entries, tableFacts: { tuples } }: IndexFacts): number =>
+  partial ? Math.max(0, Math.min(entries, tuples)) : tuples;
+
+const hasStaleRows = (index: IndexFacts): boolean => {
+  const { analyzedAt, modificationsSinceAnalyze } = index.tableFacts;
+  return isStale({ tuples: rowsAnalyzed(index), modificationsSinceAnalyze, analyzed: analyzedAt !== null });
+};
 
 const stale = (index: IndexFacts): Bloat => {
   const { tableFacts: table } = index;
-  const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, table.tuples));
+  const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, rowsAnalyzed(index)));
+  const changed = index.partial
+    ? `as many rows of the table as ${String(share)} % of its own changed`
+    : `${String(share)} % of the rows changed`;
   const reason =
     table.analyzedAt === null
       ? "the counters do not know of any ANALYZE, so nobody knows what changed since"
-      : `${String(share)} % of the rows changed since the last ANALYZE`;
+      : `${changed} since the last ANALYZE`;
   return withheld("statistics_stale", reason, analyze(index));
+};
+
+/** After a build `pg_class.reltuples` counts the keys of a GIN index and the ranges of a BRIN index, after ANALYZE the rows of both. */
+const countsRows = ({ method }: IndexFacts): boolean => method !== "gin" && method !== "brin";
+
+/** The rows that an index has entries for; null where nobody knows, or knew before many changed. */
+export const indexedRows = (index: IndexFacts): number | null => {
+  if (hasStaleRows(index)) return null;
+  if (!index.partial) return index.tableFacts.liveTuples;
+  return countsRows(index) && index.entries >= 0 ? index.entries : null;
 };
 
 /** What stands in the way of an estimate from statistics; null where nothing does. */
 const obstacle = (index: IndexFacts): Bloat | null => {
   const { tableFacts: table, stored } = index;
+  if (index.partial && !countsRows(index)) {
+    return withheld(
+      "no_baseline",
+      `nobody counts the rows of a partial ${index.method} index`,
+      "its sizes before and after a rebuild",
+    );
+  }
   if (index.method !== "btree") {
     return withheld(
       "no_baseline",
@@ -67,7 +93,7 @@ const obstacle = (index: IndexFacts): Bloat | null => {
       `grant pg_read_all_data to the observing role; ${analyze(index)}`,
     );
   }
-  if (hasStaleTable(index)) return stale(index);
+  if (hasStaleRows(index)) return stale(index);
   const long = stored.find(({ statistics, longest, meanLength }) => {
     const width = statistics?.averageWidth ?? 0;
     // ANALYZE keeps no value above 1 kB: where the mean is above that of those it kept, there are some.
@@ -138,19 +164,47 @@ const neededPages = (
   return { low: Math.min(...all), high: Math.max(...all) };
 };
 
-/** Of any access method: its size per entry against what that was after its last rewrite. */
-const byBaseline = (index: IndexFacts, sizeBytes: number, baseline: number): Bloat => {
-  if (hasStaleTable(index)) return stale(index);
-  const neededBytes = Math.round(index.entries * baseline);
-  const share = Math.max(0, 1 - neededBytes / sizeBytes);
-  return { kind: "shown", method: "baseline", share, low: share, high: share, neededBytes };
+/**
+ * By how much the rows of a partial index may be off, as a share of them: ANALYZE extrapolates them from those in its sample. Twice the binomial's standard error,
+ * of the count now and of that after the rewrite.
+ */
+const countError = (index: IndexFacts, rows: number): number => {
+  const { tuples, sampleRows } = index.tableFacts;
+  if (!index.partial || tuples <= sampleRows) return 0;
+  const share = Math.min(1, rows / tuples);
+  return 2 * Math.sqrt((2 * (1 - share) * (1 - sampleRows / tuples)) / (share * sampleRows));
+};
+
+/** Of any access method: its size per row against what that was after its last rewrite. Null where nobody counted its rows. */
+const byBaseline = (index: IndexFacts, sizeBytes: number, baseline: number): Bloat | null => {
+  if (hasStaleRows(index)) return stale(index);
+  const rows = indexedRows(index);
+  if (rows === null || rows <= 0) return null;
+  const needed = rows * baseline;
+  const error = countError(index, rows);
+  if ((error * needed) / sizeBytes > TOLERANCE) {
+    return withheld(
+      "rows_too_coarse",
+      `how many rows its predicate has is known from a sample, within ${(100 * error).toFixed(0)} %`,
+      `a higher statistics target for one of its columns (alter table … alter column … set statistics); ${analyze(index)}`,
+    );
+  }
+  const share = (of: number): number => Math.max(0, 1 - of / sizeBytes);
+  return {
+    kind: "shown",
+    method: "baseline",
+    share: share(needed),
+    low: share(needed * (1 + error)),
+    high: share(needed * (1 - error)),
+    neededBytes: Math.round(needed),
+  };
 };
 
 /**
  * The bloat of an index from the catalogue, or from its keys where somebody counted them; or why it is not shown. Shown only where what the statistics leave
  * open is within 5 points: stale, coarse or unreadable statistics are withheld, and so are partial and expression indexes and other methods than B-trees until
  * their own size after a rewrite is known.
- * @param baseline bytes per entry after the last rewrite, see `ownBaseline`
+ * @param baseline bytes per row after the last rewrite, see `ownBaseline`
  */
 export const estimateBloat = (index: IndexFacts, counted?: KeyCounts, baseline: number | null = null): Bloat => {
   const { sizeBytes } = index;
@@ -160,9 +214,13 @@ export const estimateBloat = (index: IndexFacts, counted?: KeyCounts, baseline: 
   if (pages < FEWEST_PAGES) {
     return withheld("too_small", `${String(pages)} pages: one more or less is the difference`, "nothing to do");
   }
+  const said = byStatistics(index, pages, counted);
+  const isRebuildAwaited = said.kind === "withheld" && said.remedy === rebuildOnce;
+  return (isRebuildAwaited && baseline !== null ? byBaseline(index, sizeBytes, baseline) : null) ?? said;
+};
+
+const byStatistics = (index: IndexFacts, pages: number, counted?: KeyCounts): Bloat => {
   const why = obstacle(index);
-  if (why?.kind === "withheld" && why.code === "no_baseline" && baseline !== null && index.entries > 0)
-    return byBaseline(index, sizeBytes, baseline);
   if (why !== null) return why;
   const rows = Math.max(1, counted?.reduce((sum, one) => sum + one.rows * one.keys, 0) ?? index.tableFacts.liveTuples);
   const { low, high } = neededPages(index, rows, counted);

@@ -23,7 +23,7 @@ export {
   type StaleStatistics,
   staleStatistics,
 } from "./lifecycle.ts";
-export { predictIndexBloat, predictReindexNeeds, type ReindexNeed } from "./predict.ts";
+export { predictBloat, predictIndexBloat, predictReindexNeeds, type ReindexNeed } from "./predict.ts";
 export { type IndexFacts, readIndexFacts } from "./reading.ts";
 export { ownBaseline, returnedAfterDays, sampleOf } from "./series.ts";
 export { readBuilding, readScanCounts, readStandbys } from "./use.ts";

@@ -83,12 +83,18 @@ const guaranteeOf = (index: ExistingIndex, table: Table): string | null => {
 const spansMonthEnd = (from: Date, to: Date): boolean =>
   from.getUTCFullYear() !== to.getUTCFullYear() || from.getUTCMonth() !== to.getUTCMonth();
 
-/** Since when our own looks at a node saw no scan; null where there was none. */
-const quietSince = ({ node }: ScanCounts, samples: readonly IndexSample[]): Date | null => {
-  const seen = samples.flatMap(({ at, scans, replicaScans }) => {
+const seenOf = (
+  { node }: ScanCounts,
+  samples: readonly IndexSample[],
+): readonly { readonly at: Date; readonly count: number }[] =>
+  samples.flatMap(({ at, scans, replicaScans }) => {
     const count = node === PRIMARY ? scans : replicaScans[node];
     return count === undefined ? [] : [{ at, count }];
   });
+
+/** Since when our own looks at a node saw no scan; null where there was none. */
+const quietSince = (node: ScanCounts, samples: readonly IndexSample[]): Date | null => {
+  const seen = seenOf(node, samples);
   const last = seen.at(-1);
   const rise = seen.findLastIndex(({ count }) => count !== last?.count);
   return seen[rise + 1]?.at ?? null;
@@ -100,9 +106,13 @@ const unscannedSince = (node: ScanCounts, oid: number, samples: readonly IndexSa
   if (last !== undefined) return last;
   const quiet = quietSince(node, samples);
   if ((node.scans.get(oid) ?? 0) === 0) {
+    const { since } = node;
+    const seen = seenOf(node, samples);
+    // Counters that ran backwards are not those from before: another server's since a failover. Our own scans are in all of them, and ran on.
+    const isAnother = seen.some(({ at, count }) => since !== null && at > since && count > (seen.at(-1)?.count ?? 0));
+    if (since === null || isAnother) return quiet;
     // Never in all that it counted: the longer of the two.
-    if (node.since !== null && quiet !== null) return node.since < quiet ? node.since : quiet;
-    return node.since ?? quiet;
+    return quiet !== null && quiet < since ? quiet : since;
   }
   return quiet;
 };

@@ -66,37 +66,50 @@ const allowingForFilling = (made: Forecast | Insufficient, series: readonly Obse
   };
 };
 
-/**
- * Bloat and growth of one index for each of the next days, from its samples in order of time. Only those since the file was last rewritten count.
- * @param now when the forecast is made
- */
-export const predictIndexBloat = (samples: readonly IndexSample[], now: Date, aheadDays: number): BloatPrediction => {
-  const series = currentSeries(samples);
-  const shares = series.flatMap(({ at, bloat }) => (bloat === null ? [] : [{ at, value: bloat.share }]));
-  const needed = series.flatMap(({ at, neededBytes }) => (neededBytes === null ? [] : [{ at, value: neededBytes }]));
+/** The share of bloat for each of the next days, as {@link predictIndexBloat} has it. */
+export const predictBloat = (
+  samples: readonly IndexSample[],
+  now: Date,
+  aheadDays: number,
+): BloatPrediction["bloat"] => {
+  const shares = currentSeries(samples).flatMap(({ at, bloat }) =>
+    bloat === null ? [] : [{ at, value: bloat.share }],
+  );
+  return clamped(allowingForFilling(forecast(shares, days(now, aheadDays)), shares), 1);
+};
+
+const predictNeeded = (samples: readonly IndexSample[], now: Date, aheadDays: number): BloatPrediction["needed"] => {
+  const needed = currentSeries(samples).flatMap(({ at, neededBytes }) =>
+    neededBytes === null ? [] : [{ at, value: neededBytes }],
+  );
   const largest = Math.max(1, ...needed.map(({ value }) => value));
   const scaled = forecast(
     needed.map(({ at, value }) => ({ at, value: value / largest })),
     days(now, aheadDays),
   );
   const bytes = (share: number): number => Math.max(0, share * largest);
-  return {
-    bloat: clamped(allowingForFilling(forecast(shares, days(now, aheadDays)), shares), 1),
-    needed:
-      scaled.kind === "insufficient"
-        ? scaled
-        : {
-            ...scaled,
-            pastError: scaled.pastError === null ? null : scaled.pastError * largest,
-            at: scaled.at.map((one) => ({
-              ...one,
-              value: bytes(one.value),
-              low: bytes(one.low),
-              high: bytes(one.high),
-            })),
-          },
-  };
+  return scaled.kind === "insufficient"
+    ? scaled
+    : {
+        ...scaled,
+        pastError: scaled.pastError === null ? null : scaled.pastError * largest,
+        at: scaled.at.map((one) => ({
+          ...one,
+          value: bytes(one.value),
+          low: bytes(one.low),
+          high: bytes(one.high),
+        })),
+      };
 };
+
+/**
+ * Bloat and growth of one index for each of the next days, from its samples in order of time. Only those since the file was last rewritten count.
+ * @param now when the forecast is made
+ */
+export const predictIndexBloat = (samples: readonly IndexSample[], now: Date, aheadDays: number): BloatPrediction => ({
+  bloat: predictBloat(samples, now, aheadDays),
+  needed: predictNeeded(samples, now, aheadDays),
+});
 
 export type ReindexNeed =
   | Insufficient
@@ -117,7 +130,7 @@ export type ReindexNeed =
 export const predictReindexNeeds = (samples: readonly IndexSample[], now: Date, threshold: number): ReindexNeed => {
   const last = currentSeries(samples).findLast(({ bloat }) => bloat !== null)?.bloat;
   if (last !== undefined && last !== null && last.share >= threshold) return { kind: "now", share: last.share };
-  const { bloat } = predictIndexBloat(samples, now, FARTHEST_DAYS);
+  const bloat = predictBloat(samples, now, FARTHEST_DAYS);
   if (bloat.kind === "insufficient") return bloat;
   const first = (bound: "value" | "low" | "high"): Date | null =>
     bloat.at.find((one) => one[bound] >= threshold)?.at ?? null;

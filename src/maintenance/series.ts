@@ -1,4 +1,5 @@
 import type { Bloat, IndexSample } from "../domain/index.ts";
+import { indexedRows } from "./bloat.ts";
 import type { IndexFacts } from "./reading.ts";
 
 /** What is remembered of one look; null for an index whose file could not be looked at. */
@@ -16,7 +17,7 @@ export const sampleOf = (
         fileNode: index.fileNode,
         sizeBytes: index.sizeBytes,
         neededBytes: bloat.kind === "shown" ? bloat.neededBytes : null,
-        entries: index.entries < 0 ? null : index.entries,
+        entries: indexedRows(index),
         bloat: bloat.kind === "shown" ? { share: bloat.share, method: bloat.method } : null,
         scans: index.scans,
         replicaScans,
@@ -38,17 +39,25 @@ const FRESH_MS = 36 * 3_600_000;
 const FEWEST_BYTES = 25 * 8192;
 
 /**
- * Bytes per entry at the first look after the file was rewritten, the least of all such; null where no rewrite was seen. Samples in order of time. Works for
- * every access method, for it asks nothing of what is in the pages.
+ * Bytes per row at the first look after the file was last rewritten at which its rows were known; null where no rewrite was seen. Samples in order of time. Works
+ * for every access method, for it asks nothing of what is in the pages.
  */
 export const ownBaseline = (samples: readonly IndexSample[]): number | null => {
-  const fresh = samples.flatMap((one, i) => {
-    const before = samples[i - 1];
-    if (before === undefined || before.fileNode === one.fileNode) return [];
-    const isKnown = one.entries !== null && one.entries > 0 && one.sizeBytes >= FEWEST_BYTES;
-    return isKnown && one.at.getTime() - before.at.getTime() <= FRESH_MS ? [one.sizeBytes / (one.entries ?? 1)] : [];
-  });
-  return fresh.length === 0 ? null : Math.min(...fresh);
+  for (const [i, before] of [...samples.entries()].toReversed()) {
+    const node = samples[i + 1]?.fileNode;
+    if (node === undefined || node === before.fileNode) continue;
+    const fresh = samples.find(
+      ({ at, fileNode, entries, sizeBytes }, j) =>
+        j > i &&
+        fileNode === node &&
+        entries !== null &&
+        entries > 0 &&
+        sizeBytes >= FEWEST_BYTES &&
+        at.getTime() - before.at.getTime() <= FRESH_MS,
+    );
+    if (fresh !== undefined) return fresh.sizeBytes / (fresh.entries ?? 1);
+  }
+  return null;
 };
 
 /** Days from the rewrite of the file until bloat was above the threshold; null where no rewrite was seen, or it stayed below. Samples in order of time. */

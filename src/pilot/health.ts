@@ -11,7 +11,7 @@ import {
   type MissingForeignKeyIndex,
   missingForeignKeyIndexes,
   ownBaseline,
-  predictIndexBloat,
+  predictBloat,
   predictReindexNeeds,
   PRIMARY,
   readBuilding,
@@ -207,7 +207,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
             history: own
               .filter(({ fileNode }) => fileNode === index.fileNode)
               .flatMap(({ at, bloat: seen }) => (seen === null ? [] : [{ at, share: seen.share }])),
-            forecast: isForecast ? predictIndexBloat(own, now, aheadDays).bloat : null,
+            forecast: isForecast ? predictBloat(own, now, aheadDays) : null,
             earlierForecasts: isForecast
               ? memory.due.filter((due) => due.indexOid === index.oid && due.fileNode === index.fileNode)
               : [],

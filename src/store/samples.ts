@@ -4,7 +4,7 @@ import type { Database } from "./database.ts";
 
 /** Looks at all indexes over time, and what was forecast from them. */
 export interface SampleRepository {
-  /** One look. What a forecast said of an index that was due by now, and whose file is the same, is filled in. */
+  /** One look. Where a forecast of the same file was due within the last 36 hours, what came of it is filled in. */
   add(samples: readonly IndexSample[]): Promise<void>;
   /** By index OID, oldest first; since then. */
   since(at: Date): Promise<ReadonlyMap<number, readonly IndexSample[]>>;
@@ -17,6 +17,8 @@ export interface SampleRepository {
 /** Rows per statement: fourteen parameters each, and a statement takes 65,535. */
 const CHUNK = 1000;
 const HOUR_MS = 3_600_000;
+/** A look so long after a forecast was due says nothing of it any more: it is of another day. */
+const LATEST_HOURS = 36;
 
 const chunks = <T>(values: readonly T[]): T[][] =>
   Array.from({ length: Math.ceil(values.length / CHUNK) }, (_, at) => values.slice(at * CHUNK, (at + 1) * CHUNK));
@@ -87,6 +89,7 @@ export const sampleRepository = (db: Database, installationId: number): SampleRe
         .where("index_sample.bloat", "is not", null)
         .where("index_forecast.achieved", "is", null)
         .where("index_forecast.due_at", "<=", first.at)
+        .where("index_forecast.due_at", ">=", new Date(first.at.getTime() - LATEST_HOURS * HOUR_MS))
         .execute();
     });
   },

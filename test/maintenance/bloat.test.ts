@@ -138,4 +138,68 @@ describe("an estimate", () => {
       "model_contradicted",
     );
   });
+
+  describe("by its own size after a rebuild", () => {
+    /** 20 bytes a row when it was fresh, and 40 now. */
+    const by = (changes: Partial<IndexFacts>, tableChanges: Partial<IndexFacts["tableFacts"]> = {}): Bloat => {
+      const rows = changes.entries ?? 1_000_000;
+      const facts = factsOf({ rows: 1_000_000, sizeBytes: rows * 40 });
+      return estimateBloat(
+        { ...facts, ...changes, tableFacts: { ...facts.tableFacts, ...tableChanges } },
+        undefined,
+        20,
+      );
+    };
+    const partial = (entries: number): Partial<IndexFacts> => ({ partial: true, stored: [], entries });
+
+    test.each<[string, Partial<IndexFacts>]>([
+      ["of another method", { method: "hash" }],
+      ["of a method that counts keys, and not rows", { method: "gin", entries: 3_000_000, sizeBytes: 40_000_000 }],
+      ["over an expression", { expression: true, stored: [] }],
+      ["whose operator class stores something else", { storesOtherwise: true }],
+      [
+        "of long values",
+        { stored: factsOf({ rows: 1, sizeBytes: 1 }).stored.map((one) => ({ ...one, longest: 900 })) },
+      ],
+    ])("is shown for one %s", (_, changes) => {
+      expect(by(changes)).toEqual({
+        kind: "shown",
+        method: "baseline",
+        share: 0.5,
+        low: 0.5,
+        high: 0.5,
+        neededBytes: 20_000_000,
+      });
+    });
+
+    test("is shown where the statistics contradict the file", () => {
+      const facts = factsOf({ rows: 1_000_000, distinct: -1, sizeBytes: 8192 * 1000 });
+      expect(estimateBloat(facts, undefined, 4)).toMatchObject({ method: "baseline", neededBytes: 4_000_000 });
+    });
+
+    test("of a partial one has the error of its rows in ANALYZE's sample, and is withheld where that is too much", () => {
+      // 0.8 % of the 30,000 rows in the sample are 240, give or take 31.
+      expect(codeOf(by(partial(8000)))).toBe("rows_too_coarse");
+      expect(codeOf(by(partial(20_000)))).toBe("rows_too_coarse");
+      const some = by(partial(400_000));
+      if (some.kind === "withheld") throw new Error(some.code);
+      expect(some.share).toBe(0.5);
+      expect(some.high - some.share).toBeCloseTo(0.5 * 2 * Math.sqrt((2 * 0.6 * 0.97) / 12_000), 6);
+      expect(some.share - some.low).toBeCloseTo(some.high - some.share, 6);
+      // All rows of a small table are in the sample.
+      const small = { tuples: 30_000, liveTuples: 30_000 };
+      expect(by(partial(15_000), small)).toMatchObject({ kind: "shown", low: 0.5, high: 0.5 });
+    });
+
+    test("of a partial one is stale when as many rows changed as a tenth of its own, for they may all be of those", () => {
+      expect(codeOf(by(partial(400_000), { modificationsSinceAnalyze: 39_000 }))).toBe("shown by baseline");
+      expect(codeOf(by(partial(400_000), { modificationsSinceAnalyze: 41_000 }))).toBe("statistics_stale");
+      expect(codeOf(by({ method: "hash" }, { modificationsSinceAnalyze: 41_000 }))).toBe("shown by baseline");
+    });
+
+    test("of a partial one whose rows nobody counts is withheld, and promises nothing", () => {
+      const bloat = by({ ...partial(400_000), method: "gin" });
+      expect(bloat).toMatchObject({ code: "no_baseline", remedy: "its sizes before and after a rebuild" });
+    });
+  });
 });

@@ -114,7 +114,7 @@ describe("a rebuild", () => {
     });
   });
 
-  test("gives an index of any kind its own measure: bytes per entry at the first look after it", () => {
+  test("gives an index of any kind its own measure: bytes per row at the first look after it", () => {
     expect(ownBaseline(samples(5))).toBeNull();
     const rebuilt = [
       ...samples(5),
@@ -122,6 +122,16 @@ describe("a rebuild", () => {
       sample(6, { fileNode: 8, sizeBytes: 600_000 }),
     ];
     expect(ownBaseline(rebuilt)).toBe(50);
+    // The last of several, whichever left the least.
+    expect(ownBaseline([...rebuilt, sample(7, { fileNode: 9, sizeBytes: 700_000 })])).toBe(70);
+    // At the first look its rows were not known.
+    expect(
+      ownBaseline([
+        sample(0),
+        sample(0.5, { fileNode: 8, sizeBytes: 500_000, entries: null }),
+        sample(1.5, { fileNode: 8, sizeBytes: 550_000 }),
+      ]),
+    ).toBe(55);
     // Too late after it to be fresh.
     expect(ownBaseline([sample(0), sample(4, { fileNode: 8, sizeBytes: 500_000 })])).toBeNull();
   });

@@ -69,6 +69,21 @@ describe("an index without scans", () => {
       { nodes: [primary(null)], samples: new Map([[oid, [sample(40, 0), sample(0, 0)]]]) },
       "unused",
     ],
+    [
+      "is not proved unused where another server counted scans before a failover",
+      { samples: new Map([[oid, [sample(40, 900), sample(20, 950), sample(10, 0), sample(0, 0)]]]) },
+      "unused_not_proved",
+    ],
+    [
+      "is unused long after a failover",
+      { samples: new Map([[oid, [sample(60, 900), sample(50, 0), sample(0, 0)]]]) },
+      "unused",
+    ],
+    [
+      "is unused where the scans that went on are our own, which are left out",
+      { samples: new Map([[oid, [sample(40, 3), sample(0, 5)]]]) },
+      "unused",
+    ],
     ["is not proved unused while a standby was not asked", { standbys: 1 }, "unused_not_proved"],
     ["is not proved unused while nobody may see the standbys", { standbys: null }, "unused_not_proved"],
     ["is used where a replica scans it", { standbys: 1, nodes: [primary(ago(90)), replica(ago(90), 1, oid)] }, "used"],

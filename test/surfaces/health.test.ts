@@ -56,6 +56,7 @@ describe.each([14, 18])("the health of PostgreSQL %i", (major) => {
     }
     expect(await admin.query("select from pg_namespace where nspname = 'indexpilot'")).toEqual([]);
     expect((await watch("--markdown")).out).toContain("| `public.child_a` |");
+    expect([(await watch("child_a")).code, (await watch("child_a_b")).code]).toEqual([1, 0]);
   });
 
   test("is remembered with --record, and forecast from what is remembered", async () => {

@@ -176,8 +176,8 @@ export const health = async (
   if (!report.recorded && !context.json && flags.markdown !== true && name === undefined) {
     terminal.err("nothing was remembered: with --record, a look a day lets bloat be forecast and disuse be proved");
   }
-  const isFound = report.indexes.some(
-    ({ judgement, reindex }) => reindex?.kind === "now" || isSpare(judgement.standing),
-  );
-  return isFound || report.missingForeignKeyIndexes.length > 0 ? ExitCode.findings : ExitCode.ok;
+  const isFound =
+    chosen.some(({ judgement, reindex }) => reindex?.kind === "now" || isSpare(judgement.standing)) ||
+    (name === undefined && report.missingForeignKeyIndexes.length > 0);
+  return isFound ? ExitCode.findings : ExitCode.ok;
 };

@@ -1,5 +1,5 @@
 import type { Block, StatementCounters } from "../domain/index.ts";
-import { type Bounds, difference, type Estimate, type InfluencePart, ratioInfluence } from "../statistics/index.ts";
+import { difference, type Estimate, type InfluencePart, ratioInfluence } from "../statistics/index.ts";
 
 const counters = (block: Block, id: string): StatementCounters | undefined => block.statements.get(id);
 
@@ -120,7 +120,7 @@ export const contrast = (
     alone !== null &&
     (compared?.standardError ?? Number.POSITIVE_INFINITY) > alone.standardError
   ) {
-    const estimate = widened(alone, Math.log(DRIFT_BOUND));
+    const estimate = alone.allowing(Math.log(DRIFT_BOUND));
     return { estimate, drift: null, controlStatements: 0, allowance: DRIFT_BOUND };
   }
   return { estimate: compared, drift: drift.value, controlStatements: drift.statements, allowance: null };
@@ -128,14 +128,6 @@ export const contrast = (
 
 /** What is allowed for where the control is too noisy to tell: a whole server that became twice as fast or slow. */
 const DRIFT_BOUND = 2;
-
-const around = ({ low, high }: Bounds, by: number): Bounds => ({ low: low - by, high: high + by });
-
-const widened = (estimate: Estimate, by: number): Estimate => ({
-  ...estimate,
-  interval: (level) => around(estimate.interval(level), by),
-  anytimeInterval: (level) => around(estimate.anytimeInterval(level), by),
-});
 
 interface Drift {
   /** ln(after / before). */

@@ -49,6 +49,28 @@ describe("arms side by side", () => {
   });
 });
 
+describe("an estimate that may be off by more than noise", () => {
+  const first = Array.from({ length: 30 }, (_, i) => Math.sin(i * i));
+  const estimate = difference(1, first, first.toReversed());
+
+  it.each([0, 0.2, 0.5])("by %d has the p-value at which its interval reaches zero", (by) => {
+    const found = estimate?.allowing(by);
+    const p = found?.anytimePValue ?? 1;
+    expect(p).toBeLessThan(1);
+    expect(found?.anytimeInterval(1 - p).low).toBeCloseTo(0, 9);
+    expect(found?.interval(1 - found.pValue).low).toBeCloseTo(0, 9);
+  });
+
+  it("shows nothing where zero is within what is allowed for", () => {
+    expect(estimate?.allowing(1.1)).toMatchObject({ pValue: 1, anytimePValue: 1 });
+    expect(estimate?.allowing(1.1).anytimeInterval(0.95).low).toBeLessThan(-0.1);
+  });
+
+  it("adds up what is allowed for", () => {
+    expect(estimate?.allowing(0.2).allowing(0.3).anytimePValue).toBe(estimate?.allowing(0.5).anytimePValue);
+  });
+});
+
 describe("Holm's procedure", () => {
   it("tests the smallest p-value at alpha/m and stops raising the level at the first that fails", () => {
     // Holm (1979): 0.005 ≤ .05/4, 0.01 ≤ .05/3, 0.03 > .05/2, so 0.04 fails as well.

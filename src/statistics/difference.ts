@@ -44,19 +44,40 @@ export const difference = (
   return estimateOf(value, standardError, degreesOfFreedom, information, largeEffect);
 };
 
+/** A part of the influence whose blocks are not all: those without a call say nothing of its noise. */
+export interface InfluencePart {
+  /** Sum of its squares. */
+  readonly square: number;
+  /** Blocks that had any of it. */
+  readonly blocks: number;
+}
+
+/** How many blocks a variance is known from that is the sum of such parts: Satterthwaite (1946) over their degrees of freedom, and one. */
+const blocksBehind = (parts: readonly InfluencePart[]): number => {
+  const square = parts.reduce((total, part) => total + part.square, 0);
+  const denominator = parts.reduce(
+    (total, part) => total + (part.square === 0 ? 0 : part.square ** 2 / (part.blocks - 1)),
+    0,
+  );
+  return denominator > 0 ? 1 + square ** 2 / denominator : Number.POSITIVE_INFINITY;
+};
+
 /**
  * The uncertainty of `value`, a difference of two arms that ran side by side, from the difference of their influences block by block: what both share
  * cancels. Otherwise as {@link difference}.
  * @param leastStandardError where theory says that it cannot be less
+ * @param parts what the influences are the sum of: no more blocks are counted than their noise is known from, however many passed without a call. None: all.
  */
 export const pairedDifference = (
   value: number,
   influence: readonly number[],
   leastStandardError = 0,
+  parts: readonly InfluencePart[] = [],
 ): Estimate | null => {
-  const effective = effectiveSize(influence.length, lagOneAutocorrelation([influence], wanderingDifference));
+  const all = effectiveSize(influence.length, lagOneAutocorrelation([influence], wanderingDifference));
+  const effective = all * Math.min(1, blocksBehind(parts) / influence.length);
   const degrees = effective - 1;
   if (!(degrees > 0)) return null;
-  const standardError = Math.max(leastStandardError, Math.sqrt(meanSquare(influence) / degrees));
-  return estimateOf(value, standardError, degrees, effective, anyEffect);
+  const variance = ((meanSquare(influence) / all) * effective) / degrees;
+  return estimateOf(value, Math.max(leastStandardError, Math.sqrt(variance)), degrees, effective, anyEffect);
 };

@@ -19,6 +19,8 @@ export interface Estimate {
   readonly anytimePValue: number;
   /** One of a sequence of intervals that all hold at once with probability `level`, whenever they are looked at. */
   anytimeInterval(level: number): Bounds;
+  /** The same where the value may be off by as much as `by` for a reason that is not noise: wider intervals, and p-values of "the true value is within ± `by`". */
+  allowing(by: number): Estimate;
 }
 
 /** Below this many degrees of freedom t's quantiles are meaninglessly large: there is no evidence yet. */
@@ -33,18 +35,23 @@ export const estimateOf = (
   prior: EffectPrior,
 ): Estimate | null => {
   if (!(degreesOfFreedom >= minimumDegreesOfFreedom)) return null;
-  const t = standardError > 0 ? value / standardError : value === 0 ? 0 : Number.POSITIVE_INFINITY;
-  const around = (quantile: () => number): Bounds => {
-    const half = standardError > 0 ? quantile() * standardError : 0;
-    return { low: value - half, high: value + half };
+  const allowing = (by: number): Estimate => {
+    const beyond = Math.max(0, Math.abs(value) - by);
+    const t = beyond === 0 ? 0 : standardError > 0 ? beyond / standardError : Number.POSITIVE_INFINITY;
+    const around = (quantile: () => number): Bounds => {
+      const half = by + (standardError > 0 ? quantile() * standardError : 0);
+      return { low: value - half, high: value + half };
+    };
+    return {
+      value,
+      standardError,
+      degreesOfFreedom,
+      pValue: Number.isFinite(t) ? studentTwoSided(t, degreesOfFreedom) : 0,
+      interval: (level) => around(() => studentQuantile((1 + level) / 2, degreesOfFreedom)),
+      anytimePValue: Math.min(1, Math.exp(-logEValue(t, degreesOfFreedom, information, prior))),
+      anytimeInterval: (level) => around(() => anytimeQuantile(1 - level, degreesOfFreedom, information, prior)),
+      allowing: (more) => allowing(by + more),
+    };
   };
-  return {
-    value,
-    standardError,
-    degreesOfFreedom,
-    pValue: Number.isFinite(t) ? studentTwoSided(t, degreesOfFreedom) : 0,
-    interval: (level) => around(() => studentQuantile((1 + level) / 2, degreesOfFreedom)),
-    anytimePValue: Math.min(1, Math.exp(-logEValue(t, degreesOfFreedom, information, prior))),
-    anytimeInterval: (level) => around(() => anytimeQuantile(1 - level, degreesOfFreedom, information, prior)),
-  };
+  return allowing(0);
 };

@@ -5,7 +5,7 @@
  * corrections for many tests. Nothing here knows of databases; what a result means for an index is `verification/`'s business.
  */
 export { effectiveSize, lagOneAutocorrelation } from "./autocorrelation.ts";
-export { difference, pairedDifference } from "./difference.ts";
+export { difference, type InfluencePart, pairedDifference } from "./difference.ts";
 export type { Bounds, Estimate } from "./estimate.ts";
 export { holmLevels } from "./holm.ts";
 export { leastSquares, type Point, predictLeastSquares, type Prediction, theilSen } from "./least-squares.ts";

@@ -194,6 +194,8 @@ const paired = (arms: Arms, mix: Mix, value: (of: StatementCounters) => number):
   return pairedDifference(
     Math.log(treatment.time / control.time),
     treatment.influence.map((one, i) => one - (control.influence[i] ?? 0)),
+    0,
+    [...control.parts, ...treatment.parts],
   );
 };
 

@@ -1,5 +1,5 @@
 import type { Block, StatementCounters } from "../domain/index.ts";
-import { type Bounds, difference, type Estimate, ratioInfluence } from "../statistics/index.ts";
+import { difference, type Estimate, type InfluencePart, ratioInfluence } from "../statistics/index.ts";
 
 const counters = (block: Block, id: string): StatementCounters | undefined => block.statements.get(id);
 
@@ -32,13 +32,21 @@ export type Mix = ReadonlyMap<string, number>;
 export const mixOf = (before: readonly Block[], ids: readonly string[]): Mix =>
   new Map(ids.map((id) => [id, callsIn(before, id)]));
 
-/** Σ weight × mean per call of time (ms) or another counter, and each block's influence on its logarithm; null when a statement has nothing of it. */
+/**
+ * Σ weight × mean per call of time (ms) or another counter, and each block's influence on its logarithm, with the statements' parts in that; null when a statement
+ * has nothing of it.
+ */
 export const fixedMix = (
   blocks: readonly Block[],
   mix: Mix,
   value: (of: StatementCounters) => number = (of) => of.totalMs,
-): { readonly time: number; readonly influence: readonly number[] } | null => {
+): {
+  readonly time: number;
+  readonly influence: readonly number[];
+  readonly parts: readonly InfluencePart[];
+} | null => {
   let time = 0;
+  const parts: InfluencePart[] = [];
   const influence = Array.from<number>({ length: blocks.length }).fill(0);
   for (const [id, weight] of mix) {
     const ratio = ratioInfluence(
@@ -51,9 +59,15 @@ export const fixedMix = (
     const share = weight * ratio.ratio;
     time += share;
     for (const [i, one] of ratio.influence.entries()) influence[i] = (influence[i] ?? 0) + share * one;
+    const square = share ** 2 * ratio.influence.reduce((total, one) => total + one * one, 0);
+    parts.push({ square, blocks: blocksWith(blocks, id).length });
   }
   if (!(time > 0)) return null;
-  return { time, influence: influence.map((one) => one / time) };
+  return {
+    time,
+    influence: influence.map((one) => one / time),
+    parts: parts.map(({ square, blocks: called }) => ({ square: square / time ** 2, blocks: called })),
+  };
 };
 
 /** The change of a mix of statements against that of the control, on the scale of natural logarithms. */
@@ -106,7 +120,7 @@ export const contrast = (
     alone !== null &&
     (compared?.standardError ?? Number.POSITIVE_INFINITY) > alone.standardError
   ) {
-    const estimate = widened(alone, Math.log(DRIFT_BOUND));
+    const estimate = alone.allowing(Math.log(DRIFT_BOUND));
     return { estimate, drift: null, controlStatements: 0, allowance: DRIFT_BOUND };
   }
   return { estimate: compared, drift: drift.value, controlStatements: drift.statements, allowance: null };
@@ -114,14 +128,6 @@ export const contrast = (
 
 /** What is allowed for where the control is too noisy to tell: a whole server that became twice as fast or slow. */
 const DRIFT_BOUND = 2;
-
-const around = ({ low, high }: Bounds, by: number): Bounds => ({ low: low - by, high: high + by });
-
-const widened = (estimate: Estimate, by: number): Estimate => ({
-  ...estimate,
-  interval: (level) => around(estimate.interval(level), by),
-  anytimeInterval: (level) => around(estimate.anytimeInterval(level), by),
-});
 
 interface Drift {
   /** ln(after / before). */

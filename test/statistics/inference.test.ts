@@ -6,6 +6,7 @@ import {
   holmLevels,
   lagOneAutocorrelation,
   normalQuantile,
+  pairedDifference,
   ratioInfluence,
   difference,
 } from "../../src/statistics/index.ts";
@@ -19,6 +20,56 @@ const autoregressive = (random: () => number, n: number, phi: number): number[] 
   }
   return values;
 };
+
+describe("arms side by side", () => {
+  const influence = Array.from({ length: 20 }, (_, i) => Math.sin(i * i));
+
+  it("are known from no more blocks than have a part in the noise", () => {
+    const phi = lagOneAutocorrelation([influence], { phi: 0.2, blocks: 10 });
+    // 1 + (8 + 2)² / (8² / 4 + 2² / 14), after Satterthwaite.
+    const worth = (effectiveSize(20, phi) * 7.14035087719298) / 20;
+    const square = influence.reduce((sum, value) => sum + value * value, 0) / 20;
+    const parts = [
+      { square: 8, blocks: 5 },
+      { square: 2, blocks: 15 },
+    ];
+    const found = pairedDifference(0.1, influence, 0, parts);
+    expect(found?.degreesOfFreedom).toBeCloseTo(worth - 1, 10);
+    expect(found?.standardError).toBeCloseTo(Math.sqrt(((square / effectiveSize(20, phi)) * worth) / (worth - 1)), 10);
+  });
+
+  it("are known from all blocks where each has its part", () => {
+    const parts = [
+      { square: 5, blocks: 20 },
+      { square: 5, blocks: 20 },
+    ];
+    const [all, parted] = [pairedDifference(0.1, influence), pairedDifference(0.1, influence, 0, parts)];
+    expect(parted?.degreesOfFreedom).toBe(all?.degreesOfFreedom);
+    expect(parted?.standardError).toBeCloseTo(all?.standardError ?? 0, 12);
+  });
+});
+
+describe("an estimate that may be off by more than noise", () => {
+  const first = Array.from({ length: 30 }, (_, i) => Math.sin(i * i));
+  const estimate = difference(1, first, first.toReversed());
+
+  it.each([0, 0.2, 0.5])("by %d has the p-value at which its interval reaches zero", (by) => {
+    const found = estimate?.allowing(by);
+    const p = found?.anytimePValue ?? 1;
+    expect(p).toBeLessThan(1);
+    expect(found?.anytimeInterval(1 - p).low).toBeCloseTo(0, 9);
+    expect(found?.interval(1 - found.pValue).low).toBeCloseTo(0, 9);
+  });
+
+  it("shows nothing where zero is within what is allowed for", () => {
+    expect(estimate?.allowing(1.1)).toMatchObject({ pValue: 1, anytimePValue: 1 });
+    expect(estimate?.allowing(1.1).anytimeInterval(0.95).low).toBeLessThan(-0.1);
+  });
+
+  it("adds up what is allowed for", () => {
+    expect(estimate?.allowing(0.2).allowing(0.3).anytimePValue).toBe(estimate?.allowing(0.5).anytimePValue);
+  });
+});
 
 describe("Holm's procedure", () => {
   it("tests the smallest p-value at alpha/m and stops raising the level at the first that fails", () => {

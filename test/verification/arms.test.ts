@@ -56,6 +56,29 @@ describe("two arms side by side", () => {
     expect(verdict.reason).toContain("worse on write");
   });
 
+  // By a fifth to a half slower than the control's ten milliseconds: plain from fifty calls, and not from five, however many windows pass without one.
+  it.each([
+    [2, "worse"],
+    [20, "undecided"],
+  ])(
+    "say of a statement that the treatment calls in every %dth window no more than its calls do: %s",
+    (every, outcome) => {
+      const rare = [12, 14, 11, 15, 13];
+      const treatment = windows({ write: 1 }, 2).map((one, i) => {
+        if (i % every !== 0) return one;
+        const called = counters(1, rare[(i / every) % 5] ?? 0);
+        return { ...one, statements: new Map([...one.statements, ["rare", called]]) };
+      });
+      const noise = [0.95, 1.05, 1, 1.1, 0.9];
+      const control = windows({ write: 1 }, 1).map((one, i) => {
+        const called = counters(1, 10 * (noise[i % 5] ?? 0));
+        return { ...one, statements: new Map([...one.statements, ["rare", called]]) };
+      });
+      const { statements } = judgeArms(evidence(arm(treatment), { control: arm(control) }));
+      expect(statements.find(({ statementId }) => statementId === "rare")).toMatchObject({ outcome });
+    },
+  );
+
   it("are undecided in the first windows, whatever they show", () => {
     const verdict = judgeArms(
       evidence(arm(windows({ read: 1, write: 1 }, 2, 4)), { control: arm(windows({ read: 10, write: 1 }, 1, 4)) }),

@@ -109,6 +109,12 @@ describe("a verdict", () => {
     );
     const little = judge(evidence({ before, after: after(7), writes: [], control: ["short"] }));
     expect(little.outcome).toBe("undecided");
+    // What such a drift may explain is not shown, and so makes nothing easier to show of the other statement.
+    const two = judge(evidence({ before, after: after(7), control: ["short"] })).statements;
+    expect(two.map(({ outcome, interval }) => [outcome, interval?.level])).toEqual([
+      ["undecided", 0.975],
+      ["undecided", 0.975],
+    ]);
   });
 
   it("does not count a change of the mix as a change of speed", () => {

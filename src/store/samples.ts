@@ -139,13 +139,18 @@ export const sampleRepository = (db: Database, installationId: number): SampleRe
   async tellingSince(at, share) {
     const { rows } = await sql<SampleRow>`
       with looks as (
-        select index_oid, at, file_node, bloat, scans, replica_scans, lead(file_node) over (partition by index_oid order by at) as next_node
+        select index_oid, at, file_node, bloat, scans, replica_scans, lead(file_node) over one as next_node,
+               -- Where neither count changes, the looks between say nothing.
+               lag((scans, replica_scans)) over one is distinct from (scans, replica_scans)
+               or lead((scans, replica_scans)) over one is distinct from (scans, replica_scans) as is_edge
           from indexpilot.index_sample where installation_id = ${installationId} and at >= ${at}
+        window one as (partition by index_oid order by at)
       ), counts as (
         select l.index_oid, c.node, l.at, c.scans, lead(l.at) over one as next_at, lead(c.scans) over one as next_scans
           from looks l
          cross join lateral (select '' as node, l.scans union all
                              select r.key, r.value::bigint from jsonb_each_text(l.replica_scans) r) c
+         where l.is_edge
         window one as (partition by l.index_oid, c.node order by l.at)
       ), used as (
         select index_oid, min(at) as first, max(at) as last, max(at) filter (where next_scans <> scans) as changed,

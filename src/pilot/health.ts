@@ -52,7 +52,7 @@ export interface IndexHealth {
   readonly bloat: Bloat;
   /** What a rebuild would give back; null where that is withheld. */
   readonly wastedBytes: number | null;
-  /** Bloat over time since the file was last rewritten, oldest first. */
+  /** Bloat over time since the file was last rewritten, oldest first; empty where it is not forecast. */
   readonly history: readonly { readonly at: Date; readonly share: number }[];
   /** Null where it is too small to matter. */
   readonly forecast: Forecast | Insufficient | null;
@@ -85,19 +85,22 @@ export interface HealthReport {
   readonly recorded: boolean;
 }
 
+const daysBefore = (now: Date, days: number): Date => new Date(now.getTime() - days * DAY_MS);
+
 /** What the store knows. */
 interface Memory {
+  /** Of all indexes, the looks that tell of use and of rewrites. */
   readonly samples: ReadonlyMap<number, readonly IndexSample[]>;
   readonly ownScans: ReadonlyMap<number, number>;
   readonly deployments: readonly Deployment[];
   readonly due: readonly Due[];
 }
 
-const remember = async (store: Store, now: Date): Promise<Memory> => ({
-  samples: await store.samples.since(new Date(now.getTime() - USE_DAYS * DAY_MS)),
+const remember = async (store: Store, now: Date, threshold: number): Promise<Memory> => ({
+  samples: await store.samples.tellingSince(daysBefore(now, USE_DAYS), threshold),
   ownScans: await store.scans.read(),
   deployments: await store.deployments.list(),
-  due: (await store.samples.achieved(new Date(now.getTime() - HISTORY_DAYS * DAY_MS))).flatMap((one) =>
+  due: (await store.samples.achieved(daysBefore(now, HISTORY_DAYS))).flatMap((one) =>
     one.achieved === null ? [] : [{ ...one, achieved: one.achieved }],
   ),
 });
@@ -141,14 +144,14 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
       const { bloatThreshold: threshold, forecastAheadMs } = context.settings;
       const aheadDays = Math.max(1, Math.round(forecastAheadMs / DAY_MS));
       const nothing: Memory = { samples: new Map(), ownScans: new Map(), deployments: [], due: [] };
-      const memory =
-        (options.record
-          ? await withWritableStore(context, async (store) => {
-              // An index that was rebuilt since may have another OID: what is known of it is to be found by that.
-              await noteVersions(session, store, context);
-              return remember(store, now);
-            })
-          : await readStore(context, (store) => remember(store, now))) ?? nothing;
+      const recall = <T>(work: (store: Store) => Promise<T>): Promise<T | null> =>
+        options.record ? withWritableStore(context, work) : readStore(context, work);
+      const recalled = await recall(async (store) => {
+        // An index that was rebuilt since may have another OID: what is known of it is to be found by that.
+        if (options.record) await noteVersions(session, store, context);
+        return remember(store, now, threshold);
+      });
+      const memory = recalled ?? nothing;
       context.emit({ kind: "step", text: "looking at the catalogue and the counters" });
       const looked = await lookAt(session, memory, options.readBytes);
       const onReplicas = await Promise.all(replicas.map((one) => readScanCounts(one, nodeName(one), new Map())));
@@ -189,14 +192,16 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
           .slice(0, FORECAST_INDEXES)
           .map(({ index }) => index.oid),
       );
-      const since = now.getTime() - HISTORY_DAYS * DAY_MS;
+      const since = daysBefore(now, HISTORY_DAYS);
+      const series = await recall((store) => store.samples.since(since, [...forecastable]));
       const indexes = looked.flatMap((one): IndexHealth[] => {
         const { index, bloat } = one;
         const judgement = judgements.get(index.oid);
         // Made or dropped between the two looks.
         if (judgement === undefined) return [];
-        const own = (samples.get(index.oid) ?? []).filter(({ at }) => at.getTime() >= since);
+        const telling = (samples.get(index.oid) ?? []).filter(({ at }) => at >= since);
         const isForecast = forecastable.has(index.oid);
+        const own = isForecast ? [...(series?.get(index.oid) ?? []), ...telling.slice(-1)] : [];
         return [
           {
             judgement,
@@ -211,7 +216,7 @@ export const checkHealth = (context: PilotContext, options: HealthOptions): Prom
             earlierForecasts: isForecast
               ? memory.due.filter((due) => due.indexOid === index.oid && due.fileNode === index.fileNode)
               : [],
-            returnedAfterDays: returnedAfterDays(own, threshold),
+            returnedAfterDays: returnedAfterDays(telling, threshold),
             reindex: isForecast ? predictReindexNeeds(own, now, threshold) : null,
           },
         ];

@@ -72,7 +72,7 @@ describe.each([14, 18])("the health of an index on PostgreSQL %i", (major) => {
     const { oid } = rebuilt.judgement;
     expect(oid).not.toBe(before.judgement.oid);
     expect([...(await store.scans.read())]).toEqual([[oid, 5]]);
-    const samples = await store.samples.since(new Date(0));
+    const samples = await store.samples.since(new Date(0), [oid, before.judgement.oid]);
     expect([samples.get(oid)?.length, samples.get(before.judgement.oid)]).toEqual([2, undefined]);
 
     shop.pass(86_400);

@@ -427,9 +427,9 @@ test("looks at indexes are kept in full for 35 days, then one a day of each file
     for (const hours of [0, 1, 2]) await store.samples.add([look(later(noon(days), hours))]);
   }
   await store.samples.add([look(later(noon(50), 3), 6)]);
-  expect((await store.samples.since(daysAgo(500))).get(77)?.length).toBe(10);
+  expect((await store.samples.since(daysAgo(500), [77])).get(77)?.length).toBe(10);
   expect(await store.retention.expire(now)).toMatchObject({ index_sample: 5 });
-  const left = (await store.samples.since(daysAgo(500))).get(77) ?? [];
+  const left = (await store.samples.since(daysAgo(500), [77])).get(77) ?? [];
   expect(left.map(({ at }) => at)).toEqual([
     noon(50),
     later(noon(50), 3),
@@ -449,4 +449,64 @@ test("looks at indexes are kept in full for 35 days, then one a day of each file
   expect(await store.samples.achieved(daysAgo(30))).toEqual([
     { ...said, madeAt: daysAgo(9), dueAt: daysAgo(1.4), achieved: 0.35 },
   ]);
+});
+
+test("of all indexes only the looks are read back that tell of use and of rewrites", async () => {
+  const looks = (
+    indexOid: number,
+    told: readonly (readonly [scans: number, replica: number | null, fileNode: number])[],
+  ) =>
+    told.map(([scans, replica, fileNode], i) => ({
+      at: daysAgo(told.length - i),
+      indexOid,
+      fileNode,
+      sizeBytes: 10,
+      neededBytes: 8,
+      entries: 3,
+      bloat: { share: i / 10, method: "statistics" } as const,
+      scans,
+      replicaScans: replica === null ? {} : { "r:1": replica },
+      tableWrites: 0,
+      updates: 0,
+      hotUpdates: 0,
+    }));
+  const told = async (): Promise<Record<number, readonly number[]>> =>
+    Object.fromEntries(
+      [...(await store.samples.tellingSince(daysAgo(50), 0.85))].map(([oid, samples]) => [
+        oid,
+        samples.map(({ at }) => (at.getTime() - now.getTime()) / 86_400_000),
+      ]),
+    );
+  const all = [
+    // Used at every look.
+    looks(
+      1,
+      [1, 2, 3, 4, 5, 6].map((scans) => [scans, null, 7]),
+    ),
+    // Never used; above the threshold since the tenth look.
+    looks(
+      2,
+      Array.from({ length: 12 }, () => [0, null, 7]),
+    ),
+    // Another server counts since the fourth day, from nothing; a replica has long been idle.
+    looks(3, [
+      [5, null, 7],
+      [6, null, 7],
+      [6, 2, 7],
+      [0, 3, 7],
+      [0, 3, 7],
+      [1, 3, 7],
+      [1, 3, 7],
+      [1, 3, 7],
+    ]),
+    // Rewritten.
+    looks(
+      4,
+      [0, 0, 0, 1, 1, 1, 1].map((node) => [0, null, node]),
+    ),
+  ];
+  for (const samples of all) for (const one of samples) await store.samples.add([one]);
+  expect(await told()).toEqual({ 1: [-2, -1], 2: [-12, -3, -1], 3: [-6, -5, -4, -3, -1], 4: [-7, -5, -4, -1] });
+  const full = await store.samples.since(daysAgo(50), [4]);
+  expect([...full.keys(), full.get(4)?.length]).toEqual([4, 7]);
 });

@@ -54,7 +54,14 @@ describe("an experiment's evidence", () => {
   const played = async (strangers: number): Promise<{ readonly wired: Wired; readonly experiment: Experiment }> => {
     const wired = await openWired(target());
     const { store } = wired.context;
-    const spec = { table, control: null, treatment: on("orders", "customer_id"), blockMs: 1000, maxMs: 3_600_000, actor: "ada" };
+    const spec = {
+      table,
+      control: null,
+      treatment: on("orders", "customer_id"),
+      blockMs: 1000,
+      maxMs: 3_600_000,
+      actor: "ada",
+    };
     const laid = await createAbExperiment(wired.pilot, { ...spec, treatmentShare: 0.5 });
     const experiment = await store.experiments.advance(laid, { state: "running" });
     if (experiment === null) throw new Error("somebody else began it");

@@ -1,17 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Deployment } from "../../src/domain/index.ts";
 import {
   advance,
   dropStanding,
-  findStanding,
   hideIndex,
-  proposeDrop,
   reconcile,
   type RolloutContext,
   showIndex,
 } from "../../src/rollout/index.ts";
-import { systemClock } from "../../src/runtime/index.ts";
+import { approvedDrop } from "./fixtures/drop.ts";
 import { openShop } from "./fixtures/rollout.ts";
 import { one, withTarget } from "./fixtures/target.ts";
 
@@ -25,19 +22,7 @@ describe.each([14, 18])("trying without an index, on PostgreSQL %i", (major) => 
   beforeEach(async () => {
     shop = await openShop(target());
     superuser = { ...shop.context, build: await target().open(shop.database, "postgres", "build") };
-    await shop.admin.script("create index theirs on orders (customer_id); analyze orders");
-    const [standing] = await findStanding(shop.admin, "theirs");
-    if (standing === undefined) throw new Error("there is no index");
-    const proposed = proposeDrop({
-      id: randomUUID(),
-      standing,
-      rationale: { statementIds: [], costBefore: null, costAfter: null, reason: "a test" },
-      now: systemClock.now(),
-    });
-    await shop.context.store.deployments.insert(proposed, { event: "propose", actor: "test" });
-    const approved = await advance(shop.context, proposed, "approve", { actor: "test" });
-    if (approved === null) throw new Error("it was not approved");
-    deployment = approved;
+    deployment = await approvedDrop(shop);
   });
 
   const hide = async (): Promise<Deployment> => {

@@ -34,7 +34,10 @@ export interface Judgement {
   readonly outsideWindow: readonly string[];
   readonly overLimits: readonly string[];
   readonly leftovers: readonly string[];
+  /** Above the threshold in the end, and never brought under it. */
   readonly aboveThreshold: readonly string[];
+  /** Brought under the threshold by a rebuild, and above it again by what the application did since. */
+  readonly returned: readonly string[];
   /** How often each safeguard refused, and how many of those refusals do not say when to ask again. */
   readonly refusals: readonly { readonly code: string; readonly count: number; readonly silent: number }[];
 }
@@ -117,6 +120,12 @@ export const judge = async (client: pg.Client, limits: Limits): Promise<Judgemen
     await client.query("rollback");
     indexes.push({ name, sizeBytes: bytes, freshBytes: fresh?.bytes ?? Number.NaN });
   }
+  const above = indexes
+    .filter(
+      ({ sizeBytes, freshBytes }) => sizeBytes <= limits.indexBytes && 1 - freshBytes / sizeBytes >= limits.threshold,
+    )
+    .map(({ name }) => name);
+  const done = new Set(rebuilt.map(({ name }) => name));
   return {
     indexes,
     rebuilt,
@@ -128,11 +137,8 @@ export const judge = async (client: pg.Client, limits: Limits): Promise<Judgemen
       .map(({ name, at }) => `${name} at ${at.toISOString()}`),
     overLimits: overLimits(begun, limits),
     leftovers: left.map(({ what }) => what),
-    aboveThreshold: indexes
-      .filter(
-        ({ sizeBytes, freshBytes }) => sizeBytes <= limits.indexBytes && 1 - freshBytes / sizeBytes >= limits.threshold,
-      )
-      .map(({ name }) => name),
+    aboveThreshold: above.filter((name) => !done.has(name)),
+    returned: above.filter((name) => done.has(name)),
     refusals: await rows(
       `select code, count(*)::int as count, count(*) filter (where inputs ->> 'retryAt' is null)::int as silent
          from indexpilot.decision where outcome = 'refused' group by 1 order by 1`,

@@ -203,14 +203,15 @@ const inspect: Duty = {
     const context = breakable(pilot);
     // First, for fresh statistics are what tells bloat.
     const refreshed = await refreshStatistics(context, { name: AUTOPILOT, consents: false });
-    const { report, rebuilds, others } = await inTurn(async () => {
+    const { report, proposals, declined, others } = await inTurn(async () => {
       const kept = await runPredictiveMaintenance(context);
       const found = await proposeFindings(context, kept.report, { actor: AUTOPILOT, store: true });
-      return { report: kept.report, rebuilds: kept.proposals, others: found.proposals };
+      return { ...kept, others: found.proposals };
     });
     const due = report.indexes.filter(({ reindex }) => reindex?.kind === "now").length;
-    const approved = rebuilds.filter(({ state }) => state === "approved").length;
-    const waiting = rebuilds.length - approved;
+    const approved = proposals.filter(({ state }) => state === "approved").length;
+    const waiting = proposals.length - approved;
+    const returning = declined.filter(({ code }) => code === "returns_too_soon").length;
     const analysed = refreshed.filter(({ done }) => done).length;
     const again = refreshed.flatMap(({ code, retryAt }) =>
       code === "maintenance_window" && retryAt !== null ? [retryAt.getTime()] : [],
@@ -221,7 +222,7 @@ const inspect: Duty = {
       ...(again.length === 0
         ? {}
         : { againInMs: Math.min(everyMs, Math.max(0, Math.min(...again) - pilot.clock.now().getTime())) }),
-      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved; found ${counted(others.length, "other change")} to propose${analysed === 0 ? "" : `; analysed ${counted(analysed, "table")}`}`,
+      did: `looked at all indexes (${String(report.indexes.length)}), ${String(due)} of them due to be rebuilt: ${String(approved)} will be, ${String(waiting)} to be approved${returning === 0 ? "" : `, ${String(returning)} came back within days of the last rebuild`}; found ${counted(others.length, "other change")} to propose${analysed === 0 ? "" : `; analysed ${counted(analysed, "table")}`}`,
     };
   },
 };

@@ -209,7 +209,12 @@ const byBaseline = (index: IndexFacts, sizeBytes: number, baseline: number): Blo
 export const estimateBloat = (index: IndexFacts, counted?: KeyCounts, baseline: number | null = null): Bloat => {
   const { sizeBytes } = index;
   if (sizeBytes === null) return withheld("locked", "the index was locked", "look again later");
-  if (!index.valid) return withheld("invalid", "it is invalid: half built, or being built", "see `indexpilot health`");
+  if (!index.valid)
+    return withheld(
+      "invalid",
+      "it is invalid: being built, left half built, or hidden on trial",
+      "its standing says which",
+    );
   const pages = sizeBytes / PAGE_BYTES;
   if (pages < FEWEST_PAGES) {
     return withheld("too_small", `${String(pages)} pages: one more or less is the difference`, "nothing to do");

@@ -304,7 +304,7 @@ const standingTables = ({ standings, limits }: Findings): Content =>
             .map((one) => [
               subject(one),
               bytesText(one.judgement.sizeBytes),
-              one.judgement.reason,
+              prose(one.judgement.reason),
               one.judgement.remedy === null ? "–" : sql(one.judgement.remedy),
             ]),
         ),

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { formatDuration } from "../config/index.ts";
 import { failure } from "../errors.ts";
 import type { Deployment, DeploymentRationale } from "../domain/index.ts";
 import { openSession, type Session } from "../postgres/index.ts";
@@ -94,7 +95,7 @@ export const endTrial = async (
 
 /**
  * Drops an index, anybody's, in a person's name: when nothing speaks against it, concurrently and under a permit. With a trial it is hidden from the planner first, and dropped when the trial is over and
- * nothing was worse; asked again, it goes at once. What it was stays in the history, from which it can be built again. @throws as {@link findDrop}
+ * nothing was worse; asked again with a trial, that is watched on, and without one the index goes at once. What it was stays in the history, from which it can be built again. @throws as {@link findDrop}
  */
 export const dropIndex = async (
   context: PilotContext,
@@ -104,7 +105,10 @@ export const dropIndex = async (
   const trial = await trialOf(context, request.index);
   if (trial !== null) {
     return act(context, acting(context, actor), async ({ rollout, session }) => {
-      const outcome = await dropStanding({ ...rollout, deployment: trial });
+      const outcome =
+        trialMs > 0
+          ? await pursueTrial(context, rollout, session, trial, trialMs)
+          : await dropStanding({ ...rollout, deployment: trial });
       if (outcome.kind === "dropped") await markChange(session, rollout.store, ownRoles(context));
       return { inquiry: null, outcome };
     });
@@ -195,9 +199,22 @@ const tryWithout = async (
   deployment: Deployment,
   trialMs: number,
 ): Promise<Dropped> => {
-  const { settings } = context;
   const hidden = await hideApproved(context, rollout, session, deployment, trialMs);
   if (hidden.kind === "refused") return hidden;
+  return pursueTrial(context, rollout, session, deployment, trialMs);
+};
+
+/** Observes to the end of a trial that has begun. Whoever breaks this off leaves the index hidden: the next one goes on. */
+const pursueTrial = async (
+  context: PilotContext,
+  rollout: Rollout,
+  session: Session,
+  deployment: Deployment,
+  trialMs: number,
+): Promise<Dropped> => {
+  const { settings } = context;
+  const text = `${deployment.indexName} is hidden from the planner, and watched for ${formatDuration(trialMs)} at the most: Ctrl-C leaves that to \`verify\` and \`run\``;
+  context.emit({ kind: "step", text });
   const { verdicts } = await pursueVerdicts({
     ...context,
     blockMs: settings.blockMs,

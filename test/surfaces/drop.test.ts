@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedServer, startEmbedded } from "../../src/embedded/index.ts";
 import { openSession, resolveConnection, type Session } from "../../src/postgres/index.ts";
@@ -57,5 +60,21 @@ describe("indexpilot drop", { timeout: 120_000 }, () => {
     expect(await indexes()).toEqual(["visits_note", "visits_page_note", "visits_pkey"]);
     const decided = await session.query("select code from indexpilot.decision where rule = 'pilot.drop'");
     expect(decided).toEqual([{ code: "drop_harms_statement" }]);
+  });
+
+  test("watches a trial on where it was broken off, and ends it when it is told to", async () => {
+    await session.query("create index visits_spare on visits (page)");
+    const folder = await mkdtemp(join(tmpdir(), "indexpilot-"));
+    const config = join(folder, "settings.yaml");
+    await writeFile(config, "observation:\n  block: 500ms\n  baseline: 1s\n");
+    const tried = ["drop", "visits_spare", ...url, "--config", config, "--yes", "--trial", "1h"];
+    const valid = () => session.query("select indisvalid from pg_index where indexrelid = 'visits_spare'::regclass");
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect(await indexpilot(tried, {}, "is hidden from the planner")).toMatchObject({ code: 130 });
+      expect(await valid()).toEqual([{ indisvalid: false }]);
+    }
+    expect(await indexpilot(["drop", "visits_spare", ...url, "--undo"])).toMatchObject({ code: 0 });
+    expect(await valid()).toEqual([{ indisvalid: true }]);
+    await rm(folder, { recursive: true });
   });
 });

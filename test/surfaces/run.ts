@@ -9,15 +9,25 @@ export interface Ran {
   readonly err: string;
 }
 
-/** Runs the built command as a person would, without the caller's PG… variables. */
-export const indexpilot = (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ran> =>
+/** Runs the built command as a person would, without the caller's PG… variables. `interruptAt`: presses Ctrl-C when it has said that. */
+export const indexpilot = (
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  interruptAt?: string,
+): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PG")));
     const child = spawn(process.execPath, [program, ...args], { env: { ...clean, NO_COLOR: "1", ...environment } });
     let out = "";
     let err = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+    let isInterrupted = false;
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      err += text;
+      if (interruptAt === undefined || isInterrupted || !err.includes(interruptAt)) return;
+      isInterrupted = true;
+      child.kill("SIGINT");
+    });
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, out, err }));
   });

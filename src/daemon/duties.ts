@@ -95,7 +95,7 @@ const rollOutDuty = (): Duty => {
       const stopped = pending.stop !== null;
       const isDue = ({ id }: Deployment): boolean => (notBefore.get(id) ?? 0) <= now;
       const leftovers = pending.leftovers > 0 && !stopped && now >= leftoversAt;
-      const proving = pending.verifying > 0 && now < builtAt + pilot.settings.waitMs;
+      const proving = pending.verifying.length > 0 && now < builtAt + pilot.settings.waitMs;
       const build = !stopped && !proving && pending.approved.some(isDue);
       if (!leftovers && !build) return nothing;
       const { reconciled, builds, drops, canaries } = await rollOut(pilot, (deployment) => build && isDue(deployment));
@@ -131,31 +131,37 @@ const rollOutDuty = (): Duty => {
 /** Gathers evidence for open verdicts, for a while; then the others have their turn. */
 const verifyDuty = (): Duty => {
   let notedMs: number | null = null;
+  /** What waited for its verdict at the last look, and until when that can wait; whatever joins it cannot. */
+  let rest = { waiting: "", untilMs: 0 };
   return {
     name: "verify",
     everyMs: ({ rollOutEveryMs }) => rollOutEveryMs,
     run: async ({ pilot, store }) => {
       const pending = await readPending(store);
-      if (pending.verifying === 0 || pending.stop !== null) return nothing;
+      if (pending.verifying.length === 0 || pending.stop !== null) return nothing;
       const { clock, settings } = pilot;
       const begun = clock.monotonicMs();
+      const waiting = pending.verifying.join(" ");
+      if (waiting === rest.waiting && clock.now().getTime() < rest.untilMs) return nothing;
       notedMs ??= begun;
       const noteUndecided = begun - notedMs >= settings.waitMs;
       if (noteUndecided) notedMs = begun;
-      const { verdicts } = await verify(pilot, {
+      const { verdicts, pauseMs } = await verify(pilot, {
         actor: { name: AUTOPILOT, consents: false },
         blockMs: settings.blockMs,
         waitMs: settings.verifyEveryMs,
         noteUndecided,
       });
       const decided = verdicts.filter(({ result }) => result !== "pending");
+      // Where nothing could be observed, nothing will be in half a second.
+      const restMs = clock.monotonicMs() - begun < settings.blockMs ? UNCHANGED_MS : pauseMs;
+      rest = { waiting, untilMs: clock.now().getTime() + restMs };
       return {
         did:
           decided.length === 0
             ? null
             : decided.map(({ deployment, result }) => `${deployment.indexName} ${result}`).join(", "),
-        // Where nothing could be observed, nothing will be in half a second.
-        againInMs: clock.monotonicMs() - begun < settings.blockMs ? UNCHANGED_MS : BREATH_MS,
+        ...(restMs === 0 ? { againInMs: BREATH_MS } : {}),
       };
     },
   };

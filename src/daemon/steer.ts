@@ -213,7 +213,7 @@ const look = async ({ standing }: Steering, store: Store): Promise<void> => {
   const pending = await readPending(store);
   standing.stopped = pending.stop !== null;
   standing.waitingForApproval = pending.proposed;
-  standing.openVerdicts = pending.verifying;
+  standing.openVerdicts = pending.verifying.length;
   standing.untold = await store.notices.waiting();
 };
 

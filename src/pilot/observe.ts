@@ -16,6 +16,8 @@ export interface ObserveInput {
   readonly signal: AbortSignal;
   readonly emit: Emit;
   readonly blockMs: number;
+  /** How long nothing is looked at before the next block; asked after each. Default 0: each block ends where the next begins. */
+  readonly pauseMs?: () => number;
   /** Roles whose statements are not the application's: our own. */
   readonly excludeRoles: readonly string[];
 }
@@ -41,14 +43,19 @@ export const openBlocks = async (
   };
 };
 
-/** Snapshots at even distances, as blocks, until the caller has seen enough. The first one needs one block's time. */
+/** Snapshots at even distances, as blocks, with whatever pauses the caller wants, until the caller has seen enough. The first one needs one block's time. */
 export async function* observeBlocks(input: ObserveInput): AsyncGenerator<ObservedBlock> {
   const { session, clock, signal, blockMs, excludeRoles } = input;
-  const next = await openBlocks(session, excludeRoles);
+  let next = await openBlocks(session, excludeRoles);
   let due = clock.monotonicMs() + blockMs;
   for (;;) {
     await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal);
     due += blockMs;
     yield await next();
+    const pauseMs = input.pauseMs?.() ?? 0;
+    if (pauseMs === 0) continue;
+    await clock.sleep(pauseMs, signal);
+    next = await openBlocks(session, excludeRoles);
+    due = clock.monotonicMs() + blockMs;
   }
 }

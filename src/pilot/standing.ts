@@ -167,7 +167,8 @@ export interface Pending {
   readonly approved: readonly Deployment[];
   /** Begun by a process that may be dead. */
   readonly leftovers: number;
-  readonly verifying: number;
+  /** Wait for their verdicts, by id. */
+  readonly verifying: readonly string[];
   /** Not ended. */
   readonly experiments: number;
 }
@@ -187,14 +188,14 @@ export const readPending = async (store: Store): Promise<Pending> => {
   ] as const;
   const held = await heldByExperiments(store);
   const open = (await store.deployments.list({ states })).filter((one) => isIntention(one) && !held.has(one.id));
-  const count = (...states: readonly Deployment["state"][]): number =>
-    open.filter(({ state }) => states.includes(state)).length;
+  const those = (...states: readonly Deployment["state"][]): readonly Deployment[] =>
+    open.filter(({ state }) => states.includes(state));
   return {
     stop: await store.stop.get(),
-    proposed: count("proposed"),
-    approved: open.filter(({ state }) => state === "approved"),
-    leftovers: count("building", "promoting", "retiring", "dropping", "rolling_back"),
-    verifying: count("verifying", "trying"),
+    proposed: those("proposed").length,
+    approved: those("approved"),
+    leftovers: those("building", "promoting", "retiring", "dropping", "rolling_back").length,
+    verifying: those("verifying", "trying").map(({ id }) => id),
     experiments: (await store.experiments.open()).length,
   };
 };

@@ -50,7 +50,12 @@ export interface Pursued {
 export interface Pursuit {
   readonly verdicts: readonly Pursued[];
   readonly after: readonly Block[];
+  /** How long the next block can wait: 0 while there is little evidence yet. */
+  readonly pauseMs: number;
 }
+
+/** An hour of blocks, as they are by default: what a change does at once has been seen. A trial of a week would be a hundred thousand, and nobody the wiser. */
+const MANY_BLOCKS = 720;
 
 interface Case {
   deployment: Deployment;
@@ -62,7 +67,7 @@ interface Case {
 
 /**
  * Observes block after block and judges each deployment that is `verifying` after each, until all are decided or the time is up. Better is kept; worse and equivalent are rolled back, the first because it harms, the second because an index that brings nothing
- * still costs every write. Undecided stays `verifying`.
+ * still costs every write. Undecided stays `verifying`. When there are many blocks, further ones are observed as often as the server's everyday load is.
  */
 export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
   const { rollout, clock, emit } = input;
@@ -80,10 +85,11 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       done.push({ deployment, verdict: deployment.verdict, result: "pending", reason: opened });
     else open.push(opened);
   }
-  if (open.length === 0) return { verdicts: done, after: [] };
+  if (open.length === 0) return { verdicts: done, after: [], pauseMs: 0 };
 
   const deadline = clock.monotonicMs() + input.waitMs;
   let after = await blocksSinceLastChange(store);
+  const pauseMs = (): number => (after.length < MANY_BLOCKS ? 0 : input.settings.observeEveryMs);
   const lookAtAll = async (atDeadline: boolean): Promise<void> => {
     for (const one of open) {
       const settled = await look(input, one, after, atDeadline);
@@ -97,7 +103,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       }
     }
   };
-  for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe })) {
+  for await (const { block, snapshot } of observeBlocks({ ...input, session: input.observe, pauseMs })) {
     await saveBlock(store, block, snapshot);
     await sampleLoad(input.observe, store, input);
     after.push(block);
@@ -106,7 +112,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       share: Math.min(1, 1 - (deadline - clock.monotonicMs()) / input.waitMs),
       text: `observing: ${String(after.length)} blocks after the change, ${String(open.length)} verdicts open${block.voidReason === null ? "" : `; void: ${block.voidReason}`}`,
     });
-    const isLast = clock.monotonicMs() + input.blockMs > deadline;
+    const isLast = clock.monotonicMs() + pauseMs() + input.blockMs > deadline;
     await lookAtAll(isLast && input.noteUndecided !== false);
     if (isLast || open.length === 0) break;
   }
@@ -118,7 +124,7 @@ export const pursueVerdicts = async (input: PursuitInput): Promise<Pursuit> => {
       reason: one.deployment.verdict?.reason ?? "too few blocks have been observed since the build",
     });
   }
-  return { verdicts: done, after };
+  return { verdicts: done, after, pauseMs: pauseMs() };
 };
 
 const openCase = async (

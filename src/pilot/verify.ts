@@ -5,7 +5,7 @@ import { takeUpLeftovers } from "./leftovers.ts";
 import { type Actor, openRollout, type Rollout } from "./rollout-context.ts";
 import { type ActingSessions, breakable, openActing, ownRoles, type PilotContext, withSession } from "./target.ts";
 import { keepingVersions } from "./versions.ts";
-import { type Pursued, pursueVerdicts } from "./verdicts.ts";
+import { type Pursuit, pursueVerdicts } from "./verdicts.ts";
 
 /**
  * Opens what acting on existing deployments needs, with the build lock held; with `create`, also where there is no store yet.
@@ -36,10 +36,10 @@ export const verify = (
     readonly waitMs: number;
     readonly noteUndecided?: boolean;
   },
-): Promise<{ readonly reconciled: readonly Reconciliation[]; readonly verdicts: readonly Pursued[] }> =>
+): Promise<{ readonly reconciled: readonly Reconciliation[] } & Omit<Pursuit, "after">> =>
   withRollout(context, options.actor, async (rollout) => {
     const reconciled = await takeUpLeftovers(rollout, context.emit);
-    const { verdicts } = await withSession(openSession(context.observe, "observe"), (observe) =>
+    const { verdicts, pauseMs } = await withSession(openSession(context.observe, "observe"), (observe) =>
       pursueVerdicts({
         ...breakable(context),
         ...options,
@@ -49,5 +49,5 @@ export const verify = (
         excludeRoles: ownRoles(context),
       }),
     );
-    return { reconciled, verdicts };
+    return { reconciled, verdicts, pauseMs };
   });

@@ -84,7 +84,8 @@ export const check = async (
        select *, lag(state) over w as was, lag(stage) over w as stage_was from bench.step window w as (order by n)) s
       where not case
         when was is null then state = 'preparing' and stage = 0
-        when state = was then state = 'running' and stage = stage_was + 1
+        when state = was then state = 'running' and (stage = stage_was + 1
+          or stage = stage_was - 1 and (select stages[stage_was + 1] from indexpilot.experiment) = 1)
         else stage = stage_was and (was, state) in (('preparing', 'running'), ('preparing', 'removing'), ('running', 'applying'),
           ('running', 'removing'), ('applying', 'removing'), ('removing', 'decided'), ('removing', 'stopped')) end`,
   );
@@ -94,14 +95,21 @@ export const check = async (
   );
   await found(
     "a step without exactly one record",
-    `select s.state, s.stage, count(d.id)::int as records from bench.step s
-       left join indexpilot.decision d on d.subject = 'experiment'
-        and case when s.state = 'running' and s.stage = 0 then d.code = 'gates_work'
-                 when s.state = 'running' then d.code = 'next_stage' and (d.inputs ->> 'share')::float8 = (select stages[s.stage] from indexpilot.experiment)
-                 else d.code not in ('gates_work', 'next_stage', 'not_applied') end
-      where s.state = 'running' or s.state = 'applying'
-         or (s.state = 'removing' and not exists (select from bench.step a where a.state = 'applying'))
-      group by s.n, s.state, s.stage having count(d.id) <> 1`,
+    `with step as (select *, lag(state) over w as was, lag(stage) over w as stage_was from bench.step window w as (order by n)),
+          made as (
+            select case when state <> 'running' then 'end' when was = 'preparing' then 'gates_work'
+                        when stage > stage_was then 'next_stage' else 'previous_stage' end as code,
+                   case when state = 'running' and was = 'running' then (select stages[stage_was + 1] from indexpilot.experiment) end as share
+              from step where state = 'running' or state = 'applying'
+                 or (state = 'removing' and not exists (select from bench.step a where a.state = 'applying'))),
+          told as (
+            select case when code in ('gates_work', 'next_stage', 'previous_stage') then code else 'end' end as code,
+                   case when code in ('next_stage', 'previous_stage') then (inputs ->> 'share')::float8 end as share
+              from indexpilot.decision where subject = 'experiment' and code <> 'not_applied')
+     select code, share, m.n as steps, t.n as records
+       from (select code, share, count(*)::int as n from made group by 1, 2) m
+       full join (select code, share, count(*)::int as n from told group by 1, 2) t using (code, share)
+      where m.n is distinct from t.n`,
   );
   const { rows } = await session.query<Ended & { readonly end_reason: string; readonly reasons: string }>(
     `select state, verdict ->> 'outcome' as outcome, winner, end_reason,

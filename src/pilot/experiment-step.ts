@@ -200,8 +200,10 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
     case "wait":
       conducting.judged.set(experiment.id, { atMs: clock.monotonicMs(), reason: verdict.reason });
       return { experiment, reason: verdict.reason };
-    case "advance": {
-      const stage = experiment.stage + 1;
+    case "advance":
+    case "retreat": {
+      const isNext = step.kind === "advance";
+      const stage = experiment.stage + (isNext ? 1 : -1);
       // Between two stages, when no window counts: the planner does not ask a partial index where a growing column ends.
       await analyzeTable(rollout, experiment.table);
       const share = `${(shareOf({ ...experiment, stage }) * 100).toFixed(0)} %`;
@@ -209,7 +211,7 @@ const look = async (conducting: Conducting, experiment: Experiment): Promise<Con
       conducting.judged.delete(experiment.id);
       return move(conducting, experiment, { stage, stageAt: clock.now() }, reason, {
         outcome: verdict.outcome,
-        code: "next_stage",
+        code: isNext ? "next_stage" : "previous_stage",
         reason,
         verdict,
         inputs: beside,

@@ -27,10 +27,11 @@ export interface ExperimentStanding {
   readonly now: Date;
 }
 
-/** What comes next. `end` removes what was built for the experiment; `apply` gives the arm's index to everybody first. */
+/** What comes next. `advance` goes to the next stage, `retreat` to the one before; `end` removes what was built for the experiment; `apply` gives the arm's index to everybody first. */
 export type ExperimentStep =
   | { readonly kind: "wait" }
   | { readonly kind: "advance"; readonly reason: string }
+  | { readonly kind: "retreat"; readonly reason: string }
   | {
       readonly kind: "apply";
       readonly winner: "control" | "treatment";
@@ -162,10 +163,14 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
     if (!isLast && seenEnough) return { kind: "advance", reason: verdict.reason };
   }
   if (isOver) return end("undecided", "undecided", `its time is over: ${verdict.reason}`);
-  // Without a control nothing could be told any more: only what is better goes to everybody.
+  // Without a control nothing can be told any more: only what is better goes to everybody.
   const nextShare = shareOf({ stages: experiment.stages, stage: experiment.stage + 1 });
   if (verdict.outcome === "undecided" && !isLast && seenEnough && nextShare < 1) {
     return { kind: "advance", reason: "nothing speaks against it so far" };
+  }
+  if (experiment.stage > 0 && verdict.outcome === "undecided" && shareOf(experiment) === 1) {
+    const reason = `what was seen has been voided since, and without a control nothing more can be: ${verdict.reason}`;
+    return { kind: "retreat", reason };
   }
   return { kind: "wait" };
 };

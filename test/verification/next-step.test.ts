@@ -69,6 +69,21 @@ describe("what comes next in an experiment", () => {
     ["waits at a tenth before enough was seen", standing({ atStage: few }), { kind: "wait" }],
     ["waits for calls as well", standing({ atStage: { windows: 10, treatmentCalls: 99 } }), { kind: "wait" }],
     ["goes from a tenth to half while nothing speaks against it", standing(), { kind: "advance" }],
+    [
+      "goes back from all to half when it is not shown to be better any more",
+      standing({ stage: 2 }),
+      { kind: "retreat" },
+    ],
+    [
+      "does not go back when its time is over",
+      standing({ stage: 2, now: late }),
+      { kind: "end", code: "undecided", outcome: "undecided" },
+    ],
+    [
+      "waits where everybody had it from the first",
+      standing({ experiment: { ...standing().experiment, stages: [1] } }),
+      { kind: "wait" },
+    ],
     ["does not go from half to all undecided", standing({ stage: 1 }), { kind: "wait" }],
     ["goes from half to all when better", standing({ stage: 1, verdict: verdict("better") }), { kind: "advance" }],
     [

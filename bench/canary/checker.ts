@@ -99,12 +99,12 @@ export const check = async (
           made as (
             select case when state <> 'running' then 'end' when was = 'preparing' then 'gates_work'
                         when stage > stage_was then 'next_stage' else 'previous_stage' end as code,
-                   case when state = 'running' and was = 'running' then (select stages[stage_was + 1] from indexpilot.experiment) end as share
+                   case when state = 'running' and was = 'running' then (select stages[stage_was + 1] from indexpilot.experiment) else 0 end as share
               from step where state = 'running' or state = 'applying'
                  or (state = 'removing' and not exists (select from bench.step a where a.state = 'applying'))),
           told as (
             select case when code in ('gates_work', 'next_stage', 'previous_stage') then code else 'end' end as code,
-                   case when code in ('next_stage', 'previous_stage') then (inputs ->> 'share')::float8 end as share
+                   case when code in ('next_stage', 'previous_stage') then (inputs ->> 'share')::float8 else 0 end as share
               from indexpilot.decision where subject = 'experiment' and code <> 'not_applied')
      select code, share, m.n as steps, t.n as records
        from (select code, share, count(*)::int as n from made group by 1, 2) m

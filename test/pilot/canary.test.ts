@@ -15,7 +15,7 @@ import { openRollout } from "../../src/pilot/rollout-context.ts";
 import { openSession } from "../../src/postgres/index.ts";
 import { fingerprintOf, loadParser } from "../../src/sql/index.ts";
 import { on } from "../rollout/fixtures/rollout.ts";
-import { withTarget } from "../rollout/fixtures/target.ts";
+import { until, withTarget } from "../rollout/fixtures/target.ts";
 import { type Application, type Call, startApplication } from "./application.ts";
 import { openWired, type Wired } from "./wired.ts";
 
@@ -86,6 +86,37 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
     expect(conducted?.experiment.verdict?.pages?.change ?? -1).toBeLessThan(-0.5);
     expect(await wired.indexes()).toEqual([
       { name: "orders_customer_id_idx", valid: true, comment: expect.any(String) as string },
+    ]);
+    expect(application.errors).toEqual([]);
+  });
+
+  test("whose evidence is voided when everybody has it goes back to half, and is shown to be better again", async () => {
+    const { wired, pilot, url } = await open();
+    const deployment = await wired.approved(on("orders", "customer_id"));
+    application = await startApplication(url, target().server.url(wired.database), [byCustomer]);
+    await begin(pilot, deployment);
+    // Somebody's DDL, say, noticed late.
+    const voided = until(
+      "everybody has it, and what was seen before is voided",
+      async () =>
+        (
+          await wired.admin.query(
+            `insert into indexpilot.experiment_void (experiment_id, from_at, to_at, reason)
+             select id, created_at, stage_at, 'a test' from indexpilot.experiment where state = 'running' and stage = 2 returning 1`,
+          )
+        ).length > 0,
+      60_000,
+    );
+    const conducting = conductAll(pilot);
+    await voided;
+    const [conducted] = await conducting;
+    expect(conducted?.experiment).toMatchObject({ state: "decided", winner: "treatment", stage: 2 });
+    const steps = await wired.decisions();
+    expect(steps.flatMap(({ code }) => (code.endsWith("_stage") ? [code] : []))).toEqual([
+      "next_stage",
+      "next_stage",
+      "previous_stage",
+      "next_stage",
     ]);
     expect(application.errors).toEqual([]);
   });

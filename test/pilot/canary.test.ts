@@ -111,13 +111,10 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
     await voided;
     const [conducted] = await conducting;
     expect(conducted?.experiment).toMatchObject({ state: "decided", winner: "treatment", stage: 2 });
-    const steps = await wired.decisions();
-    expect(steps.flatMap(({ code }) => (code.endsWith("_stage") ? [code] : []))).toEqual([
-      "next_stage",
-      "next_stage",
-      "previous_stage",
-      "next_stage",
-    ]);
+    // What is better by little may be in doubt, and shown again, more than once.
+    const stages = (await wired.decisions()).map(({ code }) => code).filter((code) => code.endsWith("_stage"));
+    expect(stages.slice(0, 4)).toEqual(["next_stage", "next_stage", "previous_stage", "next_stage"]);
+    expect(stages.at(-1)).toBe("next_stage");
     expect(application.errors).toEqual([]);
   });
 

@@ -168,7 +168,8 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   if (verdict.outcome === "undecided" && !isLast && seenEnough && nextShare < 1) {
     return { kind: "advance", reason: "nothing speaks against it so far" };
   }
-  if (experiment.stage > 0 && verdict.outcome === "undecided" && shareOf(experiment) === 1) {
+  // Not before enough was seen: windows of the stage before may still be handed in.
+  if (experiment.stage > 0 && verdict.outcome === "undecided" && seenEnough && shareOf(experiment) === 1) {
     const reason = `what was seen has been voided since, and without a control nothing more can be: ${verdict.reason}`;
     return { kind: "retreat", reason };
   }

@@ -74,6 +74,7 @@ describe("what comes next in an experiment", () => {
       standing({ stage: 2 }),
       { kind: "retreat" },
     ],
+    ["does not go back before enough was seen", standing({ stage: 2, atStage: few }), { kind: "wait" }],
     [
       "does not go back when its time is over",
       standing({ stage: 2, now: late }),

@@ -3,7 +3,9 @@ import type { EvidencePlan } from "./deployment.ts";
 import type { Interval, Outcome, WriteVerdict } from "./verdict.ts";
 
 /** `control` is what is compared with; the experiment asks whether `treatment` is better. */
-export type ArmName = "control" | "treatment";
+export const armNames = ["control", "treatment"] as const;
+
+export type ArmName = (typeof armNames)[number];
 
 /** What one part of the traffic may use. */
 export interface ExperimentArm {

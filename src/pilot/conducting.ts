@@ -1,4 +1,4 @@
-import type { ArmName, Experiment } from "../domain/index.ts";
+import type { Experiment } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import { UNATTENDED_MS } from "./follow.ts";
 import type { Rollout } from "./rollout-context.ts";
@@ -49,5 +49,3 @@ export const attended = async <T>({ rollout }: Conducting, { id }: Experiment, w
     await looking;
   }
 };
-
-export const armNames = ["control", "treatment"] as const satisfies readonly ArmName[];

@@ -107,7 +107,7 @@ export const dropIndex = async (
     return act(context, acting(context, actor), async ({ rollout, session }) => {
       const outcome =
         trialMs > 0
-          ? await pursueTrial(context, rollout, session, trial, trialMs)
+          ? await tryWithout(context, rollout, session, trial, trialMs)
           : await dropStanding({ ...rollout, deployment: trial });
       if (outcome.kind === "dropped") await markChange(session, rollout.store, ownRoles(context));
       return { inquiry: null, outcome };
@@ -191,7 +191,7 @@ export const hideApproved = async (
   return hidden;
 };
 
-/** Hides the index, and observes to the end of the trial. */
+/** Hides the index, unless it is on trial already, and observes to the end of the trial. Whoever breaks this off leaves it hidden: the next one goes on. */
 const tryWithout = async (
   context: PilotContext,
   rollout: Rollout,
@@ -199,20 +199,11 @@ const tryWithout = async (
   deployment: Deployment,
   trialMs: number,
 ): Promise<Dropped> => {
-  const hidden = await hideApproved(context, rollout, session, deployment, trialMs);
-  if (hidden.kind === "refused") return hidden;
-  return pursueTrial(context, rollout, session, deployment, trialMs);
-};
-
-/** Observes to the end of a trial that has begun. Whoever breaks this off leaves the index hidden: the next one goes on. */
-const pursueTrial = async (
-  context: PilotContext,
-  rollout: Rollout,
-  session: Session,
-  deployment: Deployment,
-  trialMs: number,
-): Promise<Dropped> => {
   const { settings } = context;
+  if (deployment.state !== "trying") {
+    const hidden = await hideApproved(context, rollout, session, deployment, trialMs);
+    if (hidden.kind === "refused") return hidden;
+  }
   const text = `${deployment.indexName} is hidden from the planner, and watched for ${formatDuration(trialMs)} at the most: Ctrl-C leaves that to \`verify\` and \`run\``;
   context.emit({ kind: "step", text });
   const { verdicts } = await pursueVerdicts({

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
   type ArmName,
+  armNames,
   type Deployment,
   type Experiment,
   gateNumber,
@@ -10,7 +11,7 @@ import {
 import { IndexPilotError } from "../errors.ts";
 import { advance, type DropOutcome, findRebuilt, proposeIndex, takeBack } from "../rollout/index.ts";
 import { buildOne } from "./build-one.ts";
-import { AGAIN_MS, armNames, type Conducting } from "./conducting.ts";
+import { AGAIN_MS, type Conducting } from "./conducting.ts";
 import { ensureDeployment } from "./experiments.ts";
 import type { Rollout } from "./rollout-context.ts";
 

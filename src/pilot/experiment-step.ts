@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
   type ArmName,
+  armNames,
   type Deployment,
   type Experiment,
   type ExperimentState,
@@ -22,7 +23,7 @@ import {
   tenantStep,
 } from "../verification/index.ts";
 import { observeBaseline } from "./baseline.ts";
-import { armNames, attended, type Conducted, type Conducting } from "./conducting.ts";
+import { attended, type Conducted, type Conducting } from "./conducting.ts";
 import { buildGated, carryTo, missingArm, retryOf, takeBackGated } from "./experiment-arm.ts";
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import {
   type ArmCall,
   type ArmName,
+  armNames,
   type ArmWindow,
   type Decision,
   definitionId,
@@ -80,7 +81,7 @@ export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec
         stages: [treatmentShare],
         evidence: null,
       });
-      for (const arm of ["control", "treatment"] as const) await ensureDeployment(deciding, session, experiment, arm);
+      for (const arm of armNames) await ensureDeployment(deciding, session, experiment, arm);
       context.emit({
         kind: "note",
         text: `experiment ${String(experiment.number)} on ${quoteName(table)} is laid down`,

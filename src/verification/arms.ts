@@ -1,11 +1,12 @@
-import type {
-  ArmComparison,
-  Block,
-  ExperimentMetric,
-  ExperimentVerdict,
-  Interval,
-  Outcome,
-  StatementCounters,
+import {
+  type ArmComparison,
+  armNames,
+  type Block,
+  type ExperimentMetric,
+  type ExperimentVerdict,
+  type Interval,
+  type Outcome,
+  type StatementCounters,
 } from "../domain/index.ts";
 import {
   holmLevels,
@@ -169,7 +170,7 @@ const mergedPairs = ({ control, treatment }: Arms): Arms => {
 /** Whether the server counted, of each of these statements and in each arm, about the calls that were recorded. */
 const countsRecorded = (evidence: PageEvidence, ids: readonly string[]): boolean => {
   const counted = soundPairs(evidence);
-  return (["control", "treatment"] as const).every((arm) =>
+  return armNames.every((arm) =>
     ids.every((id) => {
       const recorded = evidence.recorded[arm].get(id) ?? 0;
       return Math.abs(callsIn(counted[arm], id) - recorded) <= Math.max(otherCalls * recorded, Math.sqrt(recorded));

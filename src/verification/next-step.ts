@@ -170,7 +170,7 @@ export const nextStep = (standing: ExperimentStanding): ExperimentStep => {
   }
   // Not before enough was seen: windows of the stage before may still be handed in.
   if (experiment.stage > 0 && verdict.outcome === "undecided" && seenEnough && shareOf(experiment) === 1) {
-    const reason = `what was seen has been voided since, and without a control nothing more can be: ${verdict.reason}`;
+    const reason = `not shown to be better any more, and without a control nothing more can be: ${verdict.reason}`;
     return { kind: "retreat", reason };
   }
   return { kind: "wait" };

@@ -1,4 +1,4 @@
-import type { ArmName, Block } from "../domain/index.ts";
+import { type ArmName, armNames, type Block } from "../domain/index.ts";
 import type { RecordedEvidence } from "./arm-windows.ts";
 
 /** What the server counted of both arms apart, in the same blocks of time; by fingerprint. */
@@ -38,7 +38,7 @@ export const pageEvidence = (
       touching.push({ at, share: commonMs / (end - begin) });
     }
     if (coveredMs < to - from) continue;
-    for (const arm of ["control", "treatment"] as const) {
+    for (const arm of armNames) {
       const block = counted[arm][i];
       if (block !== undefined) kept[arm].push({ ...block, voidReason });
       if (voidReason !== null) continue;

@@ -36,6 +36,15 @@ const connected = async <T>(work: (client: pg.Client) => Promise<T>, config: pg.
   }
 };
 
+/** Does that to the client's backend once it sleeps: what comes before the statement does would be lost. */
+const onceAsleep = async (client: pg.Client, act?: "pg_cancel_backend" | "pg_terminate_backend"): Promise<void> => {
+  const pid = String((client as unknown as { processID: number }).processID);
+  await shop().admin.query(
+    `do $$ begin while not exists (select from pg_stat_activity where pid = ${pid} and state = 'active' and query like '%pg_sleep%')
+     loop perform pg_stat_clear_snapshot(); end loop; ${act === undefined ? "" : `perform ${act}(${pid});`} end $$`,
+  );
+};
+
 /**
  * What an application can see of an error: position, detail, constraint and whatever else the server says are properties of it. Not its length on the wire, in
  * which the digits of the position count that the server gave.
@@ -264,8 +273,7 @@ const behaviours: Record<string, (client: pg.Client) => Promise<unknown>> = {
     const slow = await caught(() =>
       client.query({ text: "select pg_sleep(60) from orders where id = 1", query_timeout: 50 } as pg.QueryConfig),
     );
-    const { processID } = client as unknown as { processID: number };
-    await shop().admin.query("select pg_cancel_backend($1)", [processID]);
+    await onceAsleep(client, "pg_cancel_backend");
     return slow;
   },
   "a query object with rows as arrays, types and a name": async (client) => {
@@ -338,11 +346,7 @@ const behaviours: Record<string, (client: pg.Client) => Promise<unknown>> = {
     const error = new Promise((resolve) => running.on("error", (one: Error) => resolve(seen(one))));
     client.query(running);
     client.query(waiting);
-    const { processID } = client as unknown as { processID: number };
-    await shop().admin.query(
-      `do $$ begin while not exists (select from pg_stat_activity where pid = ${String(processID)} and state = 'active' and query like '%pg_sleep%')
-       loop perform pg_stat_clear_snapshot(); end loop; end $$`,
-    );
+    await onceAsleep(client);
     for (const query of [waiting, running]) {
       (new pg.Client({ connectionString: shop().url }) as unknown as { cancel: (...args: unknown[]) => void }).cancel(
         client,
@@ -415,16 +419,12 @@ describe("node-postgres does the same with the hook and without it:", () => {
 
   test("a backend that is cancelled, and one that is ended", async () => {
     const behaviour = async (client: pg.Client): Promise<unknown> => {
-      const { processID } = client as unknown as { processID: number };
       const ends = new Promise((resolve) => {
         client.on("error", (error) => resolve(seen(error)));
       });
-      const during = async (act: string): Promise<object> => {
+      const during = async (act: Parameters<typeof onceAsleep>[1]): Promise<object> => {
         const running = caught(() => client.query("select pg_sleep(60) from orders where id = 1"));
-        await shop().admin.query(
-          `do $$ begin while not exists (select from pg_stat_activity where pid = ${processID} and state = 'active' and query like '%pg_sleep%')
-           loop perform pg_stat_clear_snapshot(); end loop; perform ${act}(${processID}); end $$`,
-        );
+        await onceAsleep(client, act);
         return running;
       };
       return [await during("pg_cancel_backend"), await during("pg_terminate_backend"), await ends];
@@ -449,8 +449,7 @@ describe("node-postgres does the same with the hook and without it:", () => {
   test("a limit of the client on each query", async () => {
     const behaviour = async (client: pg.Client): Promise<unknown> => {
       const late = await caught(() => client.query("select pg_sleep(60) from orders where customer_id = 7"));
-      const { processID } = client as unknown as { processID: number };
-      await shop().admin.query("select pg_cancel_backend($1)", [processID]);
+      await onceAsleep(client, "pg_cancel_backend");
       return late;
     };
     const config = { query_timeout: 50 };

@@ -210,7 +210,8 @@ export class Hook {
     }
     sent.arm = drawn ? "treatment" : "control";
     sent.share = experiment.share;
-    const stated = sent.reading.arms[sent.arm];
+    const { arms } = sent.reading;
+    const stated = drawn ? arms.treatment : arms.control;
     if (stated === null) return;
     sent.mark = stated.mark;
     for (const reason of stated.skipped) this.#skip(reason);

@@ -14,10 +14,12 @@ interface Client {
   readonly pipeline?: boolean;
   /** The class of promises that the client was configured with. */
   readonly _Promise?: PromiseConstructor;
+  /** Ours, see {@link hookNodePostgres}. */
+  readonly [line: symbol]: unknown;
 }
 
 type Query = (this: Client, config: unknown, values?: unknown, callback?: unknown) => unknown;
-type Callback = (this: unknown, ...results: unknown[]) => unknown;
+type Callback = (this: unknown, error: unknown, result?: unknown) => unknown;
 
 /** What the first argument may hold, when it is no text. */
 interface Config {
@@ -27,17 +29,11 @@ interface Config {
   readonly callback?: unknown;
 }
 
-interface Outgoing {
+/** A statement that goes out with the gate in it. */
+interface Gated {
   readonly config: string | Config;
-  /** The second argument, unless that is the callback. */
-  readonly given: unknown;
-  readonly callback: Callback | null;
-  readonly line: Line;
   /** Whether no transaction was open; null where the driver does not tell. */
   readonly between: boolean | null;
-  readonly sent: Sent;
-  /** What to send instead. */
-  readonly gated: string | Config | null;
   /** Whether the original has been sent after it. */
   repeated: boolean;
 }
@@ -45,55 +41,54 @@ interface Outgoing {
 /** PostgreSQL tells statements by so many bytes of their names. */
 const longestName = 63;
 
-/** Replaces `Client.prototype.query`, through which pools, transactions, cursors and streams go as well. Returns what undoes it. */
+/**
+ * Replaces `Client.prototype.query`, through which pools, transactions, cursors and streams go as well. Returns what undoes it. What stands here is run between
+ * two queries, with nothing of it in the processor's caches: each function, object and table more is paid for.
+ */
 export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void) => {
   const prototype = driver.Client.prototype as unknown as { query: Query };
   const original = prototype.query;
-  const lines = new WeakMap<Client, Line>();
+  // Found faster on the client itself than in a table of clients.
+  const key = Symbol("indexpilot");
   const lineOf = (client: Client): Line => {
-    let line = lines.get(client);
-    if (line === undefined) {
-      line = hook.line();
-      lines.set(client, line);
-    }
+    const known = client[key];
+    if (known !== undefined) return known as Line;
+    const line = hook.line();
+    Object.defineProperty(client, key, { value: line });
     return line;
   };
 
   /** Null for what just goes out. */
-  const prepared = (client: Client, config: unknown, values: unknown, callback: unknown): Outgoing | null => {
+  const taken = (client: Client, config: unknown, values: unknown, callback: unknown): Sent | null => {
     if (isSubmittable(config)) {
       hookSubmittable(hook, lineOf(client), config, isBetween(client));
       return null;
     }
-    const fields = typeof config === "string" ? none : ((config ?? none) as Config);
+    const fields = fieldsOf(config);
     const text = typeof config === "string" ? config : fields.text;
-    const called = callback || (typeof values === "function" ? values : fields.callback) || null;
+    const called = callbackOf(fields, values, callback);
     // What node-postgres will refuse, it shall see as it came.
     if (typeof text !== "string" || (called !== null && typeof called !== "function")) return null;
-    const line = lineOf(client);
-    const between = isBetween(client);
-    const sent = hook.send(line, text, between);
-    if (sent === null) return null;
-    const given = typeof values === "function" ? undefined : values;
-    hook.sample(sent, given ?? fields.values);
-    return {
-      config: config as string | Config,
-      given,
-      callback: called as Callback | null,
-      line,
-      between,
-      sent,
-      gated: sent.gated === null ? null : withGate(hook, config as string | Config, sent, sent.gated.text),
-      repeated: false,
-    };
+    const sent = hook.send(lineOf(client), text, isBetween(client));
+    if (sent !== null) hook.sample(sent, (typeof values === "function" ? undefined : values) ?? fields.values);
+    return sent;
   };
 
   /**
    * Sends it with a callback of ours, which ends the measurement and passes the answer on. A promise of the driver's, with one of ours behind it, would cost more
    * than all that is measured.
    */
-  const measured = (client: Client, outgoing: Outgoing): unknown => {
-    const { config, given, callback, line, sent, gated } = outgoing;
+  const measured = (
+    client: Client,
+    sent: Sent,
+    config: string | Config,
+    values: unknown,
+    callbackGiven: unknown,
+  ): unknown => {
+    const line = lineOf(client);
+    const callback = callbackOf(fieldsOf(config), values, callbackGiven) as Callback | null;
+    const given = typeof values === "function" ? undefined : values;
+    const gated = sent.gated === null ? null : withGate(hook, client, config, sent, sent.gated.text);
     let resolve!: (result: unknown) => void;
     let reject!: (error: unknown) => void;
     const promise =
@@ -104,31 +99,31 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
           })
         : null;
     let answers = 0;
-    const answer: Callback = function answer(this: unknown, ...results) {
-      const sends = outgoing.repeated ? 2 : 1;
+    // Two arguments and no more, which is what the driver passes: a list of all would cost as much as reading the clock.
+    const answer: Callback = function answer(this: unknown, error, result) {
+      const sends = gated?.repeated === true ? 2 : 1;
       if (answers === sends) return undefined;
       answers = sends;
-      const error = results[0];
-      if (gated !== null && repeats(client, outgoing, error)) {
+      if (gated !== null && repeats(client, line, sent, gated, error)) {
         const again = original.call(client, ownConfig(config), given, answer);
-        if (promise !== null && isThenable(again)) hear(again, outgoing, answer);
+        if (promise !== null && isThenable(again)) hear(again, gated, answer);
         return undefined;
       }
-      hook.done(line, sent, rowsOf(results[1]), codeOf(error));
-      if (callback !== null) return callback.apply(this, results);
+      hook.done(line, sent, rowsOf(result), codeOf(error));
+      if (callback !== null) return error ? callback.call(this, error) : callback.call(this, error, result);
       if (error) void rejectWithOwnStack(error, resolve, reject);
-      else resolve(results[1]);
+      else resolve(result);
       return undefined;
     };
     let returned: unknown;
     try {
-      returned = original.call(client, gated ?? ownConfig(config), given, answer);
+      returned = original.call(client, gated?.config ?? ownConfig(config), given, answer);
     } catch (error) {
       hook.done(line, sent, null, codeOf(error));
       throw error;
     }
     if (promise === null) return returned;
-    if (isThenable(returned)) hear(returned, outgoing, answer);
+    if (isThenable(returned)) hear(returned, gated, answer);
     return promise;
   };
 
@@ -136,14 +131,13 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
    * Whether the original is sent in place of the text with the gate: what the server refuses to plan has done nothing, where no transaction has failed by it
    * and nothing waits behind it.
    */
-  const repeats = (client: Client, outgoing: Outgoing, error: unknown): boolean => {
-    const { line, sent, between } = outgoing;
-    if (outgoing.repeated) {
+  const repeats = (client: Client, line: Line, sent: Sent, gated: Gated, error: unknown): boolean => {
+    if (gated.repeated) {
       if (codeOf(error) === null) hook.refuse(sent);
       hook.withhold(sent, "refused by the server");
     } else if (isRefusal(error)) {
-      outgoing.repeated = between === true && line.pending === 1 && client.pipeline !== true;
-      if (outgoing.repeated) return true;
+      gated.repeated = gated.between === true && line.pending === 1 && client.pipeline !== true;
+      if (gated.repeated) return true;
       hook.refuse(sent);
     }
     if (sent.gated !== null) locateInOriginal(error, sent.gated);
@@ -151,14 +145,16 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   };
 
   const query: Query = function query(this: Client, config, values, callback) {
-    let outgoing: Outgoing | null = null;
+    let sent: Sent | null = null;
     try {
-      outgoing = prepared(this, config, values, callback);
+      sent = taken(this, config, values, callback);
     } catch {
       // Whatever it is, it is ours: the statement goes out as it came.
       hook.failed();
     }
-    return outgoing === null ? original.call(this, config, values, callback) : measured(this, outgoing);
+    return sent === null
+      ? original.call(this, config, values, callback)
+      : measured(this, sent, config as string | Config, values, callback);
   };
   prototype.query = query;
   return () => {
@@ -168,6 +164,12 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
 };
 
 const none: Config = {};
+
+const fieldsOf = (config: unknown): Config => (typeof config === "string" ? none : (config ?? none));
+
+/** As node-postgres looks for it; null for none. */
+const callbackOf = (fields: Config, values: unknown, callback: unknown): unknown =>
+  callback || (typeof values === "function" ? values : fields.callback) || null;
 
 /** Null where the client does not tell. */
 const isBetween = (client: Client): boolean | null => {
@@ -192,10 +194,10 @@ const rejectWithOwnStack = async (
 };
 
 /** Whatever stands between us and the driver may know promises alone, or promise nothing and call back, or do both. */
-const hear = (returned: PromiseLike<unknown>, outgoing: Outgoing, answer: Callback): void => {
-  const { repeated } = outgoing;
-  const settled = (...results: unknown[]): void => {
-    if (outgoing.repeated === repeated) answer(...results);
+const hear = (returned: PromiseLike<unknown>, gated: Gated | null, answer: Callback): void => {
+  const repeated = gated?.repeated;
+  const settled = (error: unknown, result?: unknown): void => {
+    if (gated?.repeated === repeated) answer(error, result);
   };
   returned.then((result) => (result === undefined ? undefined : settled(null, result)), settled);
 };
@@ -204,13 +206,14 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 
 /** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
-const withGate = (hook: Hook, config: string | Config, sent: Sent, text: string): string | Config | null => {
-  if (typeof config === "string") return text;
+const withGate = (hook: Hook, client: Client, config: string | Config, sent: Sent, text: string): Gated | null => {
+  const gated = (changed: string | Config): Gated => ({ config: changed, between: isBetween(client), repeated: false });
+  if (typeof config === "string") return gated(text);
   const { name } = config;
-  if (typeof name !== "string" || name === "") return derived(config, { text });
+  if (typeof name !== "string" || name === "") return gated(derived(config, { text }));
   // node-postgres refuses a second text under one name; the two arms have one each.
   const gatedName = `${name}~${sent.mark}`;
-  if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text, name: gatedName });
+  if (Buffer.byteLength(gatedName) <= longestName) return gated(derived(config, { text, name: gatedName }));
   hook.withhold(sent, "long statement name");
   return null;
 };

@@ -269,8 +269,8 @@ export const freshBtree = (
   const perPage = Math.max(1, Math.floor(room / average));
   // Where all entries of a page are of one length, what is left of it holds no further one: on every page without a posting list.
   const isFixed = !stored.some((column) => varies(column) || isNullable(column));
-  const uniform = isFixed ? Math.min(1, items / rows) ** perPage : 0;
-  const leafPages = Math.ceil((uniform * items) / perPage + ((1 - uniform) * bytes) / room);
+  const uniformShare = isFixed ? Math.min(1, items / rows) ** perPage : 0;
+  const leafPages = Math.ceil((uniformShare * items) / perPage + ((1 - uniformShare) * bytes) / room);
   const pivot = tupleBytes(stored.slice(0, keyCount), TUPLE_HEADER_BYTES) + (unique ? 0 : 8 * sameKeyShare(leaves));
   const { height, innerPages } = heightAbove(leafPages, fanOutOf(pivot));
   return { pages: 1 + leafPages + innerPages, height };

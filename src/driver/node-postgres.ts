@@ -84,11 +84,12 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     config: string | Config,
     values: unknown,
     callbackGiven: unknown,
+    own: string | Config,
+    gated: Gated | null,
   ): unknown => {
     const line = lineOf(client);
     const callback = callbackOf(fieldsOf(config), values, callbackGiven) as Callback | null;
     const given = typeof values === "function" ? undefined : values;
-    const gated = sent.gated === null ? null : withGate(hook, client, config, sent, sent.gated.text);
     let resolve!: (result: unknown) => void;
     let reject!: (error: unknown) => void;
     const promise =
@@ -117,7 +118,7 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     };
     let returned: unknown;
     try {
-      returned = original.call(client, gated?.config ?? ownConfig(config), given, answer);
+      returned = original.call(client, own, given, answer);
     } catch (error) {
       hook.done(line, sent, null, codeOf(error));
       throw error;
@@ -145,16 +146,25 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   };
 
   const query: Query = function query(this: Client, config, values, callback) {
+    const given = config as string | Config;
     let sent: Sent | null = null;
+    let gated: Gated | null = null;
+    let own = given;
     try {
       sent = taken(this, config, values, callback);
+      if (sent !== null) {
+        if (sent.gated !== null) gated = withGate(hook, this, given, sent, sent.gated.text);
+        own = gated?.config ?? ownConfig(given);
+      }
     } catch {
       // Whatever it is, it is ours: the statement goes out as it came.
       hook.failed();
+      if (sent !== null) lineOf(this).pending -= 1;
+      sent = null;
     }
     return sent === null
       ? original.call(this, config, values, callback)
-      : measured(this, sent, config as string | Config, values, callback);
+      : measured(this, sent, given, values, callback, own, gated);
   };
   prototype.query = query;
   return () => {

@@ -601,6 +601,19 @@ describe("the hook", () => {
     expect(measured[1]?.timeMs).toBeLessThan(290);
   });
 
+  test("sends a configuration as it came of which something cannot be read", async () => {
+    await installed({ experiments: [canary] });
+    const config = {
+      text: "select id from orders where customer_id = $1 limit 1",
+      values: [7],
+      get unreadable(): never {
+        throw new Error("not for you");
+      },
+    };
+    await connected(async (client) => expect((await client.query(config)).rowCount).toBe(1));
+    expect(hook?.counts().failures).toBe(1);
+  });
+
   const wrong: GateExperiment = { ...canary, column: "gone" };
 
   type Query = (this: unknown, config: unknown, values?: unknown, callback?: unknown) => unknown;

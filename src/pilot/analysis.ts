@@ -73,8 +73,8 @@ const plannedPart = (
         schemas: new Set(statements.flatMap(({ scope }) => scope.searchPath)),
       });
 
-// A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows.
-const calibrationText = (statement: Statement, sql: string): string | null =>
+/** A SELECT's EXPLAIN asks for no more than reading; a write is compared by the SELECT that finds the same rows. */
+export const calibrationText = (statement: Pick<Statement, "verb">, sql: string): string | null =>
   statement.verb === "select" ? sql : toSelect(sql);
 
 const accessesOf = (workload: Workload, catalog: Catalog): ReadonlyMap<string, readonly TableAccess[]> => {

@@ -120,7 +120,9 @@ const prepare = async (conducting: Conducting, laid: Experiment): Promise<Conduc
     }
   }
   await analyzeTable(rollout, experiment.table);
-  const workload = await readTableWorkload(context, session, experiment.table);
+  const { gate } = experiment.treatment;
+  const tenants = gate?.upTo === undefined ? null : { column: gate.column, upTo: gate.upTo };
+  const workload = await readTableWorkload(context, session, experiment.table, tenants);
   const test = await testArms(session, experiment, standing, workload);
   if (test.kind === "fails") return cannotRun(conducting, experiment, test.code, test.reason);
   await keepGround(session, store, experiment, clock.now());

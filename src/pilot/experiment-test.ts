@@ -4,6 +4,7 @@ import {
   gateNumber,
   type IndexDefinition,
   type ObservationScope,
+  type Statement,
   tableId,
   type TableName,
 } from "../domain/index.ts";
@@ -11,8 +12,10 @@ import { IndexPilotError } from "../errors.ts";
 import { decodePlan, usedIndexNames } from "../plan/index.ts";
 import { quoteIdentifier, quoteName, type Session } from "../postgres/index.ts";
 import { addGate, type Gate, gateCondition } from "../sql/index.ts";
+import type { Tenants } from "../verification/index.ts";
 import type { TargetPlans } from "../whatif/index.ts";
-import { readSubject } from "./analysis.ts";
+import { bindingFor, resolversFor } from "../workload/index.ts";
+import { calibrationText, readSubject } from "./analysis.ts";
 import { liveTarget } from "./source.ts";
 import type { PilotContext } from "./target.ts";
 import { workloadOfTraffic } from "./workload.ts";
@@ -27,11 +30,15 @@ export interface TableWorkload {
   readonly plans: TargetPlans;
 }
 
-/** Reads the workload for what it does with one table; null where nothing has been counted. Reads only. */
+/**
+ * Reads the workload for what it does with one table; null where nothing has been counted. Reads only.
+ * @param tenants where an index holds the rows of some tenants: each statement that asks for one of a tenant's is asked about for one of them as well
+ */
 export const readTableWorkload = async (
   context: PilotContext,
   session: Session,
   table: TableName,
+  tenants: Tenants | null = null,
 ): Promise<TableWorkload | null> => {
   const traffic = workloadOfTraffic(context, session, {
     observeMs: null,
@@ -41,14 +48,21 @@ export const readTableWorkload = async (
   const source = liveTarget(session, traffic);
   const quiet = (): void => undefined;
   try {
-    const { workload, accesses, explainable } = await readSubject(source, quiet, context.signal);
+    const { catalog, workload, accesses, explainable } = await readSubject(source, quiet, context.signal);
+    const resolverOf = resolversFor(catalog);
+    const askingFor = (statement: Statement, { column, upTo }: Tenants): string | null => {
+      const { seed } = context.settings;
+      const known = { resolver: resolverOf(statement.scope.searchPath), enums: catalog.enums, seed };
+      const sql = bindingFor(statement, known, { column, value: upTo });
+      return sql === null ? null : calibrationText(statement, sql);
+    };
     const own = tableId(table);
     const uses = (id: string) => (accesses.get(id) ?? []).filter((access) => tableId(access.table) === own);
     return {
       texts: explainable.flatMap(({ statement, calibrationSql }) =>
         uses(statement.id).length === 0
           ? []
-          : calibrationSql.flatMap((sql) =>
+          : [...calibrationSql, tenants === null ? null : askingFor(statement, tenants)].flatMap((sql) =>
               sql === null ? [] : [{ fingerprint: statement.fingerprint, scope: statement.scope, sql }],
             ),
       ),

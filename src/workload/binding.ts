@@ -1,4 +1,4 @@
-import type { Binding, BindingSource, Catalog, Column } from "../domain/index.ts";
+import type { Binding, BindingSource, Catalog, Column, Statement } from "../domain/index.ts";
 import { arrayElements, arrayText, quoteLiteral } from "../postgres/index.ts";
 import { type Random, seededRandom, seedFrom } from "../runtime/index.ts";
 import {
@@ -33,6 +33,9 @@ export interface BindingRequest {
   readonly count: number;
 }
 
+/** What the literals of one text are made from. */
+type Known = Pick<BindingRequest, "resolver" | "enums" | "rowsPerCall">;
+
 /** Members for an array or for a list that PostgreSQL 18 shows as one parameter. */
 const listLength = 3;
 /** LIMIT where it is not known how many rows a call returned. */
@@ -43,7 +46,8 @@ const rangeWidths = [0.01, 0.05, 0.2];
 
 const lowEnds = new Set<ParameterOperator>([">", ">=", "low"]);
 const highEnds = new Set<ParameterOperator>(["<", "<=", "high"]);
-const compared = new Set<ParameterOperator>([...lowEnds, ...highEnds, "=", "<>", "in", "any", "like", "ilike"]);
+const equals = new Set<ParameterOperator>(["=", "in", "any"]);
+const compared = new Set<ParameterOperator>([...lowEnds, ...highEnds, ...equals, "<>", "like", "ilike"]);
 
 /**
  * Executable texts of a statement: every `$n` replaced by a literal with a real value of the column it is compared with, drawn by stratified
@@ -56,7 +60,7 @@ export const bindingsOf = (request: BindingRequest): readonly Binding[] => {
   if (uses.size === 0) return [{ sql: statement.text, share: 1, source: "literal" }];
 
   const random = seededRandom(seedFrom(`${request.seed}:${request.statementId}`));
-  const parameters = [...uses].sort(([a], [b]) => a - b).map(([number, use]) => ({ number, use }));
+  const parameters = parametersOf(uses);
   const strata = new Map(parameters.map(({ number }) => [number, shuffled(count, random)]));
   const texts = new Map<string, { share: number; source: BindingSource }>();
   for (let round = 0; round < count; round += 1) {
@@ -71,6 +75,31 @@ export const bindingsOf = (request: BindingRequest): readonly Binding[] => {
   const total = [...texts.values()].reduce((sum, { share }) => sum + share, 0);
   return [...texts].map(([sql, { share, source }]) => ({ sql, share: share / total, source }));
 };
+
+/**
+ * A statement as it asks for one value of a column, whichever table's: `value`, an SQL expression, stands where a parameter is compared with it for equality; everything
+ * else is drawn as in `bindingsOf`. Null where no parameter is, or where no text parses.
+ */
+export const bindingFor = (
+  { id: statementId, text, rowsPerCall }: Pick<Statement, "id" | "text" | "rowsPerCall">,
+  known: Pick<BindingRequest, "resolver" | "enums" | "seed">,
+  { column, value }: { readonly column: string; readonly value: string },
+): string | null => {
+  const parsed = parseStatement(text);
+  if (parsed.kind !== "parsed") return null;
+  const parameters = parametersOf(parameterUses(parsed.statement, known.resolver.lookup));
+  const asking = parameters.filter(({ use }) => use.column?.column === column && equals.has(use.operator));
+  if (asking.length === 0) return null;
+  const random = seededRandom(seedFrom(`${known.seed}:${statementId}`));
+  const draws = new Map(parameters.map(({ number }) => [number, random()]));
+  const { literal } = fill({ ...known, rowsPerCall }, { parameters, draws, round: 0 });
+  const given = new Map(asking.map(({ number, use }) => [number, use.operator === "any" ? `array[${value}]` : value]));
+  const sql = substituteParameters(text, (number, squashed) => given.get(number) ?? literal(number, squashed));
+  return parseStatement(sql).kind === "parsed" ? sql : null;
+};
+
+const parametersOf = (uses: ReadonlyMap<number, ParameterUse>): readonly Parameter[] =>
+  [...uses].sort(([a], [b]) => a - b).map(([number, use]) => ({ number, use }));
 
 const shuffled = (count: number, random: Random): readonly number[] => {
   const order = Array.from({ length: count }, (_, i) => i);
@@ -98,7 +127,7 @@ interface Filled {
   readonly source: BindingSource;
 }
 
-const fill = (request: BindingRequest, round: Round): Filled => {
+const fill = (request: Known, round: Round): Filled => {
   const literals = new Map<number, readonly string[]>();
   let source: BindingSource = "statistics";
   for (const parameter of round.parameters) {
@@ -125,7 +154,7 @@ const fill = (request: BindingRequest, round: Round): Filled => {
   };
 };
 
-const columnOf = ({ resolver }: BindingRequest, { column }: ParameterUse): Column | undefined =>
+const columnOf = ({ resolver }: Known, { column }: ParameterUse): Column | undefined =>
   column === null ? undefined : resolver.table(column)?.columns.find(({ name }) => name === column.column);
 
 const written = (use: ParameterUse, column: Column | undefined, value: string): string => {
@@ -149,13 +178,7 @@ interface Value {
 
 const real = (value: string): Value => ({ value, isReal: true });
 
-const valueOf = (
-  request: BindingRequest,
-  round: Round,
-  parameter: Parameter,
-  column: Column | undefined,
-  u: number,
-): Value => {
+const valueOf = (request: Known, round: Round, parameter: Parameter, column: Column | undefined, u: number): Value => {
   const { use } = parameter;
   if (use.writeAs === "element" && column?.baseType.startsWith("_") === true)
     return elementOf(column, u, request.enums);

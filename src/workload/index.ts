@@ -7,6 +7,7 @@
  * dropped in silence; ids are the same in blocks and workload.
  * Left to others: what the catalogue holds (it is given), what the planner says (whatif), keeping blocks (store).
  */
+export { bindingFor } from "./binding.ts";
 export { combined } from "./counters.ts";
 export { blockBetween } from "./block.ts";
 export { readQueryFiles } from "./files.ts";

@@ -170,7 +170,9 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
   });
 
   test("of tenants, where nobody follows, serves some of them first, and is judged when everybody has it", async () => {
-    const { wired, pilot, url } = await open();
+    const { wired, pilot: drawn, url } = await open();
+    // None of the values that this seed draws for the statement is of a tenant that has the index.
+    const pilot = { ...drawn, settings: { ...settings, seed: 2 } };
     const deployment = await wired.approved(on("orders", "customer_id"));
     const client = new pg.Client(url);
     await client.connect();
@@ -187,7 +189,10 @@ describe.each([15, 18])("on PostgreSQL %i, a canary", (major) => {
       const [canary] = await begin(pilot, deployment);
       expect(canary).toMatchObject({ exposure: "tenant", treatment: { gate: { column: "customer_id" } } });
       const [conducted] = await conductAll(pilot);
-      expect(conducted?.experiment).toMatchObject({ winner: "treatment" });
+      expect(conducted).toMatchObject({
+        experiment: { winner: "treatment" },
+        reason: expect.stringContaining("nothing is worse for the tenants that have it") as string,
+      });
       expect((await wired.indexes()).map(({ name }) => name)).toEqual(["orders_customer_id_idx"]);
       // Its verdict is a matter of minutes on a busy machine; that it is looked for, with what was observed before anybody had it, is not.
       const { verdicts } = await verify(pilot, { actor: { name: "ann", consents: true }, blockMs: 150, waitMs: 3_000 });

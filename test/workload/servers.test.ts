@@ -5,9 +5,11 @@ import { availableMajors, type EmbeddedServer, startEmbedded } from "../../src/e
 import { readCatalog, type Session } from "../../src/postgres/index.ts";
 import { analyseAccess, parseStatement, toSelect } from "../../src/sql/index.ts";
 import {
+  bindingFor,
   blockBetween,
   buildWorkload,
   readStatementsSnapshot,
+  resolversFor,
   type StatementsSnapshot,
   workloadFromFiles,
 } from "../../src/workload/index.ts";
@@ -110,6 +112,29 @@ describe.each(majors)("on PostgreSQL %i", (major) => {
       const [[row] = []] = await app.script<{ count: string }>(sql);
       expect(Number(row?.count)).toBeGreaterThan(0);
     }
+  });
+
+  it("has every statement ask for a value that is wanted, wherever it may", async () => {
+    const resolverOf = resolversFor(catalog);
+    const asking = (column: string, value: string): readonly string[] =>
+      workload.statements.flatMap((statement) => {
+        const resolver = resolverOf(statement.scope.searchPath);
+        const sql = bindingFor(statement, { resolver, enums: catalog.enums, seed: 1 }, { column, value });
+        return sql === null ? [] : [sql];
+      });
+    const wanted = [
+      ...asking("id", "1234"),
+      ...asking("customer_id", "1234"),
+      ...asking("uid", "'81dc9bdb-52d0-4dc2-0036-dbd8313ed055'::uuid"),
+      ...asking("status", "'new'::text"),
+    ];
+    expect(wanted.filter((sql) => /\$\d/.test(sql))).toEqual([]);
+    expect(await unplannable(app, wanted)).toEqual([]);
+    expect(wanted).toContain("select * from customers where id = 1234");
+    expect(wanted.join("\n")).toMatch(/id = any \(array\[1234\]\)/);
+    expect(wanted.join("\n")).toMatch(/customer_id in \(1234\b.*\) and status = 'done'/);
+    expect(wanted.join("\n")).toMatch(/where uid (= |in \()'81dc9bdb-52d0-4dc2-0036-dbd8313ed055'::uuid/);
+    expect(asking("score", "1")).toEqual([]);
   });
 
   it("draws the same values from the same seed", () => {

@@ -189,6 +189,13 @@ export class Hook {
     this.#counts.failures += 1;
   }
 
+  /** Something went wrong with a statement that was noted: it goes out as it came, and is not measured. */
+  abandon(line: Line, sent: Sent): void {
+    this.#counts.failures += 1;
+    line.pending -= 1;
+    if (sent.gated !== null) this.#counts.gated -= 1;
+  }
+
   now(): number {
     return this.#clock.monotonicMs();
   }

@@ -29,15 +29,6 @@ interface Config {
   readonly callback?: unknown;
 }
 
-/** A statement that goes out with the gate in it. */
-interface Gated {
-  readonly config: string | Config;
-  /** Whether no transaction was open; null where the driver does not tell. */
-  readonly between: boolean | null;
-  /** Whether the original has been sent after it. */
-  repeated: boolean;
-}
-
 /** PostgreSQL tells statements by so many bytes of their names. */
 const longestName = 63;
 
@@ -58,113 +49,110 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     return line;
   };
 
-  /** Null for what just goes out. */
-  const taken = (client: Client, config: unknown, values: unknown, callback: unknown): Sent | null => {
-    if (isSubmittable(config)) {
-      hookSubmittable(hook, lineOf(client), config, isBetween(client));
-      return null;
-    }
-    const fields = fieldsOf(config);
-    const text = typeof config === "string" ? config : fields.text;
-    const called = callbackOf(fields, values, callback);
-    // What node-postgres will refuse, it shall see as it came.
-    if (typeof text !== "string" || (called !== null && typeof called !== "function")) return null;
-    const sent = hook.send(lineOf(client), text, isBetween(client));
-    if (sent !== null) hook.sample(sent, (typeof values === "function" ? undefined : values) ?? fields.values);
-    return sent;
-  };
+  /**
+   * What answers a statement with the gate: where the server refused to plan that text, which has done nothing, and no transaction has failed by it and nothing
+   * waits behind it, `sendOriginal` is called in its place, with what answers that.
+   */
+  const answerToGated = (
+    client: Client,
+    line: Line,
+    sent: Sent,
+    between: boolean | null,
+    answer: Callback,
+    sendOriginal: (answered: Callback) => void,
+  ): Callback =>
+    once(function answered(this: unknown, error, result) {
+      if (isRefusal(error)) {
+        if (between === true && line.pending === 1 && client.pipeline !== true) {
+          return sendOriginal(
+            once(function answeredToo(this: unknown, own, rows) {
+              if (codeOf(own) === null) hook.refuse(sent);
+              hook.withhold(sent, "refused by the server");
+              return answer.call(this, own, rows);
+            }),
+          );
+        }
+        hook.refuse(sent);
+      }
+      if (sent.gated !== null) locateInOriginal(error, sent.gated);
+      return answer.call(this, error, result);
+    });
 
   /**
    * Sends it with a callback of ours, which ends the measurement and passes the answer on. A promise of the driver's, with one of ours behind it, would cost more
    * than all that is measured.
    */
-  const measured = (
-    client: Client,
-    sent: Sent,
-    config: string | Config,
-    values: unknown,
-    callbackGiven: unknown,
-    own: string | Config,
-    gated: Gated | null,
-  ): unknown => {
-    const line = lineOf(client);
-    const callback = callbackOf(fieldsOf(config), values, callbackGiven) as Callback | null;
-    const given = typeof values === "function" ? undefined : values;
+  const query: Query = function query(this: Client, config, values, callback) {
+    let sent: Sent | null = null;
+    let line!: Line;
+    let between: boolean | null = null;
+    let called: Callback | null = null;
+    let given: unknown;
+    let own: unknown;
+    try {
+      if (isSubmittable(config)) hookSubmittable(hook, lineOf(this), config, isBetween(this));
+      else {
+        const fields = fieldsOf(config);
+        const text = typeof config === "string" ? config : fields.text;
+        called = callbackOf(fields, values, callback) as Callback | null;
+        // What node-postgres will refuse, it shall see as it came.
+        if (typeof text === "string" && (called === null || typeof called === "function")) {
+          line = lineOf(this);
+          between = isBetween(this);
+          sent = hook.send(line, text, between);
+          if (sent !== null) {
+            given = typeof values === "function" ? undefined : values;
+            hook.sample(sent, given ?? fields.values);
+            own = sent.gated === null ? null : withGate(hook, config as string | Config, sent, sent.gated.text);
+            own ??= ownConfig(config as string | Config);
+          }
+        }
+      }
+    } catch {
+      // Whatever it is, it is ours: the statement goes out as it came.
+      if (sent === null) hook.failed();
+      else hook.abandon(line, sent);
+      sent = null;
+    }
+    if (sent === null) return original.call(this, config, values, callback);
+
+    const measured = sent;
     let resolve!: (result: unknown) => void;
     let reject!: (error: unknown) => void;
     const promise =
-      callback === null
-        ? new (client._Promise ?? Promise)<unknown>((resolved, rejected) => {
+      called === null
+        ? new (this._Promise ?? Promise)<unknown>((resolved, rejected) => {
             resolve = resolved;
             reject = rejected;
           })
         : null;
-    let answers = 0;
+    let isAnswered = false;
     // Two arguments and no more, which is what the driver passes: a list of all would cost as much as reading the clock.
     const answer: Callback = function answer(this: unknown, error, result) {
-      const sends = gated?.repeated === true ? 2 : 1;
-      if (answers === sends) return undefined;
-      answers = sends;
-      if (gated !== null && repeats(client, line, sent, gated, error)) {
-        const again = original.call(client, ownConfig(config), given, answer);
-        if (promise !== null && isThenable(again)) hear(again, gated, answer);
-        return undefined;
-      }
-      hook.done(line, sent, rowsOf(result), codeOf(error));
-      if (callback !== null) return error ? callback.call(this, error) : callback.call(this, error, result);
+      if (isAnswered) return undefined;
+      isAnswered = true;
+      hook.done(line, measured, rowsOf(result), codeOf(error));
+      if (called !== null) return error ? called.call(this, error) : called.call(this, error, result);
       if (error) void rejectWithOwnStack(error, resolve, reject);
       else resolve(result);
       return undefined;
     };
-    let returned: unknown;
     try {
-      returned = original.call(client, own, given, answer);
+      let first = answer;
+      if (sent.gated !== null) {
+        first = answerToGated(this, line, sent, between, answer, (again) => {
+          const returned = original.call(this, ownConfig(config as string | Config), given, again);
+          if (promise !== null) hear(returned, again);
+        });
+      }
+      const returned = original.call(this, own, given, first);
+      if (promise === null) return returned;
+      hear(returned, first);
+      return promise;
     } catch (error) {
       hook.done(line, sent, null, codeOf(error));
       throw error;
     }
-    if (promise === null) return returned;
-    if (isThenable(returned)) hear(returned, gated, answer);
-    return promise;
-  };
-
-  /**
-   * Whether the original is sent in place of the text with the gate: what the server refuses to plan has done nothing, where no transaction has failed by it
-   * and nothing waits behind it.
-   */
-  const repeats = (client: Client, line: Line, sent: Sent, gated: Gated, error: unknown): boolean => {
-    if (gated.repeated) {
-      if (codeOf(error) === null) hook.refuse(sent);
-      hook.withhold(sent, "refused by the server");
-    } else if (isRefusal(error)) {
-      gated.repeated = gated.between === true && line.pending === 1 && client.pipeline !== true;
-      if (gated.repeated) return true;
-      hook.refuse(sent);
-    }
-    if (sent.gated !== null) locateInOriginal(error, sent.gated);
-    return false;
-  };
-
-  const query: Query = function query(this: Client, config, values, callback) {
-    const given = config as string | Config;
-    let sent: Sent | null = null;
-    let gated: Gated | null = null;
-    let own = given;
-    try {
-      sent = taken(this, config, values, callback);
-      if (sent !== null) {
-        if (sent.gated !== null) gated = withGate(hook, this, given, sent, sent.gated.text);
-        own = gated?.config ?? ownConfig(given);
-      }
-    } catch {
-      // Whatever it is, it is ours: the statement goes out as it came.
-      hook.failed();
-      if (sent !== null) lineOf(this).pending -= 1;
-      sent = null;
-    }
-    return sent === null
-      ? original.call(this, config, values, callback)
-      : measured(this, sent, given, values, callback, own, gated);
   };
   prototype.query = query;
   return () => {
@@ -203,27 +191,35 @@ const rejectWithOwnStack = async (
   await failing.then(resolve, reject);
 };
 
-/** Whatever stands between us and the driver may know promises alone, or promise nothing and call back, or do both. */
-const hear = (returned: PromiseLike<unknown>, gated: Gated | null, answer: Callback): void => {
-  const repeated = gated?.repeated;
-  const settled = (error: unknown, result?: unknown): void => {
-    if (gated?.repeated === repeated) answer(error, result);
+/** Whatever stands between us and the driver may know promises alone, or promise nothing and call back, or do both: then the first counts. */
+const hear = (returned: unknown, answer: Callback): void => {
+  if (!isThenable(returned)) return;
+  returned.then(
+    (result) => (result === undefined ? undefined : answer(null, result)),
+    (error: unknown) => answer(error),
+  );
+};
+
+const once = (callback: Callback): Callback => {
+  let isCalled = false;
+  return function called(this: unknown, error, result) {
+    if (isCalled) return undefined;
+    isCalled = true;
+    return callback.call(this, error, result);
   };
-  returned.then((result) => (result === undefined ? undefined : settled(null, result)), settled);
 };
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 
 /** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
-const withGate = (hook: Hook, client: Client, config: string | Config, sent: Sent, text: string): Gated | null => {
-  const gated = (changed: string | Config): Gated => ({ config: changed, between: isBetween(client), repeated: false });
-  if (typeof config === "string") return gated(text);
+const withGate = (hook: Hook, config: string | Config, sent: Sent, text: string): string | Config | null => {
+  if (typeof config === "string") return text;
   const { name } = config;
-  if (typeof name !== "string" || name === "") return gated(derived(config, { text }));
+  if (typeof name !== "string" || name === "") return derived(config, { text });
   // node-postgres refuses a second text under one name; the two arms have one each.
   const gatedName = `${name}~${sent.mark}`;
-  if (Buffer.byteLength(gatedName) <= longestName) return gated(derived(config, { text, name: gatedName }));
+  if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text, name: gatedName });
   hook.withhold(sent, "long statement name");
   return null;
 };

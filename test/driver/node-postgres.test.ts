@@ -611,7 +611,7 @@ describe("the hook", () => {
       },
     };
     await connected(async (client) => expect((await client.query(config)).rowCount).toBe(1));
-    expect(hook?.counts().failures).toBe(1);
+    expect(hook?.counts()).toMatchObject({ failures: 1, gated: 0 });
   });
 
   const wrong: GateExperiment = { ...canary, column: "gone" };
@@ -639,7 +639,9 @@ describe("the hook", () => {
   };
 
   test.each(Object.entries(layers))("measures once through a layer below that %s", async (_, layer) => {
+    const sent: unknown[] = [];
     prototype.query = function below(this: unknown, config, ...given) {
+      sent.push(config);
       if (config === "select 0") throw new RangeError("not this one");
       return layer.call(this, config, ...given);
     };
@@ -654,6 +656,10 @@ describe("the hook", () => {
         expect((await client.query("select 1")).rowCount).toBe(1);
       });
       expect(measured.map(({ rows, error }) => error ?? rows)).toEqual([10, 10, "42703", "client", 1]);
+      // What the server refused is sent once with the gate and once without; what it took without is never given the gate again.
+      const nope = "select nope from orders";
+      const gated = expect.stringContaining("gone") as string;
+      expect(sent).toEqual([gated, byCustomer, byCustomer, gated, nope, "select 0", "select 1"]);
       hook?.remove();
     } finally {
       prototype.query = own;
@@ -715,6 +721,19 @@ describe("the hook", () => {
       });
     });
     expect(hook?.counts()).toMatchObject({ gated: 0, failures: 0, skipped: { "refused by the server": 5 } });
+  });
+
+  test("does not give the gate again to what the server refused in a transaction, which has failed by it", async () => {
+    await installed({ experiments: [wrong] });
+    await connected(async (client) => {
+      await client.query("begin");
+      expect(await caught(() => client.query(byCustomer, [7]))).toMatchObject({ code: "42703" });
+      await client.query("rollback");
+      await client.query("begin");
+      expect((await client.query(byCustomer, [7])).rowCount).toBe(10);
+      await client.query("commit");
+    });
+    expect(hook?.counts()).toMatchObject({ gated: 1, failures: 0, skipped: { "refused by the server": 1 } });
   });
 
   test("draws nothing where the driver does not tell transactions apart", async () => {

@@ -100,7 +100,7 @@ export class Hook {
   /**
    * Takes note of a statement that is about to be sent; null where it shall just be sent. `between` says that no transaction is open on the line; null that the
    * driver does not tell, and then nothing is drawn.
-   * Each one must be followed by {@link done}.
+   * Each one must be followed by {@link done} or {@link abandon}.
    */
   send(line: Line, text: string, between: boolean | null): Sent | null {
     const read = this.#read;

@@ -1,12 +1,10 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import {
   defaults,
   formatDuration,
   formatSize,
   knobs,
-  parseDuration,
-  parseSize,
   readConfigFile,
   type Resolved,
   resolveSettings,
@@ -36,117 +34,29 @@ import {
   stopExperiment,
   type StopExperimentFlags,
 } from "./experiment.ts";
+import {
+  analysis,
+  connection,
+  count,
+  duration,
+  fraction,
+  observation,
+  output,
+  port,
+  queryFiles,
+  replicated,
+  seed,
+  settings,
+  size,
+  verdictWait,
+  whatIf,
+} from "./options.ts";
 import { versions } from "./versions.ts";
 import { resume, stop, type StopFlags } from "./stop.ts";
 import { snapshot, type SnapshotFlags } from "./snapshot.ts";
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string }).version;
-
-const size = (text: string): number => asArgument(() => parseSize(text));
-const duration = (text: string): number => asArgument(() => parseDuration(text));
-const count = (text: string): number => {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("a whole number above zero is needed");
-  return Number(text);
-};
-const fraction = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError("a share between 0 and 1 is needed, e.g. 0.5");
-  return value;
-};
-const seed = (text: string): number => {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
-  return Number(text);
-};
-const port = (text: string): number => {
-  const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError("a port is needed");
-  return value;
-};
-const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
-
-const asArgument = (parse: () => number): number => {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof IndexPilotError) throw new InvalidArgumentError(`${error.message}; ${error.remedy}`);
-    throw error;
-  }
-};
-
-const connection = (command: Command): Command =>
-  command
-    .option(
-      "--url <url>",
-      "the database, as the observing role; what it leaves out comes from PGHOST, PGUSER, PGPASSWORD…",
-    )
-    .option("--build-url <url>", "the same database as the role that owns the tables (default: the role of --url)")
-    .option("--target <name>", "one of the databases that the settings list under targets");
-
-const output = (command: Command): Command =>
-  command.option("--json", "print one JSON document instead of text").option("--quiet", "no progress and no remarks");
-
-const settings = (command: Command): Command =>
-  command.option(
-    "--config <file>",
-    "settings (default: indexpilot_config.yaml of the working directory, where there is one)",
-  );
-
-const whatIf = (): Option =>
-  new Option(
-    "--what-if <engine>",
-    "who answers what-if: an embedded server of the same major, or the target's HypoPG extension",
-  )
-    .choices(["shadow", "hypopg"])
-    .default("shadow");
-
-const analysis = (command: Command): Command =>
-  command
-    .addOption(
-      new Option("--budget <size>", "storage for new indexes minus dropped ones, e.g. 250MB, 1GB, 1GiB")
-        .argParser(size)
-        .default(defaults.budgetBytes, formatSize(defaults.budgetBytes)),
-    )
-    .addOption(whatIf())
-    .option(
-      "--measure-writes",
-      "measure what writes pay for an index on the embedded server, instead of figures of reference; advice may differ from time to time",
-    )
-    .addOption(new Option("--max-columns <n>", "key columns per index").argParser(count).default(defaults.maxColumns));
-
-const observation = (command: Command): Command =>
-  command
-    .option(
-      "--observe <time>",
-      "watch for this long and use only what ran meanwhile, instead of the cumulative counters",
-      duration,
-    )
-    .addOption(new Option("--seed <n>", "seed of the parameter values").argParser(seed).default(defaults.seed));
-
-const replicated = (command: Command, why = "what runs there counts as well"): Command =>
-  connection(command).option(
-    "--replica-url <url>",
-    `a streaming replica of the database, as the observing role: ${why} (repeatable)`,
-    collect,
-    [],
-  );
-
-const queryFiles = (command: Command): Command =>
-  command
-    .option(
-      "--queries <glob>",
-      "take the workload from SQL files instead of pg_stat_statements (repeatable)",
-      collect,
-      [],
-    )
-    .option("--exclude <glob>", "leave out files of --queries (repeatable)", collect, []);
-
-const verdictWait = (command: Command): Command =>
-  command.addOption(
-    new Option("--block <time>", "length of one block of observation")
-      .argParser(duration)
-      .default(defaults.blockMs, formatDuration(defaults.blockMs)),
-  );
 
 type Action<F> = (flags: F, context: CommandContext) => Promise<ExitCode>;
 
@@ -264,7 +174,6 @@ Beside it:
                                           the same advice without a connection
   $ indexpilot experiment create --treatment 'orders (customer_id)' --wait --url URL --build-url URL2
                                           two ways to index a table side by side, where the application's driver is hooked
-  $ indexpilot demo --canary              a good index promoted and a harmful one taken back, live
   $ indexpilot config --explain           every setting of indexpilot_config.yaml, and where its value comes from
 
 URLs are libpq's: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem

@@ -4,7 +4,7 @@ import { openSession, type Session } from "../postgres/index.ts";
 import { loadParser } from "../sql/index.ts";
 import { AGAIN_MS, type Conducted, type Conducting } from "./conducting.ts";
 import { conductOne } from "./experiment-step.ts";
-import { type AbResults, getAbResults } from "./experiments.ts";
+import { type AbResults, getAbResults } from "./experiment-results.ts";
 import { takeUpLeftovers } from "./leftovers.ts";
 import { openBlocks } from "./observe.ts";
 import { saveBlock } from "./record.ts";

@@ -28,7 +28,8 @@ import { buildGated, carryTo, missingArm, retryOf, takeBackGated } from "./exper
 import { keepGround } from "./experiment-ground.ts";
 import { readTableWorkload, type StandingArm, testArms } from "./experiment-test.ts";
 import { standingOf, tenantStandingOf, verdictFor } from "./experiment-verdict.ts";
-import { decisionOn, ensureDeployment, type ExperimentDecision, judgeRecorded } from "./experiments.ts";
+import { decisionOn, type ExperimentDecision, judgeRecorded } from "./experiment-results.ts";
+import { ensureDeployment } from "./experiments.ts";
 import { SILENT_MS } from "./follow.ts";
 import { markChange } from "./since-change.ts";
 import { breakable, ownRoles } from "./target.ts";

@@ -18,7 +18,7 @@ import {
   type RecordedEvidence,
   type TenantStanding,
 } from "../verification/index.ts";
-import { endOf, judgeRecorded } from "./experiments.ts";
+import { endOf, judgeRecorded } from "./experiment-results.ts";
 import type { PilotContext } from "./target.ts";
 
 /** All that the next step of an experiment is decided by. */

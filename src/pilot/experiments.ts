@@ -1,38 +1,26 @@
 import { randomUUID } from "node:crypto";
 import {
-  type ArmCall,
   type ArmName,
   armNames,
-  type ArmWindow,
-  type Decision,
   definitionId,
   type Deployment,
   type Experiment,
   type ExperimentArm,
   type ExperimentMetric,
   type ExperimentUnit,
-  type ExperimentVerdict,
   type IndexDefinition,
   tableId,
   type TableName,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { openSession, quoteName, readServerIdentity, type Session } from "../postgres/index.ts";
+import { openSession, quoteName, type Session } from "../postgres/index.ts";
 import { proposeIndex } from "../rollout/index.ts";
-import { loadParser } from "../sql/index.ts";
-import { openStore, type Store } from "../store/index.ts";
-import {
-  ArmTally,
-  evidenceOfWindows,
-  judgeArms,
-  type PageEvidence,
-  type RecordedEvidence,
-} from "../verification/index.ts";
-import { pagesOf } from "./experiment-pages.ts";
+import type { Store } from "../store/index.ts";
 import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
-import { type PilotContext, readStore, withSession, withWritableStore } from "./target.ts";
+import { type PilotContext, withSession, withWritableStore } from "./target.ts";
 
+/** Two ways to index a table, to be compared on live traffic. */
 export interface AbExperimentSpec {
   readonly table: TableName;
   /** What the treatment is compared with; null: the indexes that everybody has. */
@@ -259,238 +247,3 @@ export const ensureDeployment = async (
   if (known === null) await store.deployments.insert(proposed, { event: "propose", actor: experiment.actor });
   return approveProposal({ ...deciding, actor: experiment.actor }, proposed, "who wanted the experiment");
 };
-
-/** Adds up what an application sees of an experiment, and hands it over window by window. */
-export interface AbRecorder {
-  readonly experiment: Experiment;
-  /** As {@link recordAbResult}. */
-  record(call: ArmCall): void;
-  /** Hands over the windows that are over; what could not be handed over is, the next time. */
-  flush(): Promise<void>;
-  /** Hands over everything, and closes its session. */
-  close(): Promise<void>;
-}
-
-/** So far the clock of whoever measured may be ahead. */
-const CLOCK_AHEAD_MS = 60_000;
-
-/** One wrong number would spoil the sums of its window, and a wrong date their number. @throws IndexPilotError `call_invalid` */
-const requireSane = ({ at, timeMs, rows, share }: ArmCall, from: Date, now: Date): void => {
-  const refuse = (problem: string): never => {
-    throw failure("call_invalid", { problem });
-  };
-  if (!(timeMs >= 0 && Number.isFinite(timeMs))) refuse(`timeMs is ${String(timeMs)}`);
-  if (rows !== null && !(rows >= 0 && Number.isFinite(rows))) refuse(`rows is ${String(rows)}`);
-  if (!(share > 0 && share <= 1)) refuse(`share is ${String(share)}`);
-  const time = at.getTime();
-  if (Number.isNaN(time)) refuse("at is no date");
-  if (time < from.getTime()) refuse(`at is ${at.toISOString()}, before the experiment was laid down`);
-  if (time > now.getTime() + CLOCK_AHEAD_MS) refuse(`at is ${at.toISOString()}, which is yet to come`);
-};
-
-/**
- * Opens a recorder for an application that measures by itself; several may record the same experiment. Flush it about once per window. With the driver hook,
- * `followExperiments` does all that.
- * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`; as `openSession` does
- */
-export const openAbRecorder = async (context: PilotContext, id: string): Promise<AbRecorder> => {
-  const session = await openSession(context.build, "store");
-  try {
-    const { clock } = context;
-    const server = await readServerIdentity(session);
-    const store = await openStore(session, { create: false, server, now: clock.now() });
-    if (store === null) throw failure("store_missing", {});
-    const experiment = await known(store, id);
-    const tally = new ArmTally(experiment.blockMs);
-    const add = (windows: readonly ArmWindow[]): Promise<void> => store.experiments.add(id, windows);
-    return {
-      experiment,
-      record: (call) => {
-        requireSane(call, experiment.createdAt, clock.now());
-        tally.add(call);
-      },
-      flush: () => tally.handOver(clock.now(), add),
-      close: async () => {
-        try {
-          await tally.handOver(null, add);
-        } finally {
-          await session.close();
-        }
-      },
-    };
-  } catch (error) {
-    await session.close();
-    throw error;
-  }
-};
-
-/**
- * Takes note of one call, in memory.
- * @throws IndexPilotError `call_invalid` where a number or the date of the call cannot be; nothing of it is taken note of
- */
-export const recordAbResult = (recorder: AbRecorder, call: ArmCall): void => {
-  recorder.record(call);
-};
-
-const known = async (store: Store, id: string): Promise<Experiment> => {
-  const experiment = await store.experiments.get(id);
-  if (experiment === null) throw failure("experiment_invalid", { problem: `there is no experiment ${id}` });
-  return experiment;
-};
-
-/** An experiment with what it says so far, or was decided by. */
-export interface AbResults {
-  readonly experiment: Experiment;
-  readonly verdict: ExperimentVerdict;
-  /**
-   * Whether nothing more is to be waited for: it is decided or has ended, its time is up, or what was seen so far ends it at the next look. A canary that is better
-   * so far goes on to its next stage, and is not over.
-   */
-  readonly over: boolean;
-  /** Of the statements, by fingerprint, for people: verb and tables. */
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** What was recorded, and the verdict over it. */
-export const judgeRecorded = async (
-  store: Store,
-  experiment: Experiment,
-  now: Date,
-): Promise<{
-  readonly evidence: RecordedEvidence;
-  readonly pages: PageEvidence | null;
-  readonly verdict: ExperimentVerdict;
-}> => {
-  const { blockMs, metric, alpha, margin, deciding, createdAt: from } = experiment;
-  const { windows, voids } = await store.experiments.readWindows(experiment.id, { latencies: metric === "p95" });
-  const evidence = evidenceOfWindows(windows, voids, blockMs, { from, now }, deciding);
-  const { arms, treatmentShare } = evidence;
-  const pages = await pagesOf(store, experiment, evidence);
-  return { evidence, pages, verdict: judgeArms({ ...arms, treatmentShare, deciding, pages, metric, alpha, margin }) };
-};
-
-/** Of a canary that some tenants have, before it is decided. */
-const notYet: ExperimentVerdict = {
-  outcome: "undecided",
-  change: null,
-  interval: null,
-  pages: null,
-  errors: null,
-  units: null,
-  statements: [],
-  soundBlocks: 0,
-  voidBlocks: 0,
-  reason: "judged before and after, from what the server counts, by whoever conducts it",
-};
-
-/** When the time of one that runs is over. It is that of the stages: what is built for it may have had to wait for a maintenance window. */
-export const endOf = ({ stage, stageAt, maxMs }: Experiment, { arms }: RecordedEvidence): Date => {
-  const [first] = arms.control.blocks;
-  const begun = stage === 0 || first === undefined ? stageAt : first.startedAt;
-  return new Date(begun.getTime() + maxMs);
-};
-
-const resultsOf = async (store: Store, experiment: Experiment, now: Date): Promise<AbResults> => {
-  const { verdict, over } = await verdictNow(store, experiment, now);
-  const statements = await store.observations.readStatements(verdict.statements.map(({ statementId }) => statementId));
-  const labels = Object.fromEntries(statements.map(({ fingerprint, label }) => [fingerprint, label]));
-  return { experiment, verdict, over, labels };
-};
-
-const verdictNow = async (
-  store: Store,
-  experiment: Experiment,
-  now: Date,
-): Promise<Pick<AbResults, "verdict" | "over">> => {
-  if (experiment.verdict !== null) return { verdict: experiment.verdict, over: true };
-  const { kind, state } = experiment;
-  const isDecided = state !== "preparing" && state !== "running";
-  if (experiment.exposure === "tenant") return { verdict: notYet, over: isDecided };
-  const { evidence, verdict } = await judgeRecorded(store, experiment, now);
-  const ends = verdict.outcome === "better" ? kind === "comparison" : verdict.outcome !== "undecided";
-  const over = isDecided || (state === "running" && (ends || now >= endOf(experiment, evidence)));
-  return { verdict, over };
-};
-
-/**
- * What an experiment says: at any time, as often as one likes. Reads only.
- * @throws IndexPilotError `experiment_invalid` where there is no such experiment, `store_missing`
- */
-export const getAbResults = async (context: PilotContext, id: string): Promise<AbResults> => {
-  await loadParser();
-  const found = await readStore(context, async (store) =>
-    resultsOf(store, await known(store, id), context.clock.now()),
-  );
-  if (found === null) throw failure("store_missing", {});
-  return found;
-};
-
-/** Every experiment there was, oldest first. Reads only. */
-export const listAbExperiments = async (context: PilotContext): Promise<readonly Experiment[]> =>
-  (await readStore(context, (store) => store.experiments.list())) ?? [];
-
-/**
- * Decides an experiment now, by what was seen; `conductExperiments` then removes what was built for it. Nobody's index is applied: a person who stops it has
- * seen the verdict.
- * @throws IndexPilotError `experiment_invalid` where there is no such experiment, or it was decided before
- */
-export const endAbExperiment = (
-  context: PilotContext,
-  { id, actor, reason }: { readonly id: string; readonly actor: string; readonly reason: string },
-): Promise<AbResults> =>
-  withWritableStore(context, async (store) => {
-    await loadParser();
-    const now = context.clock.now();
-    const { experiment, verdict, labels } = await resultsOf(store, await known(store, id), now);
-    const isOpen = experiment.state === "preparing" || experiment.state === "running";
-    const patch = { state: "removing", stageAt: now, endReason: reason, verdict } as const;
-    const decision = decisionOn(experiment, now, {
-      outcome: verdict.outcome,
-      code: "stopped",
-      reason: `${reason}, by ${actor}: ${verdict.reason}`,
-      verdict,
-    });
-    const ended = isOpen ? await store.experiments.advance(experiment, patch, decision) : null;
-    if (ended === null) {
-      throw failure("experiment_invalid", { problem: `experiment ${String(experiment.number)} was decided before` });
-    }
-    return { experiment: ended, verdict, over: true, labels };
-  });
-
-/** What was decided about an experiment; `verdict`: what it was decided by. */
-export interface ExperimentDecision {
-  readonly outcome: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly verdict?: ExperimentVerdict;
-  readonly inputs?: Readonly<Record<string, unknown>>;
-}
-
-/** The record of a decision about an experiment as it was then. */
-export const decisionOn = (
-  { id, exposure, table, control, treatment, alpha, margin, stages, stage }: Experiment,
-  at: Date,
-  { outcome, code, reason, verdict, inputs = {} }: ExperimentDecision,
-): Decision => ({
-  at,
-  subject: "experiment",
-  deploymentId: treatment.deploymentId,
-  rule: verdict === undefined ? "pilot.conduct" : "verification.next_step",
-  outcome,
-  code,
-  reason,
-  inputs: {
-    experiment: id,
-    exposure,
-    table,
-    control: control.index,
-    treatment: treatment.index,
-    alpha,
-    margin,
-    share: stages[stage] ?? null,
-    ...(verdict === undefined
-      ? {}
-      : { soundBlocks: verdict.soundBlocks, voidBlocks: verdict.voidBlocks, units: verdict.units }),
-    ...inputs,
-  },
-});

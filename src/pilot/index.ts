@@ -27,18 +27,9 @@ export { carryOutFindings, type FoundChanges, proposeFindings } from "./findings
 export { type Refreshed, refreshStatistics } from "./refresh-statistics.ts";
 export { maintain, type Maintained } from "./maintain.ts";
 export { checkHealth, type HealthReport, type IndexHealth } from "./health.ts";
-export {
-  type AbExperimentSpec,
-  type AbRecorder,
-  type AbResults,
-  createAbExperiment,
-  createCanaryDeployment,
-  endAbExperiment,
-  getAbResults,
-  listAbExperiments,
-  openAbRecorder,
-  recordAbResult,
-} from "./experiments.ts";
+export { type AbRecorder, openAbRecorder, recordAbResult } from "./experiment-recorder.ts";
+export { type AbResults, endAbExperiment, getAbResults, listAbExperiments } from "./experiment-results.ts";
+export { type AbExperimentSpec, createAbExperiment, createCanaryDeployment } from "./experiments.ts";
 export { type Following, followExperiments, type FollowOptions } from "./follow.ts";
 export { type History, readHistory, readStatus, type Status } from "./history.ts";
 export { type Explicandum, findExplicandum } from "./explained.ts";

@@ -5,7 +5,8 @@ import { defaults, type Settings } from "../../src/config/index.ts";
 import type { Experiment, ExperimentState, Outcome, VoidStretch } from "../../src/domain/index.ts";
 import { intercept } from "../../src/driver/index.ts";
 import { admitFollower } from "../../src/pilot/admit.ts";
-import { canaryOf, decisionOn, judgeRecorded } from "../../src/pilot/experiments.ts";
+import { decisionOn, judgeRecorded } from "../../src/pilot/experiment-results.ts";
+import { canaryOf } from "../../src/pilot/experiments.ts";
 import { keepGround } from "../../src/pilot/experiment-ground.ts";
 import {
   type Conducted,

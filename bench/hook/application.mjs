@@ -82,7 +82,7 @@ const text = (i) =>
   "where o.customer_id = $1 and o.created_at > $2 and o.status in ('new', 'paid') order by o.created_at desc limit 10";
 const firsts = [];
 for (let turn = 0; turn < 4; turn += 1) {
-  const read = statementReader(treatment, systemClock);
+  const { read } = statementReader(treatment, systemClock);
   for (let i = 0; i < 100; i += 1) {
     const before = cpuUs();
     if (read(text(turn * 100 + i)).gated("treatment") === null) throw new Error("not gated");

@@ -1,29 +1,22 @@
-/**
- * A cache that holds between `limit` and twice as many of what was used last: two generations, the older of which is forgotten when the younger is
- * full. As fast as a Map.
- */
-export class BoundedCache<V> {
+/** A Map that holds what came last: when it is full, the older half of it is forgotten. */
+export class BoundedMap<V> extends Map<string, V> {
   readonly #limit: number;
-  #young = new Map<string, V>();
-  #old = new Map<string, V>();
 
   constructor(limit: number) {
+    super();
     this.#limit = limit;
   }
 
-  get(key: string): V | undefined {
-    const found = this.#young.get(key);
-    if (found !== undefined) return found;
-    const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
-    return old;
-  }
-
-  set(key: string, value: V): void {
-    if (this.#young.size >= this.#limit) {
-      this.#old = this.#young;
-      this.#young = new Map();
+  override set(key: string, value: V): this {
+    if (this.size >= this.#limit) {
+      const older = this.#limit / 2;
+      let i = 0;
+      for (const one of this.keys()) {
+        if (i >= older) break;
+        this.delete(one);
+        i += 1;
+      }
     }
-    this.#young.set(key, value);
+    return super.set(key, value);
   }
 }

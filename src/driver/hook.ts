@@ -2,9 +2,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import { type Clock, seedFrom } from "../runtime/index.ts";
 import type { HookCounts, HookSkip } from "./counts.ts";
-import { type Arm, drawsNumbered, type GateExperiment, shouldUseCanary } from "./experiment.ts";
+import { drawsNumbered, type GateExperiment, shouldUseCanary } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import { type GatedText, type Reading, type ReadStatement, type ReadText, statementReader } from "./reading.ts";
+import { type ArmReading, type GatedText, type ReadText, type StatementReader, statementReader } from "./reading.ts";
 import type { ParameterSamples } from "./samples.ts";
 
 /** What is remembered of one connection, or of one line of statements that run one after another. */
@@ -21,44 +21,44 @@ export interface Line {
   namesUnclear: boolean;
 }
 
-/** A statement on its way. */
-export interface Sent {
-  readonly reading: Reading;
-  arm: Arm | null;
-  /** What the arm was drawn for; null outside of experiments, and for slices of time. */
-  unit: string | null;
-  /** Which transaction of it, where each is drawn. */
-  transaction: number | null;
-  /** The treatment's, when it was drawn; null outside of experiments. */
-  share: number | null;
-  /** What to send instead, where the gate is to be stated. */
-  gated: GatedText | null;
-  /** Tells prepared statements with this gate from the original ones, and from those with another gate. */
-  mark: string;
-  at: number;
-}
+/** The measurement of a statement on its way: whole when the answer has come. */
+export type Draft = { -readonly [Key in keyof Measurement]: Measurement[Key] };
 
 type Observer = (measurement: Measurement) => void;
 
-/** What both drivers share: reading, drawing, measuring. Nothing in here throws. */
+/**
+ * What both drivers share: reading, drawing, measuring. Nothing in here throws. What stands before every statement is kept short: with calls for what is rare,
+ * the engine makes one piece of all that is left.
+ */
 export class Hook {
   readonly #clock: Clock;
+  /** Milliseconds from an arbitrary origin. */
+  readonly now: () => number;
   #observers: readonly Observer[];
+  /** All of them. */
+  #tell: Observer;
   readonly #samples: ParameterSamples | null;
   readonly #process = randomUUID();
   #units: AsyncLocalStorage<string> | null = null;
-  #read: ReadStatement | null = null;
+  #texts: StatementReader["texts"] = new Map();
+  #reader: StatementReader | null = null;
   #experiments: readonly GateExperiment[] = [];
-  #refused = new WeakSet<Reading>();
+  /** By what the treatment states. */
+  #refused = new WeakSet<ArmReading>();
   #lines = 0;
   #ready = false;
   #removed = false;
-  #counts = { statements: 0, gated: 0, unread: 0, failures: 0 };
+  #statements = 0;
+  #gated = 0;
+  #unread = 0;
+  #failures = 0;
   #skipped = new Map<HookSkip, number>();
 
   constructor(clock: Clock, observe: Observer | undefined, samples: ParameterSamples | null) {
     this.#clock = clock;
+    this.now = clock.monotonicMs;
     this.#observers = observe === undefined ? [] : [observe];
+    this.#tell = toldTo(this.#observers);
     this.#samples = samples;
   }
 
@@ -70,20 +70,25 @@ export class Hook {
 
   run(experiments: readonly GateExperiment[]): void {
     this.#experiments = experiments;
-    if (this.#ready && !this.#removed) this.#read = statementReader(experiments, this.#clock);
+    if (!this.#ready || this.#removed) return;
+    this.#reader = statementReader(experiments, this.#clock);
+    this.#texts = this.#reader.texts;
   }
 
   /** Tells another as well. Returns what ends that. */
   observe(observer: Observer): () => void {
-    this.#observers = [...this.#observers, observer];
-    return () => {
-      this.#observers = this.#observers.filter((one) => one !== observer);
+    const tellAll = (observers: readonly Observer[]): void => {
+      this.#observers = observers;
+      this.#tell = toldTo(observers);
     };
+    tellAll([...this.#observers, observer]);
+    return () => tellAll(this.#observers.filter((one) => one !== observer));
   }
 
   remove(): void {
     this.#removed = true;
-    this.#read = null;
+    this.#reader = null;
+    this.#texts = new Map();
   }
 
   line(): Line {
@@ -97,138 +102,151 @@ export class Hook {
     return this.#units.run(unit, work);
   }
 
+  /** What is known of a text; null where its statement shall just be sent. */
+  read(text: string): ReadText | null {
+    return this.#texts.get(text) ?? this.#readNew(text);
+  }
+
   /**
-   * Takes note of a statement that is about to be sent; null where it shall just be sent. `between` says that no transaction is open on the line; null that the
-   * driver does not tell, and then nothing is drawn.
+   * Takes note of a statement that is about to be sent: `gated` says that its arm's gate shall be stated. `between` says that no transaction is open on the line;
+   * null that the driver does not tell, and then nothing is drawn.
    * Each one must be followed by {@link done} or {@link abandon}.
    */
-  send(line: Line, text: string, between: boolean | null): Sent | null {
-    const read = this.#read;
-    if (read === null) {
-      if (!this.#removed) this.#counts.unread += 1;
-      return null;
-    }
-    try {
-      if (between && line.pending === 0) line.transaction += 1;
-      const { reading, gated } = read(text);
-      this.#counts.statements += 1;
-      if (!reading.read) this.#counts.unread += 1;
-      if (reading.changesNames) line.namesUnclear = true;
-      const sent: Sent = {
-        reading,
-        arm: null,
-        unit: null,
-        transaction: null,
-        share: null,
-        gated: null,
-        mark: "",
-        at: 0,
-      };
-      if (reading.experiment !== null) {
-        if (between === null) this.#skip("transactions unknown");
-        else this.#draw(sent, line, reading.experiment, gated);
-      }
-      line.pending += 1;
-      sent.at = this.#clock.monotonicMs();
-      return sent;
-    } catch {
-      this.#counts.failures += 1;
-      return null;
-    }
+  begin(line: Line, known: ReadText, between: boolean | null): Draft {
+    if (between && line.pending === 0) line.transaction += 1;
+    line.pending += 1;
+    this.#statements += 1;
+    if (!known.read || known.changesNames) this.#remember(line, known);
+    const draft: Draft = {
+      fingerprint: known.fingerprint,
+      experiment: null,
+      arm: null,
+      unit: null,
+      transaction: null,
+      share: null,
+      gated: false,
+      timeMs: 0,
+      rows: null,
+      error: null,
+    };
+    if (known.experiment !== null) this.#draw(draft, line, known, known.experiment, between);
+    return draft;
+  }
+
+  /** What to send instead, where the gate is to be stated. */
+  gate(known: ReadText, draft: Draft): GatedText | null {
+    return draft.gated && draft.arm !== null ? known.gated(draft.arm) : null;
   }
 
   /** The statement went out as it was, after all. */
-  withhold(sent: Sent, reason: HookSkip): void {
-    if (sent.gated === null) return;
-    sent.gated = null;
-    this.#counts.gated -= 1;
+  withhold(draft: Draft, reason: HookSkip): void {
+    if (!draft.gated) return;
+    draft.gated = false;
+    this.#gated -= 1;
     this.#skip(reason);
   }
 
   /** The server took the original and not the text with the gate: that text is not given it again. */
-  refuse(sent: Sent): void {
-    this.#refused.add(sent.reading);
+  refuse(known: ReadText): void {
+    if (known.treatment !== null) this.#refused.add(known.treatment);
   }
 
-  done(line: Line, sent: Sent, rows: number | null, error: string | null, firstAt?: number): void {
+  /** The answer has come to what was sent at `at`; `firstAt` is when its first part had, where that is what counts. */
+  done(line: Line, draft: Draft, at: number, rows: number | null, error: string | null, firstAt?: number): void {
+    const now = this.now();
+    const began = line.freeAt > at ? line.freeAt : at;
     line.pending -= 1;
-    const now = this.#clock.monotonicMs();
-    const began = line.freeAt > sent.at ? line.freeAt : sent.at;
     line.freeAt = now;
-    if (this.#observers.length === 0) return;
+    draft.timeMs = (firstAt ?? now) - began;
+    draft.rows = rows;
+    draft.error = error;
     try {
-      const measurement: Measurement = {
-        fingerprint: sent.reading.fingerprint,
-        experiment: sent.reading.experiment?.id ?? null,
-        arm: sent.arm,
-        unit: sent.unit,
-        transaction: sent.transaction,
-        share: sent.share,
-        gated: sent.gated !== null,
-        timeMs: (firstAt ?? now) - began,
-        rows,
-        error,
-      };
-      for (let i = 0; i < this.#observers.length; i += 1) this.#observers[i]?.(measurement);
+      this.#tell(draft);
     } catch {
-      this.#counts.failures += 1;
+      this.#failures += 1;
     }
   }
 
   /** Keeps the parameters, where that was asked for. */
-  sample(sent: Sent, values: unknown): void {
-    if (this.#samples === null || sent.reading.fingerprint === null || !Array.isArray(values)) return;
+  sample(known: ReadText, values: unknown): void {
+    if (this.#samples !== null) this.#keep(this.#samples, known, values);
+  }
+
+  #keep(samples: ParameterSamples, { fingerprint }: ReadText, values: unknown): void {
+    if (fingerprint === null || !Array.isArray(values)) return;
     try {
-      this.#samples.add(sent.reading.fingerprint, values);
+      samples.add(fingerprint, values);
     } catch {
-      this.#counts.failures += 1;
+      this.#failures += 1;
     }
   }
 
   failed(): void {
-    this.#counts.failures += 1;
+    this.#failures += 1;
   }
 
   /** Something went wrong with a statement that was noted: it goes out as it came, and is not measured. */
-  abandon(line: Line, sent: Sent): void {
-    this.#counts.failures += 1;
+  abandon(line: Line, draft: Draft): void {
+    this.#failures += 1;
     line.pending -= 1;
-    if (sent.gated !== null) this.#counts.gated -= 1;
-  }
-
-  now(): number {
-    return this.#clock.monotonicMs();
+    if (draft.gated) this.#gated -= 1;
   }
 
   counts(): HookCounts {
-    return { ...this.#counts, skipped: Object.fromEntries(this.#skipped) };
+    return {
+      statements: this.#statements,
+      gated: this.#gated,
+      skipped: Object.fromEntries(this.#skipped),
+      unread: this.#unread,
+      failures: this.#failures,
+    };
   }
 
-  #draw(sent: Sent, line: Line, experiment: GateExperiment, gated: ReadText["gated"]): void {
-    const named = this.#namedUnit(experiment);
+  #readNew(text: string): ReadText | null {
+    if (this.#reader === null) {
+      if (!this.#removed) this.#unread += 1;
+      return null;
+    }
+    try {
+      return this.#reader.read(text);
+    } catch {
+      this.#failures += 1;
+      return null;
+    }
+  }
+
+  #remember(line: Line, known: ReadText): void {
+    if (!known.read) this.#unread += 1;
+    if (known.changesNames) line.namesUnclear = true;
+  }
+
+  #draw(draft: Draft, line: Line, known: ReadText, experiment: GateExperiment, between: boolean | null): void {
+    draft.experiment = experiment.id;
+    if (between === null) return this.#skip("transactions unknown");
+    const { unit, share } = experiment;
+    const named = unit === "slice" || this.#units !== null ? this.#namedUnit(experiment) : undefined;
     let drawn: boolean;
     if (named === undefined) {
-      sent.unit = line.unit;
-      if (experiment.unit === "transaction") sent.transaction = line.transaction;
-      drawn = drawsNumbered(experiment.share, sent.reading.seed ^ line.seed, sent.transaction ?? 0);
+      draft.unit = line.unit;
+      if (unit === "transaction") draft.transaction = line.transaction;
+      drawn = drawsNumbered(share, known.seed ^ line.seed, draft.transaction ?? 0);
     } else {
-      if (experiment.unit !== "slice") sent.unit = named;
+      if (unit !== "slice") draft.unit = named;
       drawn = shouldUseCanary(experiment, named);
     }
-    sent.arm = drawn ? "treatment" : "control";
-    sent.share = experiment.share;
-    const { arms } = sent.reading;
-    const stated = drawn ? arms.treatment : arms.control;
-    if (stated === null) return;
-    sent.mark = stated.mark;
-    for (const reason of stated.skipped) this.#skip(reason);
-    if (stated.splices === null) return;
-    if (this.#refused.has(sent.reading)) this.#skip("refused by the server");
-    else if (line.namesUnclear && stated.bareName) this.#skip("search path unclear");
-    else {
-      sent.gated = gated(sent.arm);
-      this.#counts.gated += 1;
-    }
+    draft.share = share;
+    draft.arm = drawn ? "treatment" : "control";
+    const stated = drawn ? known.treatment : known.control;
+    if (stated !== null) this.#state(draft, line, known, stated);
+  }
+
+  #state(draft: Draft, line: Line, { treatment }: ReadText, { skipped, splices, bareName }: ArmReading): void {
+    for (const reason of skipped) this.#skip(reason);
+    if (splices === null) return;
+    if (treatment !== null && this.#refused.has(treatment)) return this.#skip("refused by the server");
+    if (line.namesUnclear && bareName) return this.#skip("search path unclear");
+    draft.gated = true;
+    this.#gated += 1;
   }
 
   /** The unit that the application named, or the slice of time that it is. */
@@ -242,3 +260,10 @@ export class Hook {
     this.#skipped.set(reason, (this.#skipped.get(reason) ?? 0) + 1);
   }
 }
+
+const toldTo = (observers: readonly Observer[]): Observer =>
+  observers.length === 1 && observers[0] !== undefined
+    ? observers[0]
+    : (measurement) => {
+        for (const observer of observers) observer(measurement);
+      };

@@ -1,4 +1,5 @@
-import type { Hook, Line, Sent } from "./hook.ts";
+import type { Draft, Hook, Line } from "./hook.ts";
+import type { GatedText, ReadText } from "./reading.ts";
 import { locateInOriginal } from "./position.ts";
 import { codeOf, isRefusal } from "./refusal.ts";
 import { hookSubmittable, isSubmittable } from "./submittable.ts";
@@ -29,6 +30,22 @@ interface Config {
   readonly callback?: unknown;
 }
 
+/** A call of the application's. */
+interface Call {
+  readonly client: Client;
+  readonly config: string | Config;
+  readonly given: unknown;
+  /** Whether the application gave no callback, so that a promise may be all that comes back. */
+  readonly hears: boolean;
+}
+
+/** A statement that was sent with the gate. */
+interface Gated {
+  readonly known: ReadText;
+  readonly draft: Draft;
+  readonly gated: GatedText;
+}
+
 /** PostgreSQL tells statements by so many bytes of their names. */
 const longestName = 63;
 
@@ -41,82 +58,82 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
   const original = prototype.query;
   // Found faster on the client itself than in a table of clients.
   const key = Symbol("indexpilot");
-  const lineOf = (client: Client): Line => {
-    const known = client[key];
-    if (known !== undefined) return known as Line;
+  const newLine = (client: Client): Line => {
     const line = hook.line();
     Object.defineProperty(client, key, { value: line });
     return line;
   };
+  const lineOf = (client: Client): Line => (client[key] as Line | undefined) ?? newLine(client);
 
   /**
    * What answers a statement with the gate: where the server refused to plan that text, which has done nothing, and no transaction has failed by it and nothing
-   * waits behind it, `sendOriginal` is called in its place, with what answers that.
+   * waits behind it, the original is sent in its place, and what answers that counts.
    */
   const answerToGated = (
-    client: Client,
+    { client, config, given, hears }: Call,
     line: Line,
-    sent: Sent,
-    between: boolean | null,
+    { known, draft, gated }: Gated,
     answer: Callback,
-    sendOriginal: (answered: Callback) => void,
-  ): Callback =>
-    once(function answered(this: unknown, error, result) {
+  ): Callback => {
+    const between = isBetween(client);
+    return once(function answered(this: unknown, error, result) {
       if (isRefusal(error)) {
         if (between === true && line.pending === 1 && client.pipeline !== true) {
-          return sendOriginal(
-            once(function answeredToo(this: unknown, own, rows) {
-              if (codeOf(own) === null) hook.refuse(sent);
-              hook.withhold(sent, "refused by the server");
-              return answer.call(this, own, rows);
-            }),
-          );
+          const answerToOriginal = once(function answeredToo(this: unknown, own, rows) {
+            if (codeOf(own) === null) hook.refuse(known);
+            hook.withhold(draft, "refused by the server");
+            return answer.call(this, own, rows);
+          });
+          const returned = original.call(client, ownConfig(config), given, answerToOriginal);
+          if (hears) hear(returned, answerToOriginal);
+          return undefined;
         }
-        hook.refuse(sent);
+        hook.refuse(known);
       }
-      if (sent.gated !== null) locateInOriginal(error, sent.gated);
+      locateInOriginal(error, gated);
       return answer.call(this, error, result);
     });
+  };
 
   /**
    * Sends it with a callback of ours, which ends the measurement and passes the answer on. A promise of the driver's, with one of ours behind it, would cost more
    * than all that is measured.
    */
   const query: Query = function query(this: Client, config, values, callback) {
-    let sent: Sent | null = null;
     let line!: Line;
-    let between: boolean | null = null;
+    let known: ReadText | null = null;
+    let begun: Draft | null = null;
+    let gated: GatedText | null = null;
     let called: Callback | null = null;
-    let given: unknown;
-    let own: unknown;
+    let own = config as string | Config;
+    const given = typeof values === "function" ? undefined : values;
     try {
-      if (isSubmittable(config)) hookSubmittable(hook, lineOf(this), config, isBetween(this));
-      else {
-        const fields = fieldsOf(config);
+      if (typeof config !== "string" && isSubmittable(config)) {
+        hookSubmittable(hook, lineOf(this), config, isBetween(this));
+      } else {
+        const fields = typeof config === "string" ? none : ((config ?? none) as Config);
         const text = typeof config === "string" ? config : fields.text;
-        called = callbackOf(fields, values, callback) as Callback | null;
-        // What node-postgres will refuse, it shall see as it came.
-        if (typeof text === "string" && (called === null || typeof called === "function")) {
+        // As node-postgres looks for it; what it will refuse, it shall see as it came.
+        called = (callback || (typeof values === "function" ? values : fields.callback) || null) as Callback | null;
+        if (typeof text === "string" && (called === null || typeof called === "function")) known = hook.read(text);
+        if (known !== null) {
           line = lineOf(this);
-          between = isBetween(this);
-          sent = hook.send(line, text, between);
-          if (sent !== null) {
-            given = typeof values === "function" ? undefined : values;
-            hook.sample(sent, given ?? fields.values);
-            own = sent.gated === null ? null : withGate(hook, config as string | Config, sent, sent.gated.text);
-            own ??= ownConfig(config as string | Config);
-          }
+          begun = hook.begin(line, known, isBetween(this));
+          hook.sample(known, given ?? fields.values);
+          gated = hook.gate(known, begun);
+          if (gated !== null) own = withGate(hook, own, begun, gated);
+          else if (typeof own !== "string") own = ownConfig(own);
         }
       }
     } catch {
       // Whatever it is, it is ours: the statement goes out as it came.
-      if (sent === null) hook.failed();
-      else hook.abandon(line, sent);
-      sent = null;
+      if (begun === null) hook.failed();
+      else hook.abandon(line, begun);
+      begun = null;
     }
-    if (sent === null) return original.call(this, config, values, callback);
+    if (begun === null || known === null) return original.call(this, config, values, callback);
 
-    const measured = sent;
+    const draft = begun;
     let resolve!: (result: unknown) => void;
     let reject!: (error: unknown) => void;
     const promise =
@@ -131,26 +148,29 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
     const answer: Callback = function answer(this: unknown, error, result) {
       if (isAnswered) return undefined;
       isAnswered = true;
-      hook.done(line, measured, rowsOf(result), codeOf(error));
+      hook.done(line, draft, at, rowsOf(result), codeOf(error));
       if (called !== null) return error ? called.call(this, error) : called.call(this, error, result);
       if (error) void rejectWithOwnStack(error, resolve, reject);
       else resolve(result);
       return undefined;
     };
+    const first =
+      gated === null || !draft.gated
+        ? answer
+        : answerToGated(
+            { client: this, config: config as string | Config, given, hears: promise !== null },
+            line,
+            { known, draft, gated },
+            answer,
+          );
+    const at = hook.now();
     try {
-      let first = answer;
-      if (sent.gated !== null) {
-        first = answerToGated(this, line, sent, between, answer, (again) => {
-          const returned = original.call(this, ownConfig(config as string | Config), given, again);
-          if (promise !== null) hear(returned, again);
-        });
-      }
       const returned = original.call(this, own, given, first);
       if (promise === null) return returned;
-      hear(returned, first);
+      if (isThenable(returned)) hear(returned, first);
       return promise;
     } catch (error) {
-      hook.done(line, sent, null, codeOf(error));
+      hook.done(line, draft, at, null, codeOf(error));
       throw error;
     }
   };
@@ -162,12 +182,6 @@ export const hookNodePostgres = (driver: NodePostgres, hook: Hook): (() => void)
 };
 
 const none: Config = {};
-
-const fieldsOf = (config: unknown): Config => (typeof config === "string" ? none : (config ?? none));
-
-/** As node-postgres looks for it; null for none. */
-const callbackOf = (fields: Config, values: unknown, callback: unknown): unknown =>
-  callback || (typeof values === "function" ? values : fields.callback) || null;
 
 /** Null where the client does not tell. */
 const isBetween = (client: Client): boolean | null => {
@@ -212,16 +226,16 @@ const once = (callback: Callback): Callback => {
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 
-/** The statement with the gate, under a name of its own where it has one; null where it goes out as it is. */
-const withGate = (hook: Hook, config: string | Config, sent: Sent, text: string): string | Config | null => {
+/** The statement with the gate, under a name of its own where it has one; as it came where that name has no room. */
+const withGate = (hook: Hook, config: string | Config, draft: Draft, { text, mark }: GatedText): string | Config => {
   if (typeof config === "string") return text;
   const { name } = config;
   if (typeof name !== "string" || name === "") return derived(config, { text });
   // node-postgres refuses a second text under one name; the two arms have one each.
-  const gatedName = `${name}~${sent.mark}`;
+  const gatedName = `${name}~${mark}`;
   if (Buffer.byteLength(gatedName) <= longestName) return derived(config, { text, name: gatedName });
-  hook.withhold(sent, "long statement name");
-  return null;
+  hook.withhold(draft, "long statement name");
+  return ownConfig(config);
 };
 
 /** Some versions of node-postgres write the callback into what they are given. */
@@ -241,7 +255,9 @@ const derived = (config: Config, changes: Config): Config => {
 };
 
 const rowsOf = (result: unknown): number | null => {
-  if (Array.isArray(result)) return result.reduce<number>((sum, one) => sum + (rowsOf(one) ?? 0), 0);
   const rows = (result as { rowCount?: unknown } | null | undefined)?.rowCount;
-  return typeof rows === "number" ? rows : null;
+  return typeof rows === "number" ? rows : Array.isArray(result) ? rowsOfAll(result) : null;
 };
+
+const rowsOfAll = (results: readonly unknown[]): number =>
+  results.reduce<number>((sum, one) => sum + (rowsOf(one) ?? 0), 0);

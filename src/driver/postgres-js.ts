@@ -1,6 +1,6 @@
 import { spliced } from "../sql/index.ts";
-import type { Hook, Line, Sent } from "./hook.ts";
-import type { GatedText } from "./reading.ts";
+import type { Draft, Hook, Line } from "./hook.ts";
+import type { GatedText, ReadText } from "./reading.ts";
 import { locateInOriginal } from "./position.ts";
 import { codeOf, isRefusal } from "./refusal.ts";
 
@@ -82,49 +82,52 @@ export const hookPostgresJs = (sql: PostgresJs, hook: Hook): PostgresJs => {
     if (query.onlyDescribe === true) return;
     line.namesUnclear ||= root.namesUnclear;
     const text = textOf(query);
-    const sent = text === null ? null : hook.send(line, text, false);
-    root.namesUnclear ||= line.namesUnclear;
-    if (text !== null && sent === null) return;
+    const known = text === null ? null : hook.read(text);
+    if (text !== null && known === null) return;
+    const draft = known === null ? null : begin(line, known);
+    const gated = known === null || draft === null ? null : hook.gate(known, draft);
     const { resolve, reject, strings } = query;
-    if (sent !== null) {
-      hook.sample(sent, query.args);
-      if (sent.gated !== null) query.strings = gatedStrings(query, sent.gated);
-    }
+    if (known !== null) hook.sample(known, query.args);
+    if (gated !== null) query.strings = gatedStrings(query, gated);
     if (query.cursorRows !== undefined || query.streaming === true) return;
 
     const startedAt = hook.now();
     const done = (result: unknown, error: unknown): void => {
-      const about = sent ?? lateSent(query, line, startedAt);
-      if (about !== null) hook.done(line, about, rowsOf(result), codeOf(error));
+      const measured = draft ?? beginLate(query, line);
+      if (measured !== null) hook.done(line, measured, startedAt, rowsOf(result), codeOf(error));
     };
     query.resolve = (result) => {
       done(result, null);
       return resolve(result);
     };
     query.reject = (error) => {
-      if (sent !== null && sent.gated !== null && isRefusal(error)) {
-        hook.refuse(sent);
+      if (known !== null && draft?.gated === true && isRefusal(error)) {
+        hook.refuse(known);
         if (repeat !== null) {
-          hook.withhold(sent, "refused by the server");
+          hook.withhold(draft, "refused by the server");
           query.strings = strings;
           return repeat(query);
         }
       }
-
-      if (sent !== null && sent.gated !== null) locateInOriginal(error, sent.gated);
+      if (gated !== null && draft?.gated === true) locateInOriginal(error, gated);
       done(null, error);
       return reject(error);
     };
   };
 
-  /** Of what was put together from fragments, the text is known when it has been sent. */
-  const lateSent = (query: PendingQuery, line: Line, startedAt: number): Sent | null => {
-    const sent = query.statement === null ? null : hook.send(line, query.statement.string, false);
+  const begin = (line: Line, known: ReadText): Draft => {
+    const draft = hook.begin(line, known, false);
     root.namesUnclear ||= line.namesUnclear;
-    if (sent === null) return null;
-    hook.withhold(sent, "fragments");
-    sent.at = startedAt;
-    return sent;
+    return draft;
+  };
+
+  /** Of what was put together from fragments, the text is known when it has been sent. */
+  const beginLate = (query: PendingQuery, line: Line): Draft | null => {
+    const known = query.statement === null ? null : hook.read(query.statement.string);
+    if (known === null) return null;
+    const draft = begin(line, known);
+    hook.withhold(draft, "fragments");
+    return draft;
   };
 
   const wrap = <T extends object>(one: T, transaction: Line | null): T => {

@@ -13,11 +13,11 @@ import {
   type Splice,
   spliced,
 } from "../sql/index.ts";
-import { BoundedCache } from "./bounded.ts";
+import { BoundedMap } from "./bounded.ts";
 import type { Arm, GateExperiment } from "./experiment.ts";
 
-/** What is known of a statement's text. */
-export interface Reading {
+/** What is known of a text, and of all others that differ in their literals. */
+interface Reading {
   readonly fingerprint: string | null;
   /** False where the text was not looked at, to save time. */
   readonly read: boolean;
@@ -27,8 +27,9 @@ export interface Reading {
   readonly experiment: GateExperiment | null;
   /** That experiment's own, for its draws. */
   readonly seed: number;
-  /** What each arm states; null for what states nothing. */
-  readonly arms: Readonly<Record<Arm, ArmReading | null>>;
+  /** What that arm states; null where it states nothing. */
+  readonly treatment: ArmReading | null;
+  readonly control: ArmReading | null;
 }
 
 /** What an arm makes of a statement. */
@@ -38,7 +39,7 @@ export interface ArmReading {
   /** Whether the gate is right only while bare names mean what they meant. */
   readonly bareName: boolean;
   readonly skipped: readonly GateSkip[];
-  /** Some characters that tell its gate from others. */
+  /** See {@link GatedText.mark}. */
   readonly mark: string;
 }
 
@@ -47,19 +48,25 @@ export interface GatedText {
   readonly text: string;
   /** What it has that the original has not. */
   readonly splices: readonly Splice[];
+  /** Some characters that tell prepared statements with this gate from the original ones, and from those with another gate. */
+  readonly mark: string;
 }
 
-/** A text, and what is known of its shape. */
-export interface ReadText {
-  readonly reading: Reading;
+/** What is known of a text. */
+export interface ReadText extends Reading {
   /** Null where the arm's gate cannot be added. Made when it is asked for. */
   readonly gated: (arm: Arm) => GatedText | null;
 }
 
-export type ReadStatement = (text: string) => ReadText;
+export interface StatementReader {
+  /** Texts that are known. Looked into before every statement, and so not through a call. */
+  readonly texts: ReadonlyMap<string, ReadText>;
+  /** Reads one that is not. */
+  readonly read: (text: string) => ReadText;
+}
 
 /** Shapes and texts that are remembered, each. An application has hundreds. */
-const remembered = 2_000;
+const remembered = 4_000;
 /** UTF-16 units; longer texts are neither parsed nor remembered. */
 const longest = 20_000;
 /** New texts that may be parsed: 50 a second take two or three hundredths of a core, and an application that starts has many at once. */
@@ -71,21 +78,20 @@ const namesChanger = /search_path|set_config/i;
 const namesCommand = /\btemp(?:orary)?\b|pg_temp|\bschema\b|\brole\b|\bauthorization\b|\bdiscard\b/i;
 
 const unread: ReadText = {
-  reading: {
-    fingerprint: null,
-    read: false,
-    changesNames: false,
-    experiment: null,
-    seed: 0,
-    arms: { treatment: null, control: null },
-  },
+  fingerprint: null,
+  read: false,
+  changesNames: false,
+  experiment: null,
+  seed: 0,
+  treatment: null,
+  control: null,
   gated: () => null,
 };
 
 /** Reads texts for the given experiments, each shape once. */
-export const statementReader = (experiments: readonly GateExperiment[], clock: Clock): ReadStatement => {
-  const texts = new BoundedCache<ReadText>(remembered);
-  const shapes = new BoundedCache<Reading>(remembered);
+export const statementReader = (experiments: readonly GateExperiment[], clock: Clock): StatementReader => {
+  const texts = new BoundedMap<ReadText>(remembered);
+  const shapes = new BoundedMap<Reading>(remembered);
   let parses = parsesAtOnce;
   let refilledAt = clock.monotonicMs();
 
@@ -98,14 +104,12 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
     return true;
   };
 
-  return (text) => {
-    const known = texts.get(text);
-    if (known !== undefined) return known;
+  const read = (text: string): ReadText => {
     if (text.length > longest) return withNames(text);
     const shape = shapeOf(text);
     const same = shape === null || shape.key === text;
     const shaped = same ? undefined : shapes.get(shape.key);
-    if (shaped !== undefined) return { reading: shaped, gated: (arm) => gatedText(shaped, arm, text, shape) };
+    if (shaped !== undefined) return asText(shaped, (arm) => gatedText(shaped, arm, text, shape));
     if (!mayParse()) return withNames(text);
     if (same) {
       const reading = readText(text, experiments);
@@ -113,26 +117,32 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
         treatment: gatedText(reading, "treatment", text, null),
         control: gatedText(reading, "control", text, null),
       };
-      const result: ReadText = { reading, gated: (arm) => gated[arm] };
+      const result = asText(reading, (arm) => gated[arm]);
       texts.set(text, result);
       return result;
     }
     const reading = readText(shape.key, experiments);
     shapes.set(shape.key, reading);
-    return { reading, gated: (arm) => gatedText(reading, arm, text, shape) };
+    return asText(reading, (arm) => gatedText(reading, arm, text, shape));
   };
+  return { texts, read };
 };
 
-const withNames = (text: string): ReadText =>
-  namesChanger.test(text) || namesCommand.test(text)
-    ? { ...unread, reading: { ...unread.reading, changesNames: true } }
-    : unread;
+/** Field by field: what is spread, the engine lays in two places, and it is looked at before every statement. */
+const asText = (
+  { fingerprint, read, changesNames, experiment, seed, treatment, control }: Reading,
+  gated: ReadText["gated"],
+): ReadText => ({ fingerprint, read, changesNames, experiment, seed, treatment, control, gated });
 
-const gatedText = ({ arms }: Reading, arm: Arm, text: string, shape: Shape | null): GatedText | null => {
-  const splices = arms[arm]?.splices ?? null;
-  if (splices === null) return null;
+const withNames = (text: string): ReadText =>
+  namesChanger.test(text) || namesCommand.test(text) ? { ...unread, changesNames: true } : unread;
+
+const gatedText = (reading: Reading, arm: Arm, text: string, shape: Shape | null): GatedText | null => {
+  const stated = reading[arm];
+  if (stated === null || stated.splices === null) return null;
+  const { splices, mark } = stated;
   const own = shape === null ? splices : splices.map(({ at, insert }) => ({ at: shape.positionInText(at), insert }));
-  return { text: spliced(text, own), splices: own };
+  return { text: spliced(text, own), splices: own, mark };
 };
 
 const readText = (text: string, experiments: readonly GateExperiment[]): Reading => {
@@ -145,9 +155,9 @@ const readText = (text: string, experiments: readonly GateExperiment[]): Reading
   };
   for (const experiment of experiments) {
     const reading = readFor(statement ?? text, experiment);
-    if (reading !== null) return { ...unread.reading, ...base, ...reading };
+    if (reading !== null) return { ...unread, ...base, ...reading };
   }
-  return { ...unread.reading, ...base };
+  return { ...unread, ...base };
 };
 
 const readFor = (from: string | ParsedStatement, experiment: GateExperiment): Partial<Reading> | null => {
@@ -157,7 +167,8 @@ const readFor = (from: string | ParsedStatement, experiment: GateExperiment): Pa
   return {
     experiment,
     seed: seedFrom(experiment.id),
-    arms: { treatment, control: experiment.control === undefined ? null : armReading(from, experiment.control) },
+    treatment,
+    control: experiment.control === undefined ? null : armReading(from, experiment.control),
   };
 };
 

@@ -25,11 +25,14 @@ export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, betw
   const holder = typeof query.text === "string" ? query : query.cursor;
   if (holder === undefined || typeof holder.text !== "string" || !Object.isExtensible(query)) return;
   const { text } = holder;
-  const sent = hook.send(line, text, between);
-  if (sent === null) return;
-  hook.sample(sent, holder.values);
-  if (typeof query.name === "string" && query.name !== "") hook.withhold(sent, "named query object");
+  const known = hook.read(text);
+  if (known === null) return;
+  const draft = hook.begin(line, known, between);
+  hook.sample(known, holder.values);
+  if (typeof query.name === "string" && query.name !== "") hook.withhold(draft, "named query object");
+  const gated = hook.gate(known, draft);
 
+  let at = hook.now();
   let rows = 0;
   let firstAt: number | undefined;
   const own = query as unknown as Record<string, Method | undefined>;
@@ -56,14 +59,14 @@ export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, betw
     });
   const end = (error: unknown): void => {
     for (const one of undo.splice(0)) one();
-    if (sent.gated !== null) locateInOriginal(error, sent.gated);
-    hook.done(line, sent, rows, codeOf(error), firstAt);
+    if (gated !== null) locateInOriginal(error, gated);
+    hook.done(line, draft, at, rows, codeOf(error), firstAt);
   };
 
   around("submit", (method) => (...args) => {
-    sent.at = hook.now();
-    if (sent.gated === null) return method.apply(query, args);
-    holder.text = sent.gated.text;
+    at = hook.now();
+    if (gated === null) return method.apply(query, args);
+    holder.text = gated.text;
     try {
       return method.apply(query, args);
     } finally {

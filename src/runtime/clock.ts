@@ -1,7 +1,9 @@
+import { hrtime } from "node:process";
+
 export interface Clock {
   now(): Date;
   /** Milliseconds from an arbitrary origin, never going back. */
-  monotonicMs(): number;
+  monotonicMs(this: void): number;
   /** Resolves after `ms` by the stopwatch, or rejects with the signal's reason as soon as it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** The same, until the calendar says `at`; at once where that is past. */
@@ -25,9 +27,12 @@ const sleep: Clock["sleep"] = (ms, signal) =>
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 
-/** Between two queries, where nothing is in the processor's caches, `performance.now` takes some half a microsecond, and this next to nothing. */
+/**
+ * Between two queries, where nothing is in the processor's caches, `performance.now` takes some half a microsecond, and this next to nothing. The global
+ * `process` is a getter, and has to be found first.
+ */
 const monotonicMs = (): number => {
-  const time = process.hrtime();
+  const time = hrtime();
   return time[0] * 1e3 + time[1] / 1e6;
 };
 

@@ -172,15 +172,6 @@ export class Hook {
     if (this.#samples !== null) this.#keep(this.#samples, known, values);
   }
 
-  #keep(samples: ParameterSamples, { fingerprint }: ReadText, values: unknown): void {
-    if (fingerprint === null || !Array.isArray(values)) return;
-    try {
-      samples.add(fingerprint, values);
-    } catch {
-      this.#failures += 1;
-    }
-  }
-
   failed(): void {
     this.#failures += 1;
   }
@@ -218,6 +209,15 @@ export class Hook {
   #remember(line: Line, known: ReadText): void {
     if (!known.read) this.#unread += 1;
     if (known.changesNames) line.namesUnclear = true;
+  }
+
+  #keep(samples: ParameterSamples, { fingerprint }: ReadText, values: unknown): void {
+    if (fingerprint === null || !Array.isArray(values)) return;
+    try {
+      samples.add(fingerprint, values);
+    } catch {
+      this.#failures += 1;
+    }
   }
 
   #draw(draft: Draft, line: Line, known: ReadText, experiment: GateExperiment, between: boolean | null): void {

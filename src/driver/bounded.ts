@@ -1,22 +1,34 @@
-/** A Map that holds what came last: when it is full, the older half of it is forgotten. */
-export class BoundedMap<V> extends Map<string, V> {
+/**
+ * A cache that holds between `limit` and twice as many of what was used last: two generations, the older of which is forgotten when the younger is full. What is in
+ * constant use outlives any flood of what comes once.
+ */
+export class BoundedCache<V> {
   readonly #limit: number;
+  readonly #young = new Map<string, V>();
+  #old: ReadonlyMap<string, V> = new Map();
 
   constructor(limit: number) {
-    super();
     this.#limit = limit;
   }
 
-  override set(key: string, value: V): this {
-    if (this.size >= this.#limit) {
-      const older = this.#limit / 2;
-      let i = 0;
-      for (const one of this.keys()) {
-        if (i >= older) break;
-        this.delete(one);
-        i += 1;
-      }
+  /** The younger generation, always the same Map: for who looks so often that a call would count. What it lacks, {@link get} may have. */
+  get young(): ReadonlyMap<string, V> {
+    return this.#young;
+  }
+
+  get(key: string): V | undefined {
+    const found = this.#young.get(key);
+    if (found !== undefined) return found;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
+  }
+
+  set(key: string, value: V): void {
+    if (this.#young.size >= this.#limit) {
+      this.#old = new Map(this.#young);
+      this.#young.clear();
     }
-    return super.set(key, value);
+    this.#young.set(key, value);
   }
 }

@@ -13,7 +13,7 @@ import {
   type Splice,
   spliced,
 } from "../sql/index.ts";
-import { BoundedMap } from "./bounded.ts";
+import { BoundedCache } from "./bounded.ts";
 import type { Arm, GateExperiment } from "./experiment.ts";
 
 /** What is known of a text, and of all others that differ in their literals. */
@@ -61,12 +61,12 @@ export interface ReadText extends Reading {
 export interface StatementReader {
   /** Texts that are known. Looked into before every statement, and so not through a call. */
   readonly texts: ReadonlyMap<string, ReadText>;
-  /** Reads one that is not. */
+  /** Reads one that is not there. */
   readonly read: (text: string) => ReadText;
 }
 
 /** Shapes and texts that are remembered, each. An application has hundreds. */
-const remembered = 4_000;
+const remembered = 2_000;
 /** UTF-16 units; longer texts are neither parsed nor remembered. */
 const longest = 20_000;
 /** New texts that may be parsed: 50 a second take two or three hundredths of a core, and an application that starts has many at once. */
@@ -90,8 +90,8 @@ const unread: ReadText = {
 
 /** Reads texts for the given experiments, each shape once. */
 export const statementReader = (experiments: readonly GateExperiment[], clock: Clock): StatementReader => {
-  const texts = new BoundedMap<ReadText>(remembered);
-  const shapes = new BoundedMap<Reading>(remembered);
+  const texts = new BoundedCache<ReadText>(remembered);
+  const shapes = new BoundedCache<Reading>(remembered);
   let parses = parsesAtOnce;
   let refilledAt = clock.monotonicMs();
 
@@ -105,6 +105,8 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
   };
 
   const read = (text: string): ReadText => {
+    const known = texts.get(text);
+    if (known !== undefined) return known;
     if (text.length > longest) return withNames(text);
     const shape = shapeOf(text);
     const same = shape === null || shape.key === text;
@@ -125,7 +127,7 @@ export const statementReader = (experiments: readonly GateExperiment[], clock: C
     shapes.set(shape.key, reading);
     return asText(reading, (arm) => gatedText(reading, arm, text, shape));
   };
-  return { texts, read };
+  return { texts: texts.young, read };
 };
 
 /** Field by field: what is spread, the engine lays in two places, and it is looked at before every statement. */

@@ -1,12 +1,15 @@
 import { expect, test } from "vitest";
-import { BoundedMap } from "../../src/driver/bounded.ts";
+import { BoundedCache } from "../../src/driver/bounded.ts";
 
-test("holds what came last, and never more than it may", () => {
-  const map = new BoundedMap<number>(100);
+test("what is in use outlives a flood of what comes once, which is forgotten", () => {
+  const cache = new BoundedCache<number>(100);
+  const { young } = cache;
+  cache.set("in use", -1);
   for (let i = 0; i < 1_000; i += 1) {
-    map.set(`text ${i}`, i);
-    expect(map.size).toBeLessThanOrEqual(100);
-    for (let last = Math.max(0, i - 49); last <= i; last += 1) expect(map.get(`text ${last}`)).toBe(last);
+    cache.set(`once ${i}`, i);
+    expect(young.size).toBeLessThanOrEqual(100);
+    expect([young.get(`once ${i}`), cache.get(`once ${Math.max(0, i - 40)}`)]).toEqual([i, Math.max(0, i - 40)]);
+    if (i % 50 === 0) expect(young.get("in use") ?? cache.get("in use")).toBe(-1);
   }
-  expect(map.get("text 0")).toBeUndefined();
+  expect(cache.get("once 0")).toBeUndefined();
 });

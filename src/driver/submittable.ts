@@ -52,33 +52,42 @@ export const hookSubmittable = (hook: Hook, line: Line, query: Submittable, betw
       else Object.defineProperty(query, name, present);
     });
   };
+  const restore = (): void => {
+    for (const one of undo.splice(0)) one();
+  };
   const before = (name: string, act: (first: unknown) => void): void =>
     around(name, (method) => (...args) => {
       act(args[0]);
       return method.apply(query, args);
     });
   const end = (error: unknown): void => {
-    for (const one of undo.splice(0)) one();
+    restore();
     if (gated !== null) locateInOriginal(error, gated);
     hook.done(line, draft, at, rows, codeOf(error), firstAt);
   };
 
-  around("submit", (method) => (...args) => {
-    at = hook.now();
-    if (gated === null) return method.apply(query, args);
-    holder.text = gated.text;
-    try {
-      return method.apply(query, args);
-    } finally {
-      holder.text = text;
-    }
-  });
-  before("handleDataRow", () => {
-    rows += 1;
-  });
-  before("handlePortalSuspended", () => {
-    firstAt ??= hook.now();
-  });
-  before("handleError", end);
-  before("handleReadyForQuery", () => end(null));
+  try {
+    around("submit", (method) => (...args) => {
+      at = hook.now();
+      if (gated === null) return method.apply(query, args);
+      holder.text = gated.text;
+      try {
+        return method.apply(query, args);
+      } finally {
+        holder.text = text;
+      }
+    });
+    before("handleDataRow", () => {
+      rows += 1;
+    });
+    before("handlePortalSuspended", () => {
+      firstAt ??= hook.now();
+    });
+    before("handleError", end);
+    before("handleReadyForQuery", () => end(null));
+  } catch {
+    // One of its methods cannot be replaced.
+    restore();
+    hook.abandon(line, draft);
+  }
 };

@@ -79,6 +79,23 @@ describe("the hook", () => {
     expect(hook()?.counts()).toMatchObject({ failures: 1, gated: 0 });
   });
 
+  test("leaves a query object alone whose methods cannot be replaced", async () => {
+    const measured: Measurement[] = [];
+    await installed({ experiments: [canary], observe: (one) => measured.push(one) });
+    const cursor = new Cursor(byCustomer, [7]);
+    Object.defineProperty(cursor, "handleReadyForQuery", {
+      value: Reflect.get(cursor, "handleReadyForQuery"),
+    });
+    await connected(async (client) => {
+      expect(await client.query(cursor).read(100)).toHaveLength(10);
+      for (let i = 0; i < 2; i += 1) await client.query(byCustomer, [7]);
+    });
+    for (const method of ["submit", "handleDataRow", "handleError"]) expect(Object.hasOwn(cursor, method)).toBe(false);
+    expect(hook()?.counts()).toMatchObject({ failures: 1, statements: 3 });
+    // Not counted as still running, which would make one transaction of all that follows.
+    expect(measured.map(({ transaction }) => transaction)).toEqual([2, 3]);
+  });
+
   const wrong: GateExperiment = { ...canary, column: "gone" };
 
   type Query = (this: unknown, config: unknown, values?: unknown, callback?: unknown) => unknown;

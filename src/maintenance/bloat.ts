@@ -2,7 +2,7 @@ import type { Bloat, WithheldCode } from "../domain/index.ts";
 import { quoteName } from "../postgres/index.ts";
 import { type Assumptions, freshBtree, PAGE_BYTES, type SizedColumn } from "../sizes/index.ts";
 import type { IndexFacts } from "./reading.ts";
-import { isStale } from "./stale.ts";
+import { changedRows, isStale, type StatisticsAge } from "./stale.ts";
 
 /** Below this one page more or less is 4 points, and there is nothing to gain. */
 const FEWEST_PAGES = 25;
@@ -27,25 +27,26 @@ const rebuildOnce = "its own size after a rebuild will tell";
 
 const analyze = ({ schema, table }: IndexFacts): string => `analyze ${quoteName({ schema, name: table })}`;
 
-/** The rows that changes are held against: of a partial index, its own, for they may all be of those. */
-const rowsAnalyzed = ({ partial, entries, tableFacts: { tuples } }: IndexFacts): number =>
-  partial ? Math.max(0, Math.min(entries, tuples)) : tuples;
-
-const hasStaleRows = (index: IndexFacts): boolean => {
-  const { analyzedAt, modificationsSinceAnalyze } = index.tableFacts;
-  return isStale({ tuples: rowsAnalyzed(index), modificationsSinceAnalyze, analyzed: analyzedAt !== null });
+/** Of a partial index, its own rows are what changes are held against, for those may all be of them. */
+const ageOf = ({ partial, entries, tableFacts }: IndexFacts): StatisticsAge => {
+  const { tuples, liveTuples, modificationsSinceAnalyze, analyzedAt } = tableFacts;
+  const analyzed = analyzedAt !== null;
+  if (!partial) return { tuples, liveTuples, modificationsSinceAnalyze, analyzed };
+  const own = Math.max(0, Math.min(entries, tuples));
+  return { tuples: own, liveTuples: own, modificationsSinceAnalyze, analyzed };
 };
 
+const hasStaleRows = (index: IndexFacts): boolean => isStale(ageOf(index));
+
 const stale = (index: IndexFacts): Bloat => {
-  const { tableFacts: table } = index;
-  const share = Math.round((100 * table.modificationsSinceAnalyze) / Math.max(1, rowsAnalyzed(index)));
+  const age = ageOf(index);
+  const share = Math.round((100 * changedRows(age)) / Math.max(1, age.tuples));
   const changed = index.partial
     ? `as many rows of the table as ${String(share)} % of its own changed`
     : `${String(share)} % of the rows changed`;
-  const reason =
-    table.analyzedAt === null
-      ? "the counters do not know of any ANALYZE, so nobody knows what changed since"
-      : `${changed} since the last ANALYZE`;
+  const reason = age.analyzed
+    ? `by the counters, ${changed} since the last ANALYZE`
+    : "the counters do not know of any ANALYZE, so nobody knows what changed since";
   return withheld("statistics_stale", reason, analyze(index));
 };
 

@@ -1,6 +1,6 @@
 import type { ExistingIndex, ForeignKey, IndexSample, ProposedDrop, Table } from "../domain/index.ts";
 import { quoteIdentifier, quoteName, renderDropIndex } from "../postgres/index.ts";
-import { isStale } from "./stale.ts";
+import { changedRows, isStale } from "./stale.ts";
 
 const DAY_MS = 86_400_000;
 /** Without a scan for so long, and over the end of a month, an index counts as unused. */
@@ -281,12 +281,17 @@ export const staleStatistics = (tables: readonly Table[]): readonly StaleStatist
   tables.flatMap((table): StaleStatistics[] => {
     if (table.kind === "partitioned" || table.blocks === 0) return [];
     const { tuples, activity } = table;
-    const { modificationsSinceAnalyze, analyzed } = activity ?? { modificationsSinceAnalyze: 0, analyzed: true };
-    if (!isStale({ tuples, modificationsSinceAnalyze, analyzed })) return [];
+    const { modificationsSinceAnalyze, analyzed, liveTuples } = activity ?? {
+      modificationsSinceAnalyze: 0,
+      analyzed: true,
+      liveTuples: tuples,
+    };
+    const age = { tuples, liveTuples, modificationsSinceAnalyze, analyzed };
+    if (!isStale(age)) return [];
     return [
       {
         table: { schema: table.schema, name: table.name },
-        changedShare: tuples < 0 || !analyzed ? null : modificationsSinceAnalyze / Math.max(1, tuples),
+        changedShare: tuples < 0 || !analyzed ? null : changedRows(age) / Math.max(1, tuples),
         remedy: `analyze ${quoteName(table)}`,
       },
     ];

@@ -197,6 +197,13 @@ describe("an estimate", () => {
       expect(codeOf(by({ method: "hash" }, { modificationsSinceAnalyze: 41_000 }))).toBe("shown by baseline");
     });
 
+    test("is withheld where the counters know other rows than ANALYZE found, and nothing that changed since", () => {
+      expect(codeOf(by({ method: "hash" }, { liveTuples: 1_090_000 }))).toBe("shown by baseline");
+      for (const liveTuples of [0, 1_110_000]) {
+        expect(codeOf(by({ method: "hash" }, { liveTuples }))).toBe("statistics_stale");
+      }
+    });
+
     test("of a partial one whose rows nobody counts is withheld, and promises nothing", () => {
       const bloat = by({ ...partial(400_000), method: "gin" });
       expect(bloat).toMatchObject({ code: "no_baseline", remedy: "its sizes before and after a rebuild" });

@@ -227,10 +227,14 @@ describe("a foreign key", () => {
 
 describe("statistics", () => {
   test("are stale when a tenth of the rows changed, were never made, or nobody knows how old they are", () => {
-    const activity = { inserts: 0, updates: 0, hotUpdates: 0, deletes: 0, sequentialScans: 0, liveTuples: 0 };
-    const stale = (modificationsSinceAnalyze: number, analyzed = true) =>
-      staleStatistics([bigTable("t", [], { activity: { ...activity, modificationsSinceAnalyze, analyzed } })]);
+    const activity = { inserts: 0, updates: 0, hotUpdates: 0, deletes: 0, sequentialScans: 0, liveTuples: 100_000 };
+    const stale = (modificationsSinceAnalyze: number, analyzed = true, liveTuples = 100_000) =>
+      staleStatistics([
+        bigTable("t", [], { activity: { ...activity, modificationsSinceAnalyze, analyzed, liveTuples } }),
+      ]);
     expect([stale(10_000), stale(11_000)]).toMatchObject([[], [{ changedShare: 0.11 }]]);
+    // Loaded and analysed in one transaction: the counters have not heard of it yet.
+    expect(stale(0, true, 0)).toMatchObject([{ changedShare: 1 }]);
     expect(stale(0, false)).toMatchObject([{ changedShare: null }]);
     expect(staleStatistics([bigTable("t", [], { tuples: -1 })])).toMatchObject([{ changedShare: null }]);
   });

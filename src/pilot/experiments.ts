@@ -13,8 +13,8 @@ import {
   type TableName,
 } from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { openSession, quoteName, type Session } from "../postgres/index.ts";
-import { proposeIndex } from "../rollout/index.ts";
+import { openSession, quoteName, readIndexText, sameDefinition, type Session } from "../postgres/index.ts";
+import { expectedDefinition, proposeIndex } from "../rollout/index.ts";
 import type { Store } from "../store/index.ts";
 import { predictBytes } from "./predict-bytes.ts";
 import { approveProposal, type Deciding } from "./proposal.ts";
@@ -57,6 +57,9 @@ export const createAbExperiment = (context: PilotContext, spec: AbExperimentSpec
       if (control !== null && definitionId(control) === definitionId(treatment)) {
         throw invalid("both arms have the same index");
       }
+      await refuseWhatStands(session, treatment, "the treatment's index, so that both arms have it");
+      const asControl = "the control's index: leave the control out, which compares with what everybody has";
+      if (control !== null) await refuseWhatStands(session, control, asControl);
       const deciding = { store, clock: context.clock, actor: spec.actor };
       const armOf = (index: IndexDefinition | null): ExperimentArm =>
         index === null ? nothing : { index, deploymentId: randomUUID(), gate: gateFor(index) };
@@ -89,6 +92,7 @@ export const createCanaryDeployment = (
 ): Promise<Experiment> =>
   withWritableStore(context, (store) =>
     withSession(openSession(context.observe, "observe"), async (session) => {
+      await refuseWhatStands(session, index, "this index, and everybody has it");
       const treatment = { index, deploymentId: randomUUID(), gate: gateFor(index) };
       const exposed = { exposure: "gate", treatment, evidence: null, actor } as const;
       const canary = await layDownCanary(context, store, session, exposed);
@@ -96,6 +100,27 @@ export const createCanaryDeployment = (
       return canary;
     }),
   );
+
+/**
+ * An index on trial beside one that is the same would show nothing.
+ * @param asWhat what it is to the experiment
+ * @throws IndexPilotError `experiment_invalid`
+ */
+const refuseWhatStands = async (session: Session, index: IndexDefinition, asWhat: string): Promise<void> => {
+  const body = (definition: string): string => readIndexText(definition).body;
+  const wanted = body(await expectedDefinition(session, index, "x"));
+  const standing = await session.query<{ schema: string; name: string; definition: string }>(
+    `select n.nspname as schema, c.relname as name, pg_catalog.pg_get_indexdef(c.oid) as definition
+       from pg_catalog.pg_index i
+       join pg_catalog.pg_class c on c.oid = i.indexrelid
+       join pg_catalog.pg_class t on t.oid = i.indrelid
+       join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+      where n.nspname = $1 and t.relname = $2 and i.indisvalid`,
+    [index.table.schema, index.table.name],
+  );
+  const same = standing.find(({ definition }) => sameDefinition(body(definition), wanted));
+  if (same !== undefined) throw invalid(`${quoteName(same)} is already ${asWhat}`);
+};
 
 /** Lays down the canary of a deployment that is approved. */
 export const canaryOf = (

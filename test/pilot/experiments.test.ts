@@ -96,6 +96,25 @@ describe("an experiment", () => {
     }
   });
 
+  test("is not begun with an index that everybody has", async () => {
+    const wired = await openWired(target());
+    const admin = await target().open(wired.database, "postgres");
+    await admin.query('create unique index "The Key" on public.orders (id)');
+    await admin.close();
+    for (const [begin, problem] of [
+      [createAbExperiment(wired.pilot, { ...spec, treatment: on("orders", "id") }), "the treatment's index"],
+      [createAbExperiment(wired.pilot, { ...spec, control: on("orders", "id") }), "the control's index"],
+      [createCanaryDeployment(wired.pilot, { index: on("orders", "id"), actor: "ada" }), "this index"],
+    ] as const) {
+      await expect(begin).rejects.toMatchObject({
+        code: "experiment_invalid",
+        message: expect.stringContaining(`public."The Key" is already ${problem}`) as string,
+      });
+    }
+    expect(await wired.context.store.deployments.list()).toEqual([]);
+    await createAbExperiment(wired.pilot, { ...spec, treatment: on("orders", "id", "note") });
+  });
+
   test("has no more windows than each look can read", async () => {
     const wired = await openWired(target());
     const { blockMs } = await createAbExperiment(wired.pilot, { ...spec, maxMs: 259_200_000 });

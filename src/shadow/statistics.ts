@@ -45,7 +45,8 @@ create temporary table known_type (
 
 create temporary table key_type (index oid, attnum smallint, type oid, collation_ oid, primary key (index, attnum));
 
--- An index may store another type than that of its expression, which ANALYZE goes by (examine_attribute): GIN keeps the words of a tsvector.
+-- An index may store another type than that of its expression, which ANALYZE goes by (examine_attribute): GIN keeps the words of a tsvector, hash an int4. Values
+-- of another type than the operators take would crash the server.
 create function pg_temp.learn_types() returns void language plpgsql as $function$
 declare expression record;
 begin
@@ -53,7 +54,6 @@ begin
     select x.indexrelid, x.indrelid, (n + 1)::smallint as attnum
       from pg_index x
       cross join generate_series(0, x.indnkeyatts - 1) n
-      join pg_opclass k on k.oid = x.indclass[n] and k.opckeytype <> 0
      where x.indkey[n] = 0 and x.indexrelid >= 16384
        and not exists (select from key_type t where t.index = x.indexrelid and t.attnum = n + 1)
   loop

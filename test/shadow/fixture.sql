@@ -69,6 +69,7 @@ create view public.open_by_country as
 
 create function public.secret(integer) returns integer language internal immutable strict as 'int4um';
 create index customers_secret on public.customers (secret(id));
+create index customers_digits on public.customers using hash (((id % 50)::text));
 create table public.located (id integer, place point, pair public.customers);
 insert into public.located (id) select generate_series(1, 500);
 create temporary table scratch (a integer);

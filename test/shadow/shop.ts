@@ -39,6 +39,7 @@ export const openShop = async (major: number): Promise<Shop> => {
 /** Queries over all of it; every one plans on target and shadow. */
 export const queries: readonly string[] = [
   "select * from customers where id = 77",
+  "select * from customers where (id % 50)::text = '7'",
   "select * from customers where email = 'user9@example.org'",
   "select * from customers where country = 'de' and born = date '1961-03-07'",
   "select count(*) from customers where score is null",

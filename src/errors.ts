@@ -138,6 +138,14 @@ const catalogue = {
     message: (p) => `${p.what} needs a primary, and this server is a replica`,
     remedy: () => "give the primary's URL with --build-url",
   }),
+  read_only_role: entry<{ role: string; database: string }>({
+    exitCode: ExitCode.unsuitable,
+    retryable: false,
+    message: (p) =>
+      `transactions of role ${p.role} in database ${p.database} are read-only (default_transaction_read_only)`,
+    remedy: () =>
+      "where the database is kept read-only for now (a full disk, a move), wait until that is over; where only the role is, alter role … reset default_transaction_read_only",
+  }),
   workload_empty: entry<{ detail: string; hint: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

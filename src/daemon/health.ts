@@ -9,15 +9,19 @@ export interface Health {
   close(): Promise<void>;
 }
 
+/** Messages name roles, databases and addresses. */
+const coded = (error: Standing["error"]): { readonly code: string } | null => error && { code: error.code };
+
 const documentOf = (standing: Standing) => ({
   ...standing,
+  error: coded(standing.error),
   beatMs: undefined,
   duties: Object.fromEntries(standing.duties),
 });
 
 /**
  * Serves, on all addresses of this machine: /livez (500 where a loop is dead: start the process again), /readyz (503 where a target is neither led nor stood by
- * for, and while it ends), /status (JSON) and /metrics (Prometheus). Names of targets and indexes, no SQL, no secrets.
+ * for, and while it ends), /status (JSON) and /metrics (Prometheus). Names of targets and databases and codes of errors, no SQL, no secrets.
  * @throws IndexPilotError `usage` where the port cannot be had
  */
 export const serveHealth = async (
@@ -40,7 +44,7 @@ export const serveHealth = async (
       case "/readyz": {
         const waiting = standings
           .filter((one) => !isReady(one))
-          .map(({ target, role, error }) => ({ target, role, error }));
+          .map(({ target, role, error }) => ({ target, role, error: coded(error) }));
         const ready = waiting.length === 0 && !drain.aborted;
         return json(ready ? 200 : 503, { ready, ending: drain.aborted, waiting });
       }

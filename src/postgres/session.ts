@@ -135,7 +135,10 @@ export const openSession = async (target: ConnectionTarget, purpose: Purpose): P
     if (versionNum >= 190_000) throw failure("server_too_new", { version: row.version });
     const announced = (client as unknown as { processID: number | null }).processID;
     if (announced !== row.pid) throw failure("pooler_in_between", {});
-    await client.query(`${settings} set idle_session_timeout = 0; set standard_conforming_strings = on;`);
+    // The driver reads dates in style ISO alone. Which of day and month comes first stays as the role has it: constants of queries are read by it.
+    await client.query(
+      `${settings} set idle_session_timeout = 0; set standard_conforming_strings = on; set datestyle = 'ISO';`,
+    );
     if (versionNum >= 170_000) await client.query("set transaction_timeout = 0");
     return wrap(client, target, row.pid, versionNum);
   } catch (error) {

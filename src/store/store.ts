@@ -60,12 +60,16 @@ export interface Store {
 /**
  * Opens the store over a session of purpose `store`, which then belongs to it alone (close the session to close the store).
  * @returns null when nothing is installed and `create` is false
- * @throws IndexPilotError `privilege_missing`, `store_newer`, `store_changed`, `store_older`, `installation_copied`, `read_only_server`
+ * @throws IndexPilotError `privilege_missing`, `store_newer`, `store_changed`, `store_older`, `installation_copied`, `read_only_server`, `read_only_role`
  */
 export const openStore = async (session: Session, options: StoreOptions): Promise<Store | null> => {
   if (options.create) {
-    const [row] = await session.query<{ replica: boolean }>("select pg_catalog.pg_is_in_recovery() as replica");
+    const [row] = await session.query<{ replica: boolean; readOnly: boolean; role: string; database: string }>(
+      `select pg_catalog.pg_is_in_recovery() as replica, current_setting('default_transaction_read_only')::boolean as "readOnly",
+              current_user::text as role, current_database()::text as database`,
+    );
     if (row?.replica === true) throw failure("read_only_server", { what: "writing to the store" });
+    if (row?.readOnly === true) throw failure("read_only_role", row);
   }
   if (!(await migrate(session, { create: options.create }))) return null;
   const db = databaseOver(session);

@@ -195,6 +195,14 @@ const situations: readonly Situation[] = [
     after: "grant pg_monitor to builder; revoke pg_read_all_stats from builder",
   },
   {
+    name: "the building role's transactions are read-only",
+    make: "alter role builder set default_transaction_read_only = on",
+    check: "build: writing",
+    level: "problem",
+    remedy: "alter role builder in database postgres set default_transaction_read_only = off; -- unless it is meant",
+    after: "alter role builder reset default_transaction_read_only; alter role builder in database postgres reset all",
+  },
+  {
     name: "the building role has too few connections",
     make: "alter role builder connection limit 2",
     check: "build: connections",

@@ -74,6 +74,18 @@ describe("a session", () => {
     expect(await shown("build")).toEqual({ lock: "0", statement: "0", transaction: "0" });
   });
 
+  test.each(["SQL, DMY", "German", "Postgres, MDY"])("reads dates where the role writes them as %s", async (style) => {
+    const admin = await openSession(resolveConnection(server.url(), {}), "build");
+    await admin.query(`alter role postgres set datestyle = '${style}'`);
+    await admin.close();
+    const session = await openSession(resolveConnection(server.url(), {}), "observe");
+    const [row] = await session.query("select timestamptz '2026-02-01 10:00Z' as at, '01/02/2026'::date::text as day");
+    const german = style !== "Postgres, MDY";
+    expect(row).toEqual({ at: new Date("2026-02-01T10:00:00Z"), day: german ? "2026-02-01" : "2026-01-02" });
+    await session.query("alter role postgres reset datestyle");
+    await session.close();
+  });
+
   test.each([
     ["a port nobody listens on", () => "postgres://postgres@127.0.0.1:1/postgres", "connection_refused"],
     ["a host that does not exist", () => "postgres://postgres@no-such-host.invalid/postgres", "connection_refused"],

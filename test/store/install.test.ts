@@ -69,6 +69,16 @@ describe("the schema indexpilot", () => {
     expect(await openStore(session, { create: true, server, now })).not.toBeNull();
   });
 
+  test("is refused, with the remedy, to a role whose transactions are read-only", async () => {
+    const { name, server } = await fresh();
+    const session = await target().open(name, "nobody_special");
+    await session.query("set default_transaction_read_only = on");
+    await expect(openStore(session, { create: true, server, now })).rejects.toMatchObject({
+      code: "read_only_role",
+      remedy: expect.stringContaining("reset default_transaction_read_only") as string,
+    });
+  });
+
   test("is refused with the exact GRANT to a role that may not create it, which then works", async () => {
     const { name, server } = await fresh();
     const session = await target().open(name, "nobody_special");

@@ -58,8 +58,14 @@ export const buildRoleChecks = async (session: Session, separate: boolean): Prom
   const level = separate ? "problem" : "warning";
   const quoted = quoteIdentifier(role);
   const { denied, grants, tables } = await readBuildPrivileges(session, null);
-  const [place] = await session.query<{ database: string; store: boolean; owned: boolean; may_create: boolean }>(
-    `select current_database()::text as database, to_regnamespace('indexpilot') is not null as store,
+  const [place] = await session.query<{
+    database: string;
+    read_only: boolean;
+    store: boolean;
+    owned: boolean;
+    may_create: boolean;
+  }>(
+    `select current_database()::text as database, current_setting('default_transaction_read_only')::boolean as read_only, to_regnamespace('indexpilot') is not null as store,
             coalesce((select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'indexpilot'), false) as owned,
             has_database_privilege(current_database(), 'create') as may_create`,
   );
@@ -102,6 +108,16 @@ export const buildRoleChecks = async (session: Session, separate: boolean): Prom
         ),
     ...connectionsCheck("build", role, connections, 3),
   ];
+  if (place.read_only) {
+    checks.push(
+      found(
+        level,
+        "build: writing",
+        `transactions of ${role} in database ${place.database} are read-only (default_transaction_read_only)`,
+        `alter role ${quoted} in database ${quoteIdentifier(place.database)} set default_transaction_read_only = off; -- unless it is meant`,
+      ),
+    );
+  }
   if (superuser) {
     checks.push(
       found("note", "build: superuser", `${role} is a superuser; a role that owns the tables is enough`, null),

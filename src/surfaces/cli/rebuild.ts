@@ -31,8 +31,8 @@ const showOutcome = (name: string, outcome: BuildReport["outcome"], { terminal }
   if (outcome.kind === "built") {
     const { buildMs, sizeBytes } = outcome.deployment;
     terminal.out(`${name}: built in ${formatDuration(buildMs ?? 0)}, ${formatSize(sizeBytes ?? 0)}`);
-  } else if (outcome.kind === "refused") terminal.err(describeRefusal(name, outcome));
-  else terminal.err(describeBuild({ deployment: outcome.deployment, outcome }));
+  } else if (outcome.kind === "refused") terminal.alarm(describeRefusal(name, outcome));
+  else terminal.alarm(describeBuild({ deployment: outcome.deployment, outcome }));
 };
 
 const describeRefusal = (
@@ -114,7 +114,7 @@ export const rollbackVersion = async (
     terminal.out(JSON.stringify(document, null, 2));
   } else if (outcome !== null) showOutcome(plan.series.name, outcome, context);
   else if (objection === null) showRollback(plan, context);
-  else terminal[plan.answer.kind === "unchanged" ? "out" : "err"](objection);
+  else terminal[plan.answer.kind === "unchanged" ? "out" : "alarm"](objection);
   if (outcome !== null) return exitCodeOf(outcome);
   return plan.answer.kind === "not_ours" || plan.answer.kind === "impossible" ? ExitCode.refused : ExitCode.ok;
 };
@@ -176,7 +176,7 @@ export const reindex = async (index: string, flags: ReindexFlags, context: Comma
     );
     terminal.err("Nothing was changed: this was a dry run. --yes does it.");
   } else {
-    terminal.err(
+    terminal.alarm(
       `${index} cannot be rebuilt (${impossible.code}): ${impossible.reason}\n  what remains: ${impossible.remedy}`,
     );
   }

@@ -26,5 +26,5 @@ export {
 } from "./parser.ts";
 export type { KnownTable, TableLookup } from "./scope.ts";
 export { type Shape, shapeOf } from "./shape.ts";
-export { substituteParameters } from "./tokens.ts";
+export { substituteParameters, withoutComments } from "./tokens.ts";
 export { toSelect } from "./to-select.ts";

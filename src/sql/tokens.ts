@@ -49,9 +49,24 @@ export const scan = (text: string): readonly Token[] => {
   return tokens;
 };
 
+/** PostgreSQL 18 shows a list as `in ($1 ...)` with this inside. */
+const squashMark = "/*, ... */";
+
+/** A text that is known to parse, without its comments: applications write what they like into them. */
+export const withoutComments = (text: string): string => {
+  let result = "";
+  let done = 0;
+  for (const token of scan(text)) {
+    if (!token.comment || token.text === squashMark) continue;
+    // One may stand between two words with nothing else there.
+    result += `${text.slice(done, token.start)} `;
+    done = token.end;
+  }
+  return (result + text.slice(done)).trim();
+};
+
 /**
- * Puts texts in place of the parameters `$n` of a statement. `squashed` says that the one parameter stands for a whole list, which
- * PostgreSQL 18 shows as `in ($1 ...)` with a comment inside.
+ * Puts texts in place of the parameters `$n` of a statement. `squashed` says that the one parameter stands for a whole list.
  */
 export const substituteParameters = (
   text: string,
@@ -62,7 +77,7 @@ export const substituteParameters = (
   const tokens = scan(text);
   tokens.forEach((token, i) => {
     if (token.parameter === null) return;
-    const squashed = tokens[i + 1]?.text === "/*, ... */";
+    const squashed = tokens[i + 1]?.text === squashMark;
     result += text.slice(done, token.start) + replacement(token.parameter, squashed);
     done = token.end;
   });

@@ -1,10 +1,10 @@
 import type { Catalog, DeclinedStatement, Statement, Workload } from "../domain/index.ts";
-import { normalise, parseStatement } from "../sql/index.ts";
+import { normalise, parseStatement, withoutComments } from "../sql/index.ts";
 import { bindingsOf } from "./binding.ts";
 import { resolversFor } from "./resolution.ts";
 
 /**
- * The same workload without the constants of its texts and without real values for its parameters: plausible ones of the right type stand in their
+ * The same workload without the constants and comments of its texts and without real values for its parameters: plausible ones of the right type stand in their
  * place, and every binding says so. `catalog` is one without values. The parser must be loaded.
  */
 export const withoutValues = (workload: Workload, catalog: Catalog, seed: number): Workload => {
@@ -12,7 +12,8 @@ export const withoutValues = (workload: Workload, catalog: Catalog, seed: number
   const statements: Statement[] = [];
   const declined: DeclinedStatement[] = [...workload.declined];
   for (const statement of workload.statements) {
-    const text = normalise(statement.text);
+    const normalised = normalise(statement.text);
+    const text = normalised === null ? null : withoutComments(normalised);
     const parsed = text === null ? null : parseStatement(text);
     const bindings =
       parsed?.kind !== "parsed"

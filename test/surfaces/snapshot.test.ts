@@ -38,7 +38,10 @@ const schema = `
 
 const traffic = [
   ["select * from orders where customer = $1", [5]],
-  ["select count(*) from orders where at > $1 and note = $2", ["2024-02-01", secret]],
+  [
+    `/* ${secret} */ select count(*) /* user='${secret}' */ from orders where at > $1 and note = $2 -- ${secret}\n`,
+    ["2024-02-01", secret],
+  ],
   ["select * from orders where id > $1 order by id limit 10", [69_000]],
   [
     "select c.email, sum(o.total) from customers c join orders o on o.customer = c.id where c.email = $1 group by 1",
@@ -110,7 +113,10 @@ describe("a snapshot file", () => {
     const admin = await openSession(resolveConnection(server.url(), {}), "store");
     await admin.script(schema);
     await admin.close();
-    writeFileSync(path("one.sql"), `select * from orders where note = '${secret}3' and customer = 12;`);
+    writeFileSync(
+      path("one.sql"),
+      `select * /* ${secret} */ from orders where note = '${secret}3' and customer = 12; -- ${secret}`,
+    );
     url = ["--url", server.url("postgres", "watcher"), "--queries", path("one.sql")];
   });
   afterAll(async () => {

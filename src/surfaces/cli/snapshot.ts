@@ -34,7 +34,7 @@ export const snapshot = async (flags: SnapshotFlags, context: CommandContext): P
   terminal.err(
     taken.redacted
       ? "Values were left out: without common values, histograms and the ends of columns the planner falls back to its defaults, and all advice from this " +
-          "file has low confidence. Names stay, and with them constants in definitions (CHECK, partition bounds, predicates, policies, functions, enum labels)."
+          "file has low confidence. Names stay, and with them constants in definitions (CHECK, partition bounds, predicates and expressions of indexes, generated columns, views, policies, functions, enum labels)."
       : "Warning: statistics contain values of your data, and so does this file. It is readable by you only; --redact leaves values out.",
   );
   return ExitCode.ok;

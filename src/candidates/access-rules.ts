@@ -70,11 +70,25 @@ export const draftKeys = (
     const groups = group.filter((column) => !lookup.includes(column));
     if (groups.length > 0 && !isJoin) draft(name("group"), lookup, groups.map(ascending));
   }
+  // Rows of several values, or without one, come one value after the other and not in the order that is asked for.
+  const fixed = equality.filter((column) => !isManyValued(access, column));
+  if (fixed.length < equality.length && (fixed.length > 0 || access.limited)) {
+    const sort = leadingUsable(access.order, (key) => key.column, usable, fixed);
+    if (sort.length > 0) draft(fixed.length > 0 ? "equality+order" : "order", fixed, sortKeys(sort));
+  }
   for (const first of join) {
     for (const second of join) if (first !== second) draft("join", [first, second]);
   }
   if (join.length > 2) draft("join", join);
   return drafts;
+};
+
+/** Whether IN or IS NULL is all that is asked of a column: the planner takes neither for one value that an index keeps the order behind. */
+const isManyValued = ({ conditions = [] }: TableAccess, column: string): boolean => {
+  const operators = conditions.flatMap(({ subject, operator }) =>
+    subject.kind === "column" && subject.column === column ? [operator] : [],
+  );
+  return operators.some((one) => one === "in" || one === "is null") && !operators.includes("=");
 };
 
 /** Every two columns by which rows are found, joined, sorted or grouped, in either order: a pair serves more statements than what is best for one. */

@@ -71,6 +71,30 @@ describe("candidates from one statement", () => {
       { equality: ["customer"], order: [by("customer"), by("created")] },
       ["(customer, created)"],
     ],
+    [
+      "the sort order comes right after single values, for behind IN or IS NULL it is none",
+      {
+        equality: ["customer", "status"],
+        order: [by("created", "desc")],
+        conditions: [
+          { subject: { kind: "column", column: "customer" }, operator: "=", operands: null, joined: false },
+          { subject: { kind: "column", column: "status" }, operator: "in", operands: null, joined: false },
+        ],
+      },
+      ["(customer, status, created)", "(customer, created)"],
+    ],
+    [
+      "a limited sort may be all of an index where nothing has a single value",
+      {
+        equality: ["status"],
+        order: [by("created", "desc")],
+        limited: true,
+        conditions: [
+          { subject: { kind: "column", column: "status" }, operator: "is null", operands: [], joined: false },
+        ],
+      },
+      ["(created)"],
+    ],
     ["grouping columns are keys", { group: ["status"] }, ["(status)"]],
     [
       "a join column stands alone and with the equalities, both ways",

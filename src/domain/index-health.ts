@@ -36,6 +36,7 @@ export type WithheldCode =
   | "statistics_unreadable"
   | "values_compressed"
   | "stored_otherwise"
+  | "made_in_steps"
   | "statistics_too_coarse"
   | "rows_too_coarse"
   | "model_contradicted";

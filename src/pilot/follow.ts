@@ -80,7 +80,7 @@ const connect = async (url: string, clock: Clock): Promise<Connected> => {
  * Lets this process of the application take part in whatever experiment the pilot conducts: draws its transactions, states the gates, and hands over, window
  * by window, how the statements fared. One connection of its own. While the store cannot be reached, does not answer, or is not there yet, no gate is stated: the
  * application's statements go out as they are; so they do after `indexpilot stop`, and where nobody has conducted the experiment for minutes. Resolves after the first look, and never rejects: an application shall start
- * without IndexPilot.
+ * without IndexPilot. It does not keep the process alive; `close` hands over what was seen last.
  */
 export const followExperiments = async (hook: Interception, options: FollowOptions): Promise<Following> => {
   const { application = "application", everyMs = 1_000, onError = warn(), clock = systemClock } = options;
@@ -198,7 +198,10 @@ export const followExperiments = async (hook: Interception, options: FollowOptio
   };
   const loop = async (): Promise<void> => {
     for (;;) {
-      await clock.sleep(everyMs, ended.signal).catch(() => undefined);
+      // Whoever only follows shall not keep an application alive that has nothing left to do.
+      connected?.session.holdProcess(false);
+      await clock.sleep(everyMs, ended.signal, true).catch(() => undefined);
+      connected?.session.holdProcess(true);
       if (ended.signal.aborted) return;
       await lookOnce();
     }

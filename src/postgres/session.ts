@@ -34,6 +34,8 @@ export interface Session {
   query<R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]>;
   /** Several statements in one round trip by the simple protocol; the rows of each. No parameters. */
   script<R extends object = Row>(sql: string): Promise<R[][]>;
+  /** Whether the process stays for this connection, as it does at first. */
+  holdProcess(does: boolean): void;
   close(): Promise<void>;
 }
 
@@ -168,6 +170,12 @@ const wrap = (client: pg.Client, target: ConnectionTarget, pid: number, versionN
     } catch (error) {
       throw asLost(error);
     }
+  },
+  holdProcess(does) {
+    // Missing in the driver's types.
+    const held = client as unknown as { ref(): void; unref(): void };
+    if (does) held.ref();
+    else held.unref();
   },
   close: () => client.end().catch(() => undefined),
 });

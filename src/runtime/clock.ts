@@ -4,13 +4,16 @@ export interface Clock {
   now(): Date;
   /** Milliseconds from an arbitrary origin, never going back. */
   monotonicMs(this: void): number;
-  /** Resolves after `ms` by the stopwatch, or rejects with the signal's reason as soon as it is aborted. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves after `ms` by the stopwatch, or rejects with the signal's reason as soon as it is aborted.
+   * @param idly whether the process may end meanwhile, where nothing else keeps it
+   */
+  sleep(ms: number, signal?: AbortSignal, idly?: boolean): Promise<void>;
   /** The same, until the calendar says `at`; at once where that is past. */
   sleepUntil(at: Date, signal?: AbortSignal): Promise<void>;
 }
 
-const sleep: Clock["sleep"] = (ms, signal) =>
+const sleep: Clock["sleep"] = (ms, signal, idly = false) =>
   new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason as Error);
@@ -24,6 +27,7 @@ const sleep: Clock["sleep"] = (ms, signal) =>
       signal?.removeEventListener("abort", onAbort);
       resolve();
     }, ms);
+    if (idly) timer.unref();
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 

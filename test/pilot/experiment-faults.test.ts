@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { promisify } from "node:util";
 import pg from "pg";
 import { afterEach, describe, expect, test } from "vitest";
 import { defaults, type Settings } from "../../src/config/index.ts";
@@ -310,6 +312,27 @@ describe("an experiment in which something goes wrong", () => {
     expect((await said())?.objection).toBe("this role may not read public.orders.customer_id");
     await wired.admin.query("grant select (customer_id) on orders to nobody_special");
     await until("it is drawn again", () => Promise.resolve(drawn() === 1));
+  });
+
+  test("is followed by a process that ends when it has nothing left to do, with its last word as without it", async () => {
+    const { wired, pilot } = await open();
+    await standing({ wired, pilot });
+    const program = `
+      import pg from "pg";
+      import { intercept } from "indexpilot/driver";
+      import { followExperiments } from "indexpilot";
+      const [url, closes] = process.argv.slice(1);
+      const following = await followExperiments(intercept(pg), { url, application: "shop", everyMs: 50 });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      if (closes === "closes") await following.close();
+      console.log(following.running().length);`;
+    for (const closes of ["closes", "leaves"]) {
+      const url = target().server.url(wired.database, "builder");
+      const ran = promisify(execFile)(process.execPath, ["--input-type=module", "-e", program, url, closes], {
+        timeout: 20_000,
+      });
+      expect(await ran).toMatchObject({ stderr: "", stdout: closes === "closes" ? "0\n" : "1\n" });
+    }
   });
 
   test("is not followed by a URL that leads nowhere, which with a logger that throws ends no application", async () => {

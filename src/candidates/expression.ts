@@ -290,6 +290,13 @@ const readCall = (table: Table, name: string, given: readonly RowExpression[]): 
     if (first.type === "timestamp") return indexable(plain, columns, "date", 4);
     if (first.type === "timestamptz") return dependsOnZone(plain, parts);
   }
+  // With a zone of its own, the session's does not count.
+  if (second !== undefined && name === "timezone") {
+    const zone = given[0]?.kind === "constant" ? `${quoteLiteral(given[0].value)}::text` : "$n";
+    const sql = `(${second.sql} AT TIME ZONE ${zone})`;
+    if (second.type === "timestamptz") return indexable(sql, columns, "timestamp", 8);
+    if (second.type === "timestamp") return indexable(sql, columns, "timestamptz", 8);
+  }
   if (second !== undefined && ["date_trunc", "date_part", "extract"].includes(name)) {
     const unit = given[0]?.kind === "constant" ? given[0].value : "$n";
     if (second.type === "timestamptz" || (second.type === "date" && name === "date_trunc"))

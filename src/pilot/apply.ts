@@ -48,9 +48,10 @@ export const apply = (context: PilotContext, options: ApplyOptions): Promise<App
 export const applyPlan = (context: PilotContext, plan: ChangePlan, options: ActOptions): Promise<CarriedOut> =>
   act(context, options, async ({ rollout, session, reconciled }) => {
     context.emit({ kind: "step", text: "comparing the plan with the database" });
-    const standing = await rollout.store.deployments.list({
-      states: ["building", "verifying", "promoting", "settled"],
-    });
+    const { deployments } = rollout.store;
+    const gone = await deployments.gone();
+    const built = await deployments.list({ states: ["building", "verifying", "promoting", "settled"] });
+    const standing = built.filter(({ id }) => !gone.has(id));
     const rest = remainderOf(plan, await readCatalog(session), standing);
     const done = plan.create.length - rest.create.length;
     if (done > 0) {

@@ -7,6 +7,8 @@ export interface Status {
   /** False where IndexPilot has never changed anything in this database. */
   readonly installed: boolean;
   readonly deployments: readonly Deployment[];
+  /** Ids of the deployments whose index was built and is not in the catalogue any more: it is not ours, and not in `ownedBytes`. */
+  readonly gone: ReadonlySet<string>;
   readonly ownedBytes: number;
   /** Predicted against measured, reverts and undecided, over all of them. */
   readonly trackRecord: TrackRecord;
@@ -19,9 +21,17 @@ export const readStatus = async (context: PilotContext): Promise<Status> =>
   (await readStore(context, async (store) => ({
     installed: true,
     ...(await withRecord(store)),
+    gone: await store.deployments.gone(),
     ownedBytes: await store.deployments.ownedBytes(),
     stop: await store.stop.get(),
-  }))) ?? { installed: false, deployments: [], trackRecord: trackRecordOf([]), ownedBytes: 0, stop: null };
+  }))) ?? {
+    installed: false,
+    deployments: [],
+    trackRecord: trackRecordOf([]),
+    gone: new Set(),
+    ownedBytes: 0,
+    stop: null,
+  };
 
 const withRecord = async (store: Store): Promise<Pick<Status, "deployments" | "trackRecord">> => {
   const deployments = await store.deployments.list();

@@ -87,7 +87,8 @@ const readRequest = (
     const anHourAgo = new Date(now.getTime() - HOUR_MS);
     const condition = await readServerCondition(build, deployment.tableOid);
     // What is on trial for this one goes when this one stands.
-    const onTrial = await trialsFor(store, deployment);
+    const gone = await store.deployments.gone();
+    const onTrial = (await trialsFor(store, deployment)).filter(({ id }) => !gone.has(id));
     const trialBytes = onTrial.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
     const indexesOnTable = condition.indexesOnTable === null ? null : condition.indexesOnTable - onTrial.length;
     const circuits = await readCircuits(store, deployment.tableOid);

@@ -9,8 +9,19 @@ import { ownRoles, type PilotContext, readStore, withSession } from "./target.ts
 import { takeUpLeftovers } from "./leftovers.ts";
 import { withRollout } from "./verify.ts";
 
-const only = async (store: Store, index: string): Promise<Deployment> => {
-  const [deployment, second] = await findOurs(store, index);
+/** What a rollback would take back. */
+export interface Rollbackable {
+  readonly deployment: Deployment;
+  /** The index is not in the catalogue any more: there is nothing to drop. */
+  readonly gone: boolean;
+}
+
+const only = async (store: Store, index: string): Promise<Rollbackable> => {
+  const found = await findOurs(store, index);
+  const gone = await store.deployments.gone();
+  const standing = found.filter(({ id }) => !gone.has(id));
+  // Of what is gone there may be several of one name, and any of them is as good.
+  const [deployment, second] = standing.length > 0 ? standing : found.slice(0, 1);
   if (deployment === undefined) throw failure("index_not_ours", { index });
   if (deployment.partOf !== undefined) {
     throw failure("usage", {
@@ -31,14 +42,14 @@ const only = async (store: Store, index: string): Promise<Deployment> => {
       hint: howToEnd(experiment),
     });
   }
-  return deployment;
+  return { deployment, gone: gone.has(deployment.id) };
 };
 
 /**
  * The deployment that a rollback of this index would take back. Reads only.
  * @throws IndexPilotError `store_missing`, `index_not_ours`, `usage` when the name is ambiguous, or an experiment's
  */
-export const findRollback = async (context: PilotContext, index: string): Promise<Deployment> => {
+export const findRollback = async (context: PilotContext, index: string): Promise<Rollbackable> => {
   const found = await readStore(context, (store) => only(store, index));
   if (found === null) throw failure("store_missing", {});
   return found;
@@ -57,7 +68,7 @@ export const rollBack = (
   withRollout(context, { name: options.actor, consents: true }, async (rollout) => {
     // What is to go need not be finished first.
     await takeUpLeftovers(rollout, context.emit, { goOn: false });
-    const deployment = await only(rollout.store, options.index);
+    const { deployment } = await only(rollout.store, options.index);
     const { blocking = false } = options;
     const reason = `asked for by ${options.actor}`;
     const outcome = await takeBack({ ...rollout, deployment, blocking, reason });

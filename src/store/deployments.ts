@@ -1,4 +1,4 @@
-import type { Selectable, Updateable } from "kysely";
+import { type Selectable, sql, type Updateable } from "kysely";
 import type { BegunRebuild, Deployment, DeploymentEvent, DeploymentState, ServerIdentity } from "../domain/index.ts";
 import type { Session } from "../postgres/index.ts";
 import type { Database, Tables } from "./database.ts";
@@ -50,11 +50,23 @@ export interface DeploymentRepository {
   buildsBegun(tableOid: number | null, since: Date): Promise<readonly Date[]>;
   /** Rebuilds that an actor began since a point in time, each time it was tried, oldest first. */
   rebuildsBegun(actor: string, since: Date): Promise<readonly BegunRebuild[]>;
+  /** Ids of those whose index was finished and is not in the catalogue any more. */
+  gone(): Promise<ReadonlySet<string>>;
   /** Bytes of the indexes of ours that exist or are being built (measured, else predicted), on one table or on all. */
   ownedBytes(within?: { readonly tableOid: number } | { readonly schema: string }): Promise<number>;
 }
 
-const owningStates = ["building", "verifying", "promoting", "settled", "retiring", "rolling_back"] as const;
+const finishedStates = ["verifying", "promoting", "settled", "retiring", "rolling_back"] as const;
+
+/**
+ * Whether the catalogue has the index of a deployment no more: by its OID, or by our comment, which goes along when REINDEX CONCURRENTLY gives it another OID. A
+ * partitioned table's index has no OID before its parts are attached.
+ */
+const isGone = sql<boolean>`(deployment.index_oid is not null and not exists (
+  select from pg_catalog.pg_index i
+   where i.indrelid = deployment.table_oid
+     and (i.indexrelid = deployment.index_oid
+          or pg_catalog.obj_description(i.indexrelid, 'pg_class') = 'indexpilot:' || deployment.id)))`;
 
 const nullableJson = (value: object | null): string | null => (value === null ? null : JSON.stringify(value));
 
@@ -266,12 +278,24 @@ export const deploymentRepository = (db: Database, installationId: number): Depl
         sizeBytes: row.replaces?.sizeBytes ?? 0,
       }));
     },
+    async gone() {
+      const rows = await db
+        .selectFrom("deployment")
+        .select("id")
+        .where("installation_id", "=", installationId)
+        .where("state", "in", [...finishedStates])
+        .where(isGone)
+        .execute();
+      return new Set(rows.map(({ id }) => id));
+    },
     async ownedBytes(within) {
       let query = db
         .selectFrom("deployment")
         .select((of) => of.fn.sum<string | null>(of.fn.coalesce("size_bytes", "predicted_bytes")).as("bytes"))
         .where("installation_id", "=", installationId)
-        .where("state", "in", [...owningStates])
+        .where((is) =>
+          is.or([is("state", "=", "building"), is.and([is("state", "in", [...finishedStates]), is.not(isGone)])]),
+        )
         // A partitioned table's index is its parts.
         .where((is) =>
           is.not(

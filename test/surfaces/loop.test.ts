@@ -197,6 +197,15 @@ describe.each([15, 18])("the loop on a database it has never seen, PostgreSQL %i
       });
       expect(await indexes()).toHaveLength(1);
 
+      // Dropped by somebody else, it does not stand any more.
+      const [{ name } = { name: "" }] = await session.query<{ name: string }>(
+        "select index_name as name from indexpilot.deployment where state = 'verifying'",
+      );
+      await session.query(`drop index ${quoteIdentifier(name)}`);
+      const again = await indexpilot(["apply", file, ...flags, ...fast, "--json"]);
+      expect(JSON.parse(again.out), again.out).toMatchObject({ builds: [{ outcome: "built" }] });
+      expect(await indexes()).toHaveLength(1);
+
       writeFileSync(file, "{}");
       expect(await indexpilot(["apply", file, ...flags])).toMatchObject({
         code: 2,

@@ -28,7 +28,13 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
   const found = await readStatus(pilotContext(flags, context));
   const { terminal } = context;
   if (context.json) {
-    terminal.out(JSON.stringify({ ...found, deployments: found.deployments.map(deploymentDocument) }, null, 2));
+    terminal.out(
+      JSON.stringify(
+        { ...found, gone: [...found.gone], deployments: found.deployments.map(deploymentDocument) },
+        null,
+        2,
+      ),
+    );
     return ExitCode.ok;
   }
   if (found.stop !== null) {
@@ -44,8 +50,8 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
     const rows = found.deployments.map((deployment) => [
       deployment.indexName,
       tableOf(deployment),
-      `${deployment.kind === "create" ? "" : `${deployment.kind}, `}${deployment.state.replaceAll("_", " ")}`,
-      deployment.sizeBytes === null ? "" : formatSize(deployment.sizeBytes),
+      `${deployment.kind === "create" ? "" : `${deployment.kind}, `}${deployment.state.replaceAll("_", " ")}${goneOf(found, deployment)}`,
+      deployment.sizeBytes === null || found.gone.has(deployment.id) ? "" : formatSize(deployment.sizeBytes),
       deployment.buildMs === null ? "" : formatDuration(deployment.buildMs),
       shortVerdict(deployment.verdict),
     ]);
@@ -69,6 +75,12 @@ export const status = async (flags: ConnectionFlags, context: CommandContext): P
     if (waiting > 0) terminal.out(`${String(waiting)} wait for approval: \`indexpilot approve\` lists them.`);
   }
   return ExitCode.ok;
+};
+
+const goneOf = ({ gone }: Status, { id, state }: Deployment): string => {
+  if (!gone.has(id)) return "";
+  // Who dropped what we were about to drop is not known.
+  return state === "rolling_back" ? ", gone" : ", gone: dropped by others";
 };
 
 /** How our predictions fared; nothing where no index has a verdict yet. */
@@ -159,9 +171,16 @@ export const rollback = async (index: string, flags: RollbackFlags, context: Com
   const pilot = pilotContext(flags, context);
   const { terminal } = context;
   if (flags.yes !== true) {
-    const deployment = await findRollback(pilot, index);
-    if (context.json) terminal.out(JSON.stringify({ dryRun: true, ...deploymentDocument(deployment) }, null, 2));
-    else {
+    const { deployment, gone } = await findRollback(pilot, index);
+    if (context.json) terminal.out(JSON.stringify({ dryRun: true, gone, ...deploymentDocument(deployment) }, null, 2));
+    else if (gone) {
+      terminal.out(
+        `${deployment.indexName} is gone already, dropped by others. To have it again: ${deployment.definition}`,
+      );
+      terminal.err(
+        "Nothing was changed: this was a dry run. --yes records that it is gone, unless another one has its name.",
+      );
+    } else {
       terminal.out(`Would drop, concurrently: ${deployment.definition}`);
       terminal.out(
         `  ${deployment.sizeBytes === null ? "" : `${formatSize(deployment.sizeBytes)}, `}state ${deployment.state}, ${deployment.rationale.reason}`,

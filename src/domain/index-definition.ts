@@ -63,6 +63,17 @@ export const describeIndex = (definition: IndexDefinition): string => {
   return `${schema === "public" ? "" : `${schema}.`}${name}${method} (${keys.join(", ")})${include}${where}${gate}`;
 };
 
+/** Whether a B-tree offers all that another one does: it begins with the same keys and holds what that one includes. */
+export const offersAllOf = (wider: IndexDefinition, narrower: IndexDefinition): boolean => {
+  const holds = new Set([...wider.keys.map(({ column }) => column), ...wider.include]);
+  return (
+    wider.method === "btree" &&
+    definitionId({ ...wider, keys: wider.keys.slice(0, narrower.keys.length), include: [] }) ===
+      definitionId({ ...narrower, include: [] }) &&
+    narrower.include.every((column) => holds.has(column))
+  );
+};
+
 /** A canonical text for comparing definitions; not SQL. */
 export const definitionId = (definition: IndexDefinition): string =>
   JSON.stringify([

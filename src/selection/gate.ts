@@ -1,4 +1,4 @@
-import type { HypotheticalIndex } from "../domain/index.ts";
+import { type HypotheticalIndex, offersAllOf } from "../domain/index.ts";
 import type { CostSource } from "./cost-source.ts";
 import type { Chosen, WeightedStatement } from "./objective.ts";
 
@@ -117,12 +117,12 @@ export interface Ban {
 export const weakestLink = (
   { statements, indexes }: Examination,
   limits: GateLimits,
-  idOf: (number: number) => string,
+  candidates: readonly HypotheticalIndex[],
 ): Ban | null => {
   const bySaving = indexes.toSorted((a, b) => a.saving - b.saving || a.number - b.number);
   const harmed = statements.find(({ costBefore, costAfter }) => costAfter > costBefore * (1 + limits.maximumHarm));
   if (harmed !== undefined) {
-    const culprit = bySaving.find(({ number }) => harmed.used.includes(idOf(number)));
+    const culprit = bySaving.find(({ number }) => harmed.used.includes(candidates[number]?.id ?? ""));
     if (culprit !== undefined) {
       return {
         number: culprit.number,
@@ -142,6 +142,20 @@ export const weakestLink = (
   const eaten = bySaving.find(({ number, saving }) => saving <= limits.upkeepOf(number));
   if (eaten !== undefined && limits.upkeepOf(eaten.number) > 0) {
     return { number: eaten.number, ...writesCostMore(eaten.saving, limits.upkeepOf(eaten.number)) };
+  }
+  const superfluous = bySaving.find(({ number, gain }) => {
+    const own = candidates[number]?.definition;
+    const others = indexes.flatMap((one) => (one.number === number ? [] : (candidates[one.number]?.definition ?? [])));
+    const isOffered = own !== undefined && others.some((other) => offersAllOf(other, own));
+    // By this rule its drop would be proposed as soon as it stood.
+    return isOffered && 1 / (1 - gain) <= 1 + limits.maximumHarm;
+  });
+  if (superfluous !== undefined) {
+    return {
+      number: superfluous.number,
+      code: "redundant",
+      reason: `another one that was chosen begins with its keys, and without it no statement would cost more than ${percent(limits.maximumHarm)} more`,
+    };
   }
   const weak = bySaving.find(({ gain }) => gain < limits.minimumOwnGain);
   return weak === undefined ? null : { number: weak.number, ...gainsTooLittle(weak, limits) };

@@ -23,7 +23,7 @@ export const passGate = async (
     seen.add(nameOf(chosen));
     const examination = await examine({ ...subject, chosen });
     const { used } = examination;
-    const weakest = weakestLink(examination, limits, (number) => subject.candidates[number]?.id ?? "");
+    const weakest = weakestLink(examination, limits, subject.candidates);
     const space = context();
     const { objective, allowed } = space;
     const without = [...used].map((one) => new Set([...used].filter((other) => other !== one)));

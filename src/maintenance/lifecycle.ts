@@ -1,4 +1,13 @@
-import type { ExistingIndex, ForeignKey, IndexSample, ProposedDrop, Table } from "../domain/index.ts";
+import type {
+  Catalog,
+  ExistingIndex,
+  ForeignKey,
+  IndexSample,
+  ProposedDrop,
+  Table,
+  TableActivity,
+  TableName,
+} from "../domain/index.ts";
 import { quoteIdentifier, quoteName, renderDropIndex } from "../postgres/index.ts";
 import { changedRows, isStale } from "./stale.ts";
 
@@ -119,6 +128,14 @@ const unscannedSince = (node: ScanCounts, oid: number, samples: readonly IndexSa
 
 const daysBetween = (from: Date, to: Date): number => Math.floor((to.getTime() - from.getTime()) / DAY_MS);
 
+/** Whether what was counted since then up to now is long enough to say that something is not used. */
+const isLong = (since: Date | null, now: Date): since is Date =>
+  since !== null && daysBetween(since, now) >= UNUSED_DAYS && spansMonthEnd(since, now);
+
+/** What a node's counters know is too short. */
+const tooShort = (node: string, since: Date | null, now: Date): string =>
+  `${node} ${since === null ? "does not say since when it counts" : `has counted for ${String(daysBetween(since, now))} days`}`;
+
 const useOf = (
   index: ExistingIndex,
   input: LifecycleInput,
@@ -127,20 +144,13 @@ const useOf = (
   const samples = input.samples.get(index.oid) ?? [];
   const since = nodes.map((node) => ({ node, at: unscannedSince(node, index.oid, samples) }));
   const scannedOn = nodes.filter((node) => (node.scans.get(index.oid) ?? 0) > 0);
-  const isLong = (at: Date | null): at is Date =>
-    at !== null && daysBetween(at, now) >= UNUSED_DAYS && spansMonthEnd(at, now);
-  const used = scannedOn.filter((node) => !isLong(since.find((one) => one.node === node)?.at ?? null));
+  const used = scannedOn.filter((node) => !isLong(since.find((one) => one.node === node)?.at ?? null, now));
   if (used.length > 0) {
     return { standing: "used", reason: `scanned on ${used.map(({ node }) => node).join(", ")}` };
   }
-  const short = since.filter(({ at }) => !isLong(at));
+  const short = since.filter(({ at }) => !isLong(at, now));
   if (short.length > 0) {
-    const known = short
-      .map(
-        ({ node, at }) =>
-          `${node.node} ${at === null ? "does not say since when it counts" : `has counted for ${String(daysBetween(at, now))} days`}`,
-      )
-      .join(", ");
+    const known = short.map(({ node, at }) => tooShort(node.node, at, now)).join(", ");
     return {
       standing: "unused_not_proved",
       reason: `no scan is known, but ${known}: ${String(UNUSED_DAYS)} days over a month's end are needed`,
@@ -231,24 +241,66 @@ const isServed = (table: Table, { columns }: ForeignKey, without: ReadonlySet<nu
     return first.length === columns.length && columns.every((column) => first.includes(column));
   });
 
+/** How to find the counters of a table's rows: its own, or those of its leaves where it is partitioned; null among them where one has none, or the table is unknown. */
+const activitiesIn = (tables: readonly Table[]): ((of: TableName) => readonly (TableActivity | null)[]) => {
+  const byName = new Map(tables.map((table) => [quoteName(table), table]));
+  const children = new Map<string, Table[]>();
+  for (const table of tables) {
+    for (const parent of table.parents.map(quoteName)) children.set(parent, [...(children.get(parent) ?? []), table]);
+  }
+  const activitiesOf = (of: TableName): readonly (TableActivity | null)[] => {
+    const table = byName.get(quoteName(of));
+    return table?.kind === "partitioned"
+      ? (children.get(quoteName(table)) ?? []).flatMap(activitiesOf)
+      : [table?.activity ?? null];
+  };
+  return activitiesOf;
+};
+
+const deletesOf = (activities: readonly (TableActivity | null)[]): number =>
+  activities.reduce((sum, activity) => sum + (activity?.deletes ?? 0), 0);
+
+/** A foreign key that needs the index that serves it, and what says so. */
+interface ServedForeignKey {
+  readonly key: ForeignKey;
+  readonly reason: string;
+}
+
+/** Why the referencing table may be looked through for the rows of a parent; null where it is known that it was not. A heap-only update never changes a key. */
+const whyLookedUp = (activities: readonly (TableActivity | null)[], since: Date | null, now: Date): string | null => {
+  const deletes = deletesOf(activities);
+  if (deletes > 0) return `${String(deletes)} were deleted`;
+  const updates = activities.reduce((sum, one) => sum + (one === null ? 0 : one.updates - one.hotUpdates), 0);
+  if (updates > 0) return `${String(updates)} were updated, perhaps in their key`;
+  if (activities.includes(null)) return "how many were is not known: it has no counters";
+  if (isLong(since, now)) return null;
+  return `none is known, but ${tooShort(PRIMARY, since, now)}: ${String(UNUSED_DAYS)} days over a month's end are needed`;
+};
+
 /**
- * A foreign key of a table that an index serves now and none would without those, and whose parent loses rows: no statement's text shows that it is asked for.
- * Null where there is none.
+ * A foreign key of a table that an index serves now and none would without those, and whose parent loses rows or changes keys, or may do so as far as the counters
+ * know: no statement's text shows that it is asked for. Null where there is none.
  */
 export const foreignKeyServedBy = (
-  tables: readonly Table[],
+  { tables, activitySince = null }: Pick<Catalog, "tables" | "activitySince">,
   table: Table,
   without: ReadonlySet<number>,
-): ForeignKey | null =>
-  table.foreignKeys.find((key) => {
-    if (!isServed(table, key) || isServed(table, key, without)) return false;
-    const { schema, name } = key.referenced;
-    return (tables.find((one) => one.schema === schema && one.name === name)?.activity?.deletes ?? 0) > 0;
-  }) ?? null;
+  now: Date,
+): ServedForeignKey | null => {
+  const served = table.foreignKeys.filter((key) => isServed(table, key) && !isServed(table, key, without));
+  if (served.length === 0) return null;
+  const activitiesOf = activitiesIn(tables);
+  const since = activitySince === null ? null : new Date(activitySince);
+  for (const key of served) {
+    const reason = whyLookedUp(activitiesOf(key.referenced), since, now);
+    if (reason !== null) return { key, reason };
+  }
+  return null;
+};
 
 /** Those whose parents lose the most rows first, then those of the largest tables. */
 export const missingForeignKeyIndexes = (tables: readonly Table[]): readonly MissingForeignKeyIndex[] => {
-  const byName = new Map(tables.map((table) => [quoteName(table), table]));
+  const activitiesOf = activitiesIn(tables);
   return tables
     .flatMap((table) =>
       table.foreignKeys.flatMap((key): MissingForeignKeyIndex[] => {
@@ -259,7 +311,7 @@ export const missingForeignKeyIndexes = (tables: readonly Table[]): readonly Mis
             constraint: key.name,
             columns: key.columns,
             parent: key.referenced,
-            parentDeletes: byName.get(quoteName(key.referenced))?.activity?.deletes ?? 0,
+            parentDeletes: deletesOf(activitiesOf(key.referenced)),
             tableBytes: table.blocks * 8192,
             remedy: `create index concurrently on ${quoteName(table)} (${key.columns.map(quoteIdentifier).join(", ")})`,
           },

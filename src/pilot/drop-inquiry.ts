@@ -122,7 +122,7 @@ const planWithout = async (
   const gone = new Set<number>();
   return inquiries.map((inquiry): DropInquiry => {
     const { standing } = inquiry;
-    const objection = answered.objections.get(standing.oid) ?? unserved(catalog, standing, gone);
+    const objection = answered.objections.get(standing.oid) ?? unserved(catalog, standing, gone, context.clock.now());
     if (objection === null) gone.add(standing.oid);
     return { ...inquiry, objection, planned: answered.planned };
   });
@@ -202,19 +202,20 @@ const askPlanner = async (
   }
 };
 
-/** A foreign key is looked up by its index each time a row of its parent goes, and no statement says so. */
+/** A foreign key is looked up by its index each time a row of its parent goes or changes its key, and no statement says so. */
 const unserved = (
-  { tables }: Catalog,
+  catalog: Catalog,
   { oid, name, tableOid }: StandingIndex,
   gone: ReadonlySet<number>,
+  now: Date,
 ): Objected | null => {
-  const table = tables.find((one) => one.oid === tableOid);
-  const key = table === undefined ? null : foreignKeyServedBy(tables, table, new Set([...gone, oid]));
-  return key === null
+  const table = catalog.tables.find((one) => one.oid === tableOid);
+  const served = table === undefined ? null : foreignKeyServedBy(catalog, table, new Set([...gone, oid]), now);
+  return served === null
     ? null
     : {
         code: "serves_foreign_key",
-        reason: `without ${name} each row deleted from ${quoteName(key.referenced)} would read the whole table for foreign key ${key.name}`,
+        reason: `without ${name} each row that is deleted from ${quoteName(served.key.referenced)}, or whose key is updated, would read the whole table for foreign key ${served.key.name}: ${served.reason}`,
       };
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ExistingIndex, IndexSample, Table } from "../../src/domain/index.ts";
+import type { ExistingIndex, IndexSample, Table, TableActivity } from "../../src/domain/index.ts";
 import {
   foreignKeyServedBy,
   judgeIndexes,
@@ -200,28 +200,81 @@ describe("a foreign key", () => {
     expect(missing(index)).toBe(expected);
   });
 
+  const [one, other] = [existing("one", ["a", "b"]), existing("other", ["b", "a", "c"])];
+  const child = bigTable("t", [column("a"), column("b")], { indexes: [one, other], foreignKeys: [key] });
+  const counted = (changes: Partial<TableActivity> = {}): TableActivity => ({
+    inserts: 0,
+    updates: 0,
+    hotUpdates: 0,
+    deletes: 0,
+    sequentialScans: 0,
+    liveTuples: 0,
+    modificationsSinceAnalyze: 0,
+    analyzed: true,
+    ...changes,
+  });
+  const partition = (name: string, of: string, activity: TableActivity): Table =>
+    bigTable(name, [column("x")], { activity, parents: [{ schema: "public", name: of }] });
+  const partitioned = (name: string, changes: Partial<Table> = {}): Table =>
+    bigTable(name, [column("x")], { kind: "partitioned", ...changes });
+  const served = (
+    parents: readonly Table[],
+    gone: readonly ExistingIndex[] = [one, other],
+    since: Date | null = ago(90),
+  ): string | undefined =>
+    foreignKeyServedBy(
+      { tables: [child, ...parents], activitySince: since === null ? null : since.toISOString() },
+      child,
+      new Set(gone.map(({ oid }) => oid)),
+      now,
+    )?.reason;
+
   test("keeps the last index that serves it, where its parent loses rows", () => {
-    const [one, other] = [existing("one", ["a", "b"]), existing("other", ["b", "a", "c"])];
-    const child = bigTable("t", [column("a"), column("b")], { indexes: [one, other], foreignKeys: [key] });
-    const without = (deletes: number, ...gone: readonly ExistingIndex[]): string | undefined => {
-      const activity = {
-        inserts: 0,
-        updates: 0,
-        hotUpdates: 0,
-        sequentialScans: 0,
-        liveTuples: 0,
-        modificationsSinceAnalyze: 0,
-        analyzed: true,
-      };
-      const tables = [child, bigTable("p", [column("x")], { activity: { ...activity, deletes } })];
-      return foreignKeyServedBy(tables, child, new Set(gone.map(({ oid }) => oid)))?.name;
-    };
-    expect([without(5, one), without(5, other), without(5, one, other), without(0, one, other)]).toEqual([
+    const losing = [bigTable("p", [column("x")], { activity: counted({ deletes: 5 }) })];
+    expect([served(losing, [one]), served(losing, [other]), served(losing)]).toEqual([
       undefined,
       undefined,
-      "fk",
-      undefined,
+      "5 were deleted",
     ]);
+  });
+
+  test.each<[string, readonly Table[], Date | null, string | undefined]>([
+    ["nothing changed", [bigTable("p", [], { activity: counted() })], ago(90), undefined],
+    ["keys may have changed", [bigTable("p", [], { activity: counted({ updates: 3 }) })], ago(90), "3 were updated"],
+    [
+      "no update changed a key",
+      [bigTable("p", [], { activity: counted({ updates: 3, hotUpdates: 3 }) })],
+      ago(90),
+      undefined,
+    ],
+    [
+      "partitions of partitions lost rows",
+      [
+        partitioned("p"),
+        partitioned("q", { parents: [parent] }),
+        partition("q1", "q", counted({ deletes: 2 })),
+        partition("p1", "p", counted({ deletes: 1 })),
+      ],
+      ago(90),
+      "3 were deleted",
+    ],
+    ["no partition did", [partitioned("p"), partition("p1", "p", counted())], ago(90), undefined],
+    ["the counters were reset", [bigTable("p", [], { activity: counted() })], ago(3), "primary has counted for 3 days"],
+    ["nobody knows since when", [bigTable("p", [], { activity: counted() })], null, "primary does not say since when"],
+    ["it has no counters", [bigTable("p", [])], ago(90), "it has no counters"],
+    ["it is not known", [], ago(90), "it has no counters"],
+  ])("whose parent is asked about: %s", (_, parents, since, expected) => {
+    const reason = served(parents, [one, other], since);
+    if (expected === undefined) expect(reason).toBeUndefined();
+    else expect(reason).toContain(expected);
+  });
+
+  test("without an index counts what the leaves of its parent lost, and unknown counters for nothing", () => {
+    const bare = { ...child, indexes: [] };
+    const deletes = (...parents: readonly Table[]): number | undefined =>
+      missingForeignKeyIndexes([bare, ...parents])[0]?.parentDeletes;
+    expect(deletes(partitioned("p"), partition("p1", "p", counted({ deletes: 7 })))).toBe(7);
+    expect(deletes(bigTable("p", []))).toBe(0);
   });
 });
 

@@ -62,6 +62,38 @@ describe("indexpilot drop", { timeout: 120_000 }, () => {
     expect(decided).toEqual([{ code: "drop_harms_statement" }]);
   });
 
+  test("keeps what a foreign key is looked up by: its parent's partitions lose rows, or its parent's keys change", async () => {
+    await session.script(`
+      create table ev (id bigint, day date, primary key (id, day)) partition by range (day);
+      create table ev_1 partition of ev for values from ('2026-01-01') to ('2026-02-01');
+      create table ev_2 partition of ev for values from ('2026-02-01') to ('2026-03-01');
+      create table note (nid int primary key, ev_id bigint, ev_day date, foreign key (ev_id, ev_day) references ev on delete cascade);
+      create index note_ev on note (ev_id, ev_day);
+      insert into ev select i, '2026-01-15' from generate_series(1, 500) i;
+      insert into note select i, i, '2026-01-15' from generate_series(1, 500) i;
+      create table par (code text unique);
+      create table chi (id int primary key, code text references par (code) on update cascade);
+      create index chi_code on chi (code);
+      insert into par select i::text from generate_series(1, 500) i;
+      insert into chi select i, i::text from generate_series(1, 500) i;
+      analyze`);
+    await session.query("delete from ev where id <= 5");
+    await session.query("update par set code = 'x' || code where code in ('1', '2')");
+    for (let i = 0; i < 5; i += 1) {
+      await session.query("select count(*) from note where nid = $1", [i]);
+      await session.query("select count(*) from chi where id = $1", [i]);
+    }
+    await session.query("select pg_stat_force_next_flush()");
+    for (const [index, why] of [
+      ["note_ev", "5 were deleted"],
+      ["chi_code", "2 were updated"],
+    ] as const) {
+      const kept = await indexpilot(["drop", index, ...url, "--yes", "--json"]);
+      expect(kept.code).toBe(5);
+      expect(JSON.parse(kept.out)).toMatchObject({ code: "serves_foreign_key", reason: expect.stringContaining(why) });
+    }
+  });
+
   test("watches a trial on where it was broken off, and ends it when it is told to", async () => {
     await session.query("create index visits_spare on visits (page)");
     const folder = await mkdtemp(join(tmpdir(), "indexpilot-"));

@@ -15,11 +15,13 @@ export {
   foreignKeyServedBy,
   type IndexJudgement,
   type IndexStanding,
+  isScanned,
   isSpare,
   judgeIndexes,
   type MissingForeignKeyIndex,
   missingForeignKeyIndexes,
   PRIMARY,
+  type ScanCounts,
   type StaleStatistics,
   staleStatistics,
 } from "./lifecycle.ts";

@@ -136,6 +136,10 @@ const isLong = (since: Date | null, now: Date): since is Date =>
 const tooShort = (node: string, since: Date | null, now: Date): string =>
   `${node} ${since === null ? "does not say since when it counts" : `has counted for ${String(daysBetween(since, now))} days`}`;
 
+/** Whether a node counts scans of an index by others, and does not know that the last of them is long ago. */
+export const isScanned = ({ scans, lastScan }: ScanCounts, oid: number, now: Date): boolean =>
+  (scans.get(oid) ?? 0) > 0 && !isLong(lastScan.get(oid) ?? null, now);
+
 const useOf = (
   index: ExistingIndex,
   input: LifecycleInput,

@@ -7,7 +7,7 @@ import {
   type TableName,
 } from "../domain/index.ts";
 import { ExitCode, failure, IndexPilotError } from "../errors.ts";
-import { foreignKeyServedBy } from "../maintenance/index.ts";
+import { foreignKeyServedBy, isScanned, PRIMARY, readScanCounts, type ScanCounts } from "../maintenance/index.ts";
 import { quoteName, readManagedBy, type Session } from "../postgres/index.ts";
 import { findStanding, objectionToDrop, type StandingIndex } from "../rollout/index.ts";
 import { readReplicationLag } from "../safeguards/index.ts";
@@ -17,7 +17,7 @@ import { openPlanner } from "./advise.ts";
 import { readSubject, type Subject } from "./analysis.ts";
 import { readScans } from "./replicas.ts";
 import { liveTarget, type TargetSource, unprobed } from "./source.ts";
-import type { PilotContext } from "./target.ts";
+import { type PilotContext, readStore } from "./target.ts";
 import { workloadOfTraffic } from "./workload.ts";
 
 /** What speaks for and against dropping an index, anybody's. */
@@ -25,7 +25,7 @@ export interface DropInquiry {
   readonly standing: StandingIndex;
   /** Null: it may be dropped. */
   readonly objection: { readonly code: string; readonly reason: string } | null;
-  /** Statements that were planned without it; null where that was not asked any more. */
+  /** Statements on its table that were planned without it; null where that was not asked any more. */
   readonly planned: number | null;
   /** `Statement.id` of those that use its table: what a trial looks at. */
   readonly statementIds: readonly string[];
@@ -104,10 +104,13 @@ const planWithout = async (
   standings: readonly StandingIndex[],
   { observeMs, seed }: InquiryOptions,
 ): Promise<readonly DropInquiry[]> => {
+  // Before we ask anything that may scan one.
+  const ownScans = await readStore(context, (store) => store.scans.read());
+  const counts = await readScanCounts(session, PRIMARY, ownScans ?? new Map());
   const traffic = workloadOfTraffic(context, session, { observeMs, seed, replicas, everything: true });
   const source = unprobed(liveTarget(session, traffic, replicas));
   const subject = await readSubject(source, context.emit, context.signal);
-  const { catalog, planned, explainable } = subject;
+  const { catalog, planned } = subject;
   const known = new Map(planned.tables.flatMap(({ indexes }) => indexes).map((index) => [index.oid, index]));
   const inquiries = standings.map((standing) => ({ standing, ...usesOf(subject, standing.table) }));
   const drops = standings.flatMap(({ oid, table }): ProposedDrop[] => {
@@ -117,14 +120,23 @@ const planWithout = async (
   });
   const answered =
     drops.length === 0
-      ? { objections: new Map<number, Objected>(), planned: explainable.length }
+      ? { objections: new Map<number, Objected>(), planned: new Set<string>() }
       : await askPlanner(context, source, subject, drops, inquiries);
+  const now = context.clock.now();
   const gone = new Set<number>();
   return inquiries.map((inquiry): DropInquiry => {
     const { standing } = inquiry;
-    const objection = answered.objections.get(standing.oid) ?? unserved(catalog, standing, gone, context.clock.now());
+    const objection =
+      answered.objections.get(standing.oid) ??
+      unserved(catalog, standing, gone, now) ??
+      unexplained(subject, standing, counts, now);
     if (objection === null) gone.add(standing.oid);
-    return { ...inquiry, objection, planned: answered.planned };
+    const { planned: all } = answered;
+    return {
+      ...inquiry,
+      objection,
+      planned: all === null ? null : inquiry.statementIds.filter((id) => all.has(id)).length,
+    };
   });
 };
 
@@ -159,7 +171,7 @@ const askPlanner = async (
   { planned, workload, accesses, explainable }: Subject,
   drops: readonly ProposedDrop[],
   inquiries: readonly (Uses & { readonly standing: StandingIndex })[],
-): Promise<{ readonly objections: ReadonlyMap<number, Objected>; readonly planned: number | null }> => {
+): Promise<{ readonly objections: ReadonlyMap<number, Objected>; readonly planned: ReadonlySet<string> | null }> => {
   const subject = drops.length === 1 ? "it" : `${String(drops.length)} indexes`;
   context.emit({ kind: "step", text: `planning ${String(explainable.length)} statements without ${subject}` });
   const planner = await openPlanner({ whatIf: context.settings.whatIf, source }, planned);
@@ -196,7 +208,8 @@ const askPlanner = async (
         });
       }
     }
-    return { objections, planned: statements.length - unplanned.length };
+    const blind = new Set(unplanned.map(({ statementId }) => statementId));
+    return { objections, planned: new Set(statements.map(({ id }) => id).filter((id) => !blind.has(id))) };
   } finally {
     await planner.close();
   }
@@ -216,6 +229,27 @@ const unserved = (
     : {
         code: "serves_foreign_key",
         reason: `without ${name} each row that is deleted from ${quoteName(served.key.referenced)}, or whose key is updated, would read the whole table for foreign key ${served.key.name}: ${served.reason}`,
+      };
+};
+
+/** What scans an index although no statement of the workload looks for rows of its table: nobody could be asked whether it needs it. */
+const unexplained = (
+  { workload, accesses }: Subject,
+  { oid, name, table }: StandingIndex,
+  counts: ScanCounts,
+  now: Date,
+): Objected | null => {
+  // What only inserts scans none but unique indexes.
+  const speaks = workload.statements.some(({ id, verb }) =>
+    (accesses.get(id) ?? []).some(
+      (one) => tableId(one.table) === tableId(table) && (verb !== "insert" || one.written.length === 0),
+    ),
+  );
+  return speaks || !isScanned(counts, oid, now)
+    ? null
+    : {
+        code: "used",
+        reason: `${name} was scanned ${String(counts.scans.get(oid) ?? 0)} times, and no statement of the workload asks for rows of ${quoteName(table)}, so that nobody knows who needs it: let the application run for a while, or watch it with --observe 10m`,
       };
 };
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ExistingIndex, IndexSample, Table, TableActivity } from "../../src/domain/index.ts";
 import {
   foreignKeyServedBy,
+  isScanned,
   judgeIndexes,
   missingForeignKeyIndexes,
   PRIMARY,
@@ -144,6 +145,17 @@ describe("an index with scans", () => {
     ],
   ])("%s", (_, changes, expected) => {
     expect(standing(index, changes)).toBe(expected);
+  });
+});
+
+describe("the scans that a node counts", () => {
+  test.each<[string, Input["nodes"][number], boolean]>([
+    ["none", primary(ago(90)), false],
+    ["of an unknown time", primary(null, 7), true],
+    ["lately", primary(ago(90), 7, ago(3)), true],
+    ["long ago", primary(ago(90), 7, ago(50)), false],
+  ])("are use, or not: %s", (_, node, expected) => {
+    expect(isScanned(node, 7, now)).toBe(expected);
   });
 });
 

@@ -94,6 +94,32 @@ describe("indexpilot drop", { timeout: 120_000 }, () => {
     }
   });
 
+  test("keeps what is scanned by nobody knows whom, and counts the statements that it was planned for", async () => {
+    await session.script(`
+      create table logs (id int, at int);
+      insert into logs select i, i from generate_series(1, 20000) i;
+      create index logs_at on logs (at); create index logs_id on logs (id);
+      analyze logs`);
+    for (let i = 0; i < 7; i += 1) await session.query("select id from logs where at = $1", [i]);
+    await session.query("select pg_stat_force_next_flush()");
+    await session.query("select pg_stat_statements_reset()");
+    await session.query("select id from visits where id = $1", [1]);
+    await session.query("insert into logs values ($1, $2)", [1, 1]);
+    const kept = await indexpilot(["drop", "logs_at", ...url, "--yes", "--json"]);
+    expect(kept.code).toBe(5);
+    expect(JSON.parse(kept.out)).toMatchObject({
+      code: "used",
+      reason: expect.stringMatching(/was scanned 7 times.*no statement of the workload asks for rows of public.logs/),
+    });
+    // The insert is the only statement on its table.
+    const spare = await indexpilot(["drop", "logs_id", ...url, "--json"]);
+    expect(JSON.parse(spare.out)).toMatchObject({ objection: null, plannedStatements: 1 });
+    // Whoever asks for the table says whether it is needed.
+    await session.query("select at from logs where id < $1", [0]);
+    const asked = await indexpilot(["drop", "logs_at", ...url, "--json"]);
+    expect(JSON.parse(asked.out)).toMatchObject({ objection: null, plannedStatements: 2 });
+  });
+
   test("watches a trial on where it was broken off, and ends it when it is told to", async () => {
     await session.query("create index visits_spare on visits (page)");
     const folder = await mkdtemp(join(tmpdir(), "indexpilot-"));

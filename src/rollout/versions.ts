@@ -47,16 +47,19 @@ const readFacts = async (session: Session): Promise<readonly IndexFact[] | null>
 interface Ours {
   /** The one that made or dropped the index of this OID. */
   readonly of: (oid: number) => Deployment | undefined;
+  /** Why one was rolled back, and at whose word, as its history says. */
+  readonly whyRolledBack: (id: string) => string | undefined;
   /** Whether the index is one of those that a running deployment moves about: it is looked at when that has ended. */
   readonly isMoving: (fact: IndexFact) => boolean;
 }
 
-const explain = (deployments: readonly Deployment[]): Ours => {
+const explain = (deployments: readonly Deployment[], reasons: ReadonlyMap<string, string>): Ours => {
   const made = deployments.filter(({ kind }) => kind !== "reindex");
   const byOid = new Map(made.flatMap((one) => (one.indexOid === null ? [] : [[one.indexOid, one] as const])));
   const running = made.filter(({ state }) => state === "building" || state === "retiring");
   return {
     of: (oid) => byOid.get(oid),
+    whyRolledBack: (id) => reasons.get(id),
     isMoving: ({ oid, tableOid, name }) =>
       running.some(
         (one) =>
@@ -130,7 +133,7 @@ const versionEntries = (
         ? change === "dropped"
           ? deployment.kind === "drop"
             ? deployment.rationale.reason
-            : `rolled back: ${deployment.verdict?.reason ?? "asked for"}`
+            : `rolled back: ${ours.whyRolledBack(deployment.id) ?? "its history does not say why"}`
           : deployment.rationale.reason
         : change === "found"
           ? "it was there at the first look"
@@ -169,6 +172,25 @@ const versionEntries = (
   return entries;
 };
 
+/** Why those were rolled back whose indexes the history of indexes still takes to be there. */
+const readReasons = async (
+  { deployments }: Store,
+  made: readonly Deployment[],
+  known: readonly IndexSeries[],
+): Promise<ReadonlyMap<string, string>> => {
+  const there = new Set(known.flatMap(({ indexOid, latest }) => (latest.change === "dropped" ? [] : [indexOid])));
+  const gone = made.filter(
+    ({ kind, state, indexOid }) => kind !== "drop" && state === "rolled_back" && there.has(indexOid),
+  );
+  const reasons = new Map<string, string>();
+  for (const { id } of gone) {
+    const begun = (await deployments.history(id)).findLast(({ event }) => event === "roll_back");
+    const reason = begun?.detail["reason"];
+    if (typeof reason === "string") reasons.set(id, reason);
+  }
+  return reasons;
+};
+
 /**
  * Looks at every index of the database, anybody's, and adds to the history what has changed since the last look. Idempotent.
  * @returns how many versions were added; null where a table is held exclusively, so that there was no look
@@ -180,8 +202,10 @@ export const trackIndexVersions = async (
 ): Promise<{ readonly added: number } | null> => {
   const facts = await readFacts(session);
   if (facts === null) return null;
-  const ours = explain(await store.deployments.list());
-  const entries = versionEntries(await store.versions.series(), facts, ours, clock.now());
+  const deployments = await store.deployments.list();
+  const known = await store.versions.series();
+  const ours = explain(deployments, await readReasons(store, deployments, known));
+  const entries = versionEntries(known, facts, ours, clock.now());
   if (entries.length > 0) await store.versions.add(entries);
   return { added: entries.filter(({ version }) => version !== null).length };
 };

@@ -1,9 +1,19 @@
 import { describe, expect, test } from "vitest";
+import type { Deployment, Verdict } from "../../src/domain/index.ts";
 import { readVersions, rollBack } from "../../src/pilot/index.ts";
-import { getIndexVersions, trackIndexVersions } from "../../src/rollout/index.ts";
+import { advance, getIndexVersions, takeBack, trackIndexVersions } from "../../src/rollout/index.ts";
 import { openShop, type Shop } from "../rollout/fixtures/rollout.ts";
 import { allMajors, withTarget } from "../rollout/fixtures/target.ts";
 import { openWired } from "./wired.ts";
+
+const verdict: Omit<Verdict, "outcome" | "reason"> = {
+  change: -0.998,
+  interval: null,
+  exposure: "time",
+  statements: [],
+  drift: null,
+  controlStatements: 0,
+};
 
 describe.each([allMajors[0], 15, 18])("the history of indexes, on PostgreSQL %i", (major) => {
   const target = withTarget(major);
@@ -78,6 +88,33 @@ describe.each([allMajors[0], 15, 18])("the history of indexes, on PostgreSQL %i"
     await shop.stranger.query("rollback");
     expect(await look(shop)).toEqual({ added: 1 });
     expect((await versions(shop, "held"))[0]?.sizeBytes).toBeGreaterThan(0);
+  });
+
+  test("says whether a verdict took it back or a person, whatever the verdict was", async () => {
+    const shop = await openWired(target());
+    await shop.admin.query("create extension pg_stat_statements");
+    const build = async (): Promise<Deployment> => {
+      const built = await shop.attempt();
+      if (built.kind !== "built") throw new Error("not built");
+      await look(shop);
+      const patch = { verdict: { ...verdict, outcome: "better", reason: "time per call −99.8 %" } } as const;
+      const judged = await advance(shop.context, built.deployment, "look", { actor: "test", patch });
+      if (judged === null) throw new Error("not judged");
+      return judged;
+    };
+    const last = async (name: string) => (await versions(shop, name)).at(-1);
+    const { indexName } = await build();
+    await rollBack(shop.pilot, { index: indexName, actor: "ann" });
+    await look(shop);
+    expect(await last(indexName)).toMatchObject({ change: "dropped", reason: "rolled back: asked for by ann" });
+    const deployment = await build();
+    await takeBack({ ...shop.context, deployment, reason: "verdict worse: time per call +12 %" });
+    await look(shop);
+    expect(await last(indexName)).toMatchObject({
+      number: 4,
+      change: "dropped",
+      reason: "rolled back: verdict worse: time per call +12 %",
+    });
   });
 
   test("knows what IndexPilot built and took back, by deployment, and shows it", async () => {

@@ -1,6 +1,13 @@
-import { type Catalog, type Statement, type TableAccess, tableId, type Workload } from "../domain/index.ts";
+import {
+  type Catalog,
+  type DeclinedStatement,
+  type Statement,
+  type TableAccess,
+  tableId,
+  type Workload,
+} from "../domain/index.ts";
 import { failure } from "../errors.ts";
-import { analyseAccess, loadParser, parseStatement, toSelect } from "../sql/index.ts";
+import { analyseAccess, functionsOf, loadParser, parseStatement, toSelect } from "../sql/index.ts";
 import { partFor } from "../shadow/index.ts";
 import type { CalibrationStatement } from "../whatif/index.ts";
 import { resolversFor } from "../workload/index.ts";
@@ -13,6 +20,7 @@ export interface Subject {
   readonly catalog: Catalog;
   /** As much of it as planning the statements needs. */
   readonly planned: Catalog;
+  /** Without the statements that use tables through views and functions only: they are among the declined. */
   readonly workload: Workload;
   readonly blindSpots: readonly BlindSpot[];
   /** How each statement uses each table, by statement id. */
@@ -34,7 +42,7 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
     text: `${count(catalog.tables.length, "table")}, ${count(catalog.tables.flatMap((t) => t.indexes).length, "index", "indexes")}`,
   });
   signal.throwIfAborted();
-  const workload = await source.readWorkload(catalog);
+  const { workload, accesses } = usesOfTables(await source.readWorkload(catalog), catalog);
   if (workload.statements.length === 0) {
     const [first] = workload.declined;
     throw failure("workload_empty", {
@@ -46,7 +54,6 @@ export const readSubject = async (source: TargetSource, emit: Emit, signal: Abor
     });
   }
   const blindSpots = await source.readBlindSpots();
-  const accesses = accessesOf(workload, catalog);
   const explainable = workload.statements
     .filter((statement) => (accesses.get(statement.id) ?? []).length > 0)
     .map((statement) => ({
@@ -77,16 +84,27 @@ const plannedPart = (
 export const calibrationText = (statement: Pick<Statement, "verb">, sql: string): string | null =>
   statement.verb === "select" ? sql : toSelect(sql);
 
-const accessesOf = (workload: Workload, catalog: Catalog): ReadonlyMap<string, readonly TableAccess[]> => {
+const indirect = "it uses no table directly: views and functions are not looked into";
+
+/** What each statement asks of each table; what asks only views and functions for anything is declined. */
+const usesOfTables = (workload: Workload, catalog: Catalog): Pick<Subject, "workload" | "accesses"> => {
   const known = new Set(catalog.tables.map(tableId));
+  const routines = new Set((catalog.routines ?? []).map(({ name }) => bareName(name)));
   const resolverOf = resolversFor(catalog);
-  return new Map(
-    workload.statements.map((statement) => {
-      const parsed = parseStatement(statement.text);
-      if (parsed.kind !== "parsed")
-        throw new Error(`the workload holds a statement that does not parse: ${statement.label}`);
-      const { accesses } = analyseAccess(parsed.statement, resolverOf(statement.scope.searchPath).lookup);
-      return [statement.id, accesses.filter((access) => known.has(tableId(access.table)))];
-    }),
-  );
+  const accesses = new Map<string, readonly TableAccess[]>();
+  const declined: DeclinedStatement[] = [];
+  for (const { id, label, fingerprint, text, scope } of workload.statements) {
+    const parsed = parseStatement(text);
+    if (parsed.kind !== "parsed") throw new Error(`the workload holds a statement that does not parse: ${label}`);
+    const found = analyseAccess(parsed.statement, resolverOf(scope.searchPath).lookup);
+    const own = found.accesses.filter((access) => known.has(tableId(access.table)));
+    const asksOthers = found.unresolved.length > 0 || functionsOf(parsed.statement).some((name) => routines.has(name));
+    if (own.length === 0 && asksOthers) declined.push({ label, fingerprint, reason: indirect });
+    else accesses.set(id, own);
+  }
+  const statements = workload.statements.filter(({ id }) => accesses.has(id));
+  return { workload: { ...workload, statements, declined: [...workload.declined, ...declined] }, accesses };
 };
+
+/** `f` of `schema.f(integer)`. */
+const bareName = (routine: string): string => routine.slice(routine.indexOf(".") + 1, routine.indexOf("("));

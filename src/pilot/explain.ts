@@ -1,4 +1,4 @@
-import type { Calibration, IndexDefinition, Statement, WhatIfResult } from "../domain/index.ts";
+import type { Calibration, DeclinedStatement, IndexDefinition, Statement, WhatIfResult } from "../domain/index.ts";
 import { failure } from "../errors.ts";
 import { type PlanAnswer } from "../snapshot/index.ts";
 import { questionsOf } from "../whatif/index.ts";
@@ -30,6 +30,8 @@ export interface Explained {
 export interface Explanation {
   readonly planner: "shadow" | "hypopg";
   readonly statements: readonly Explained[];
+  /** Those that cannot be planned, and why. */
+  readonly declined: readonly DeclinedStatement[];
   /** What the planner calls the indexes of the advice in its plans. */
   readonly planNames: ReadonlyMap<string, IndexDefinition>;
 }
@@ -39,8 +41,10 @@ export const onlyFingerprint = (source: TargetSource, prefix: string): TargetSou
   ...source,
   readWorkload: async (catalog) => {
     const workload = await source.readWorkload(catalog);
-    const statements = workload.statements.filter(({ fingerprint }) => fingerprint.startsWith(prefix));
-    if (statements.length > 0) return { ...workload, statements };
+    const isMeant = ({ fingerprint }: { readonly fingerprint: string | null }): boolean =>
+      fingerprint?.startsWith(prefix) === true;
+    const [statements, declined] = [workload.statements.filter(isMeant), workload.declined.filter(isMeant)];
+    if (statements.length + declined.length > 0) return { ...workload, statements, declined };
     if ((workload.minor ?? []).some(({ fingerprint }) => fingerprint.startsWith(prefix))) {
       throw failure("workload_empty", {
         detail: `what begins with ${prefix} is among the statements that take the last per cent of the time, which are not planned`,
@@ -56,10 +60,16 @@ export const onlyFingerprint = (source: TargetSource, prefix: string): TargetSou
 
 /**
  * How each statement of the source's workload is planned: on the target, by the what-if planner, and by that with the indexes it advises for this
- * workload. EXPLAIN only; changes nothing. @throws as `advise` does
+ * workload. EXPLAIN only; changes nothing. @throws as `advise` does, and `workload_empty` where no statement uses a table
  */
 export const explain = (input: AdviseInput): Promise<Explanation> =>
   withAdvice(input, async (advice, planner, explainable) => {
+    if (explainable.length === 0) {
+      throw failure("workload_empty", {
+        detail: "nothing of it uses a table",
+        hint: "give a statement that does: only those have plans that an index could change",
+      });
+    }
     const { source } = input;
     const create = advice.configuration.create.map(({ index }) => index);
     const visible = new Set(create.map(({ id }) => id));
@@ -101,5 +111,5 @@ export const explain = (input: AdviseInput): Promise<Explanation> =>
         }),
       });
     }
-    return { planner: planner.name, statements, planNames: byName };
+    return { planner: planner.name, statements, declined: advice.workload.declined, planNames: byName };
   });

@@ -15,7 +15,7 @@ const shapes = Array.from({ length: 210 }, (_, n) => {
 
 const heavy = [
   "select count(*) from app.hot, pg_sleep(1.5) where c2 = 3",
-  "select * from app.recent, pg_sleep(0.02) where id = 4",
+  "select recent.id from app.recent, app.hot, pg_sleep(0.02) where recent.id = 4 and c4 = 1",
   "select app.greatest_of_inside() from app.hot, pg_sleep(0.02) where c3 = 1",
   "select * from app.parts, pg_sleep(0.02) where id = 4",
 ];

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -60,6 +60,8 @@ describe("explain", () => {
       create extension pg_stat_statements;
       create table orders (id int primary key, customer int, total int);
       insert into orders select n, n % 900, n from generate_series(1, 30000) n;
+      create view paid as select * from orders where total > 0;
+      create function spent(int) returns setof orders language sql stable begin atomic select * from orders where customer = $1; end;
       analyze orders; create role watcher login in role pg_monitor, pg_read_all_data; select pg_stat_statements_reset();`);
     await admin.query("select * from orders where customer = $1", [7]);
     await admin.close();
@@ -115,7 +117,43 @@ describe("explain", () => {
     expect(JSON.parse(frozen.out)).toEqual(JSON.parse(live.out));
   });
 
+  const views = "select * from paid where customer = 7";
+  const indirect = /it uses no table directly: views and functions are not looked into/;
+
+  test("a statement over views or functions only is left out with its reason, beside others as well", async () => {
+    const files = join(directory, "queries.sql");
+    writeFileSync(files, `${sql}; ${views}; select * from spent(7); select 1;`);
+    const explained = await indexpilot(["explain", ...url, "--queries", files]);
+    expect(explained.code, explained.err).toBe(0);
+    expect(explained.out).toMatch(/queries\.sql #2\n {2}no plan: it uses no table directly/);
+    const advised = await indexpilot(["advise", ...url, "--queries", files, "--json"]);
+    const { workload } = JSON.parse(advised.out) as { workload: { statements: number; declined: object[] } };
+    // What uses nothing at all is counted, and takes nothing.
+    expect(workload.statements).toBe(2);
+    expect(workload.declined).toMatchObject(
+      ["queries.sql #2", "queries.sql #3"].map((label) => ({
+        label,
+        reason: expect.stringMatching(indirect) as string,
+      })),
+    );
+  });
+
+  test("a statement over a view is left out of a snapshot with its reason, too", async () => {
+    const file = join(directory, "views.json");
+    const queries = join(directory, "views.sql");
+    writeFileSync(queries, `${sql}; ${views}`);
+    await indexpilot(["snapshot", ...url, "--queries", queries, "--out", file]);
+    const advised = await indexpilot(["advise", "--snapshot", file, "--json"]);
+    const { declined } = (JSON.parse(advised.out) as { workload: { declined: { fingerprint: string }[] } }).workload;
+    expect(declined).toHaveLength(1);
+    const asked = await indexpilot(["explain", "--snapshot", file, "--fingerprint", declined[0]?.fingerprint ?? ""]);
+    expect(asked).toMatchObject({ code: 2, out: "", err: expect.stringMatching(indirect) });
+  });
+
   test.each([
+    ["a statement over a view", [views], indirect],
+    ["a call of a function", ["select spent(7)"], indirect],
+    ["a statement that uses nothing", ["select 1"], /nothing of it uses a table/],
     ["a statement that is none", ["selec 1"], /not valid SQL/],
     ["a fingerprint that nothing has", ["--fingerprint", "0000"], /begins with 0000/],
     ["two kinds of statement", [sql, "--fingerprint", "00"], /several kinds/],

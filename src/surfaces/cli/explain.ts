@@ -77,7 +77,12 @@ export const explain = async (
     }),
   );
   if (context.json) context.terminal.out(JSON.stringify(explanationDocument(explanation), null, 2));
-  else for (const one of explanation.statements) show(explanation, one, flags.compare === true, context);
+  else {
+    for (const one of explanation.statements) show(explanation, one, flags.compare === true, context);
+    for (const { label, reason } of explanation.declined) {
+      context.terminal.out(`${context.terminal.colors.bold(label)}\n  no plan: ${reason}\n`);
+    }
+  }
   return ExitCode.ok;
 };
 
@@ -109,6 +114,7 @@ const explanationDocument = (explanation: Explanation): object => {
         uses: uses.map((definition) => renderCreateIndex(definition, null, { concurrently: false })),
       })),
     })),
+    declined: explanation.declined,
   };
 };
 

@@ -164,6 +164,12 @@ const catalogue = {
     message: (p) => `${p.file}:${p.line}: not valid SQL: ${p.cause}`,
     remedy: () => "mend the file, or leave it out with --exclude",
   }),
+  query_file_not_utf8: entry<{ file: string; line: number }>({
+    exitCode: ExitCode.usage,
+    retryable: false,
+    message: (p) => `${p.file}:${p.line}: not UTF-8`,
+    remedy: (p) => `convert it, e.g. from Latin-1: iconv -f LATIN1 -t UTF-8 ${p.file}; or leave it out with --exclude`,
+  }),
   file_unusable: entry<{ file: string; cause: string }>({
     exitCode: ExitCode.usage,
     retryable: false,

@@ -44,7 +44,7 @@ const expand = async (pattern: string): Promise<string[]> => {
 /**
  * Reads the files that shell-like patterns name (`*`, `?`, `[…]`, `{a,b}`, `**`), each once, in the order of the patterns and then of the names.
  * `exclude` are patterns of the same kind; one without a slash is compared with the file's name only.
- * @throws IndexPilotError `workload_empty` when nothing is left
+ * @throws IndexPilotError `workload_empty` when nothing is left, `query_file_not_utf8`
  */
 export const readQueryFiles = async (
   patterns: readonly string[],
@@ -69,5 +69,32 @@ export const readQueryFiles = async (
   if (files.length === 0) {
     throw failure("workload_empty", { detail: "--exclude leaves no file", hint: "exclude fewer files" });
   }
-  return Promise.all(files.map(async (file) => ({ path: file, text: await readFile(file, "utf8") })));
+  return Promise.all(files.map(async (file) => ({ path: file, text: textOf(file, await readFile(file)) })));
+};
+
+/** Without the byte order mark that may be at its beginning, which psql skips, too. */
+const textOf = (file: string, bytes: Uint8Array): string => {
+  try {
+    return decoded(bytes);
+  } catch (error) {
+    throw failure("query_file_not_utf8", { file, line: firstBadLine(bytes) }, error);
+  }
+};
+
+const decoded = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+
+/** The first line, from 1, that is not UTF-8: no byte of another character is a line feed. */
+const firstBadLine = (bytes: Uint8Array): number => {
+  let line = 1;
+  for (let from = 0; from < bytes.length; line += 1) {
+    const end = bytes.indexOf(0x0a, from);
+    const next = end === -1 ? bytes.length : end + 1;
+    try {
+      decoded(bytes.subarray(from, next));
+    } catch {
+      return line;
+    }
+    from = next;
+  }
+  return line;
 };

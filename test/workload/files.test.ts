@@ -139,6 +139,24 @@ describe("finding files", () => {
     ]);
   });
 
+  it("skips a byte order mark, at the beginning only", async () => {
+    const file = path.join(directory, "mark.txt");
+    await writeFile(file, "\uFEFFselect '\uFEFF'");
+    expect(await readQueryFiles([file], [])).toEqual([{ path: file, text: "select '\uFEFF'" }]);
+  });
+
+  it("refuses what is not UTF-8, with file and line", async () => {
+    const file = path.join(directory, "latin1.txt");
+    await writeFile(file, Buffer.from("select 1;\n\nselect 'caf\u00e9';\n", "latin1"));
+    await expect(readQueryFiles([file], [])).rejects.toMatchObject({
+      code: "query_file_not_utf8",
+      message: `${file}:3: not UTF-8`,
+    });
+    // A character that the end of the file cuts off.
+    await writeFile(file, Buffer.from("select 1;\n-- \u00e9").subarray(0, -1));
+    await expect(readQueryFiles([file], [])).rejects.toMatchObject({ message: `${file}:2: not UTF-8` });
+  });
+
   it("is an error when nothing is left", async () => {
     await expect(readQueryFiles([`${directory}/*.sq`], [])).rejects.toMatchObject({ code: "workload_empty" });
     await expect(readQueryFiles(["/nowhere/*.sql"], [])).rejects.toMatchObject({ code: "workload_empty" });

@@ -53,6 +53,8 @@ export interface MinorStatement extends Pick<
 /** A statement that takes no part in the analysis, and why. */
 export interface DeclinedStatement {
   readonly label: string;
+  /** How many it stands for; absent means one. */
+  readonly statements?: number;
   readonly fingerprint: string | null;
   readonly reason: string;
 }

@@ -79,7 +79,12 @@ export const buildWorkload = (request: WorkloadRequest): Workload => {
   const hidden = [to, ...replicas.map((replica) => replica.to)].reduce((sum, one) => sum + one.hidden, 0);
   if (hidden > 0) {
     const reason = "their texts are hidden from this role: grant pg_read_all_stats";
-    declined.push({ label: `${String(hidden)} statements of other roles`, fingerprint: null, reason });
+    declined.push({
+      label: `${String(hidden)} statements of other roles`,
+      statements: hidden,
+      fingerprint: null,
+      reason,
+    });
   }
 
   const shapes = [...rowsById].map(([id, rows]) => shapeOf(id, rows));

@@ -116,6 +116,53 @@ describe.each([14, 15, 18])("advice for a person, PostgreSQL %i", (major) => {
     ]);
   });
 
+  test("names what was left out by reason, the most frequent first, and how many more there are", () => {
+    const hidden = {
+      label: "81 statements of other roles",
+      statements: 81,
+      fingerprint: null,
+      reason: "their texts are hidden from this role: grant pg_read_all_stats",
+    };
+    const others = Array.from({ length: 9 }, (_, n) => ({
+      label: `select t${String(n)}`,
+      fingerprint: null,
+      reason: n < 3 ? "it uses no table directly" : `there is no table t${String(n)}`,
+    }));
+    const workload = { ...advice.workload, declined: [...others, hidden] };
+    const leftOut = [{ object: "public.shapes", reason: "its type is unknown" }];
+    const asked = advice.workload.statements.find(({ text }) => text === question);
+    const failed = new Map([[asked?.id ?? "", "permission denied"]]);
+    const some: Advice = { ...advice, workload, leftOut, failed };
+    const out = written((terminal) => showAdvice(some, terminal));
+    expect(out).toContain(", 90 left out\n");
+    expect(out.match(/^ {2}(left out|not costed) .*/gm)).toEqual([
+      `  left out 81 statements of other roles: ${hidden.reason}`,
+      "  left out select t0 and 2 more: it uses no table directly",
+      "  left out select t3: there is no table t3",
+      "  left out select t4: there is no table t4",
+      "  left out select t5: there is no table t5",
+      "  left out select t6: there is no table t6",
+      "  left out 2 more: for other reasons, each in --json",
+      "  left out public.shapes: its type is unknown",
+      expect.stringMatching(/^ {2}not costed select orders \([0-9a-f]{6}\): permission denied$/),
+    ]);
+    const markdown = adviceMarkdown(some);
+    expect(markdown).toContain(`| left out | why |\n|---|---|\n| 81 statements of other roles | ${hidden.reason} |\n`);
+    expect(markdown).toContain("\n| select t0 and 2 more | it uses no table directly |\n");
+    expect(markdown).toMatch(/\n\| select orders \(\w+\) \| not costed: permission denied \|\n/);
+    expect(adviceMarkdown(advice)).not.toContain("| left out |");
+  });
+
+  test("does not say that nothing pays where nothing could be costed", () => {
+    const none = { ...advice, configuration: { ...advice.configuration, create: [] } };
+    const failed = new Map(advice.workload.statements.map(({ id }) => [id, "permission denied"]));
+    const said = (one: Advice): string => written((terminal) => showAdvice(one, terminal)) + adviceMarkdown(one);
+    expect(said(none)).toMatch(/Create: nothing pays\n[^]*No index would pay\./);
+    expect(said({ ...none, failed })).toMatch(
+      /Create: nothing, for no statement could be costed\n[^]*No statement could be costed: nothing is known\./,
+    );
+  });
+
   test("has all of it in JSON, plans before and after included", () => {
     const document = adviceDocument(advice);
     const [first] = document.create;

@@ -1,5 +1,6 @@
 import { formatDuration, formatSize } from "../../config/index.ts";
 import { type Advice, adviceDocument, buildStatementsOf, reportOf } from "../../pilot/index.ts";
+import { isNothingCosted, notCosted, objectsLeftOut, statementsLeftOut } from "./left-out.ts";
 import { amount, shareText } from "./index-view.ts";
 
 const writesText = (writes: ReturnType<typeof reportOf>["writes"]): string => {
@@ -21,8 +22,9 @@ export const adviceMarkdown = (advice: Advice): string => {
       `${formatSize(totals.sizeBytes)}. Planner: ${whatIf.planner}, its plans are the target's own for ${String(whatIf.trusted)} of ${String(whatIf.trusted + whatIf.low)} statements compared.`,
     "",
   ];
-  if (create.length === 0) lines.push("No index would pay.");
-  else {
+  if (create.length === 0) {
+    lines.push(isNothingCosted(advice) ? "No statement could be costed: nothing is known." : "No index would pay.");
+  } else {
     lines.push(
       "| create | for (share of its gain) | cost before → after | size | writes pay | confidence | almost won |",
       "|---|---|---|---|---|---|---|",
@@ -47,6 +49,14 @@ export const adviceMarkdown = (advice: Advice): string => {
       const how = one.sql === null ? cell(one.remark) : `\`${cell(one.sql)}\`; ${cell(one.remark)}`;
       lines.push(`| \`${cell(one.definition)}\` | ${formatSize(one.sizeBytes)} | ${cell(one.reason)} | ${how} |`);
     }
+  }
+  const leftOut = [
+    ...[...statementsLeftOut(advice), ...objectsLeftOut(advice)].map(({ named, reason }) => [named, reason] as const),
+    ...notCosted(advice).map(({ named, reason }) => [named, `not costed: ${reason}`] as const),
+  ];
+  if (leftOut.length > 0) {
+    lines.push("", "| left out | why |", "|---|---|");
+    for (const [named, reason] of leftOut) lines.push(`| ${cell(named)} | ${cell(reason)} |`);
   }
   if (declined.length > 0) {
     lines.push("", "<details><summary>Declined candidates</summary>", "", "| candidate | why |", "|---|---|");

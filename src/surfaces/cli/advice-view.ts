@@ -2,6 +2,7 @@ import { formatDuration, formatSize } from "../../config/index.ts";
 import { describeIndex, type DeclinedCandidate } from "../../domain/index.ts";
 import { type Advice, dropReportOf, minorPartOf, queryName } from "../../pilot/index.ts";
 import { amount, percent, shareText, showIndex } from "./index-view.ts";
+import { isNothingCosted, notCosted, objectsLeftOut, statementsLeftOut } from "./left-out.ts";
 import { hanging, type Terminal } from "./terminal.ts";
 
 const shown = 6;
@@ -14,9 +15,10 @@ export const showAdvice = (advice: Advice, terminal: Terminal): void => {
     workload.observedFrom !== null && workload.observedTo !== null
       ? ` over ${formatDuration(workload.observedTo.getTime() - workload.observedFrom.getTime())}`
       : "";
+  const leftOut = workload.declined.reduce((sum, { statements = 1 }) => sum + statements, 0);
   terminal.out(
     `${colors.bold("Workload")}: ${String(workload.statements.length + (workload.minor?.length ?? 0))} statements from ${workload.source === "files" ? "files" : "pg_stat_statements"}${period}` +
-      (workload.declined.length > 0 ? `, ${String(workload.declined.length)} left out` : ""),
+      (leftOut > 0 ? `, ${String(leftOut)} left out` : ""),
   );
   const minor = minorPartOf(advice);
   if (minor !== null) {
@@ -90,10 +92,10 @@ const showTrust = (advice: Advice, terminal: Terminal): void => {
   for (const calibration of low.slice(0, shown)) {
     note("low confidence", `${queryName(advice, calibration.statementId)}: ${calibration.reason ?? ""}`);
   }
-  for (const one of advice.leftOut.slice(0, shown)) note("left out", `${one.object}: ${one.reason}`);
-  for (const [id, reason] of [...advice.failed].slice(0, shown)) {
-    note("not costed", `${queryName(advice, id)}: ${reason}`);
+  for (const { named, reason } of [...statementsLeftOut(advice), ...objectsLeftOut(advice)]) {
+    note("left out", `${named}: ${reason}`);
   }
+  for (const { named, reason } of notCosted(advice)) note("not costed", `${named}: ${reason}`);
   const { upkeep } = advice;
   if (upkeep.kind === "free") note("writes not charged", upkeep.reason);
   else if (upkeep.missing !== null) note("not charged", upkeep.missing);
@@ -101,7 +103,10 @@ const showTrust = (advice: Advice, terminal: Terminal): void => {
 
 const showCreate = (advice: Advice, terminal: Terminal): void => {
   const { create } = advice.configuration;
-  terminal.out(`\n${terminal.colors.bold(create.length === 0 ? "Create: nothing pays" : "Create")}`);
+  const nothing = isNothingCosted(advice)
+    ? "Create: nothing, for no statement could be costed"
+    : "Create: nothing pays";
+  terminal.out(`\n${terminal.colors.bold(create.length === 0 ? nothing : "Create")}`);
   for (const [at, chosen] of create.entries()) {
     showIndex(advice, chosen, terminal.colors.green(`${String(at + 1).padStart(2)}.`), terminal);
   }

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createColors } from "picocolors";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defaults } from "../../src/config/index.ts";
@@ -6,6 +9,7 @@ import {
   advise,
   type Advice,
   adviceDocument,
+  type ChangePlan,
   changePlan,
   explicandumDocument,
   findExplicandum,
@@ -17,6 +21,7 @@ import { openSession, resolveConnection, type Session } from "../../src/postgres
 import { systemClock } from "../../src/runtime/index.ts";
 import { adviceMarkdown, adviceSql } from "../../src/surfaces/cli/advice-text.ts";
 import { showAdvice } from "../../src/surfaces/cli/advice-view.ts";
+import { readPlanFile, writePlanFile } from "../../src/surfaces/cli/plan-file.ts";
 import { showExplicandum } from "../../src/surfaces/cli/explicandum-view.ts";
 import type { Terminal } from "../../src/surfaces/cli/terminal.ts";
 import { indexpilot } from "./run.ts";
@@ -220,6 +225,52 @@ describe.each([14, 15, 18])("advice for a person, PostgreSQL %i", (major) => {
     expect(migration).toContain("\n-- drop index concurrently if exists public.orders_customer;");
     // Nobody runs a drop by accident.
     expect(migration).not.toMatch(/^drop/m);
+  });
+
+  describe("a plan in a file", () => {
+    let directory: string;
+    beforeAll(() => {
+      directory = mkdtempSync(join(tmpdir(), "ip-plan-"));
+    });
+    afterAll(() => rmSync(directory, { recursive: true }));
+
+    test("is read as it was written, and one of before drops were recommended, too", async () => {
+      const plan = changePlan(advice);
+      const file = join(directory, "plan.json");
+      await writePlanFile(file, plan);
+      expect(await readPlanFile(file)).toEqual(plan);
+      const { drop: _, ...older } = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+      writeFileSync(file, JSON.stringify(older));
+      expect(await readPlanFile(file)).toEqual({ ...plan, drop: [] });
+    });
+
+    test.each<[string, (plan: ChangePlan) => object, RegExp]>([
+      ["an empty index", () => ({ create: [{}] }), /create\.0\.definition is missing or damaged/],
+      [
+        "an index without keys",
+        ({ create: [first] }) => ({ create: [{ ...first, definition: { ...first?.definition, keys: [] } }] }),
+        /create\.0\.definition\.keys is/,
+      ],
+      [
+        "a text for a list",
+        ({ create: [first] }) => ({ create: [{ ...first, queries: "x" }] }),
+        /create\.0\.queries is/,
+      ],
+      ["an empty table", () => ({ tables: [{}] }), /tables\.0\.schema is/],
+      ["an index on a table that it does not list", () => ({ tables: [] }), /does not list the tables of its indexes/],
+      ["an empty target", () => ({ target: {} }), /target\.systemIdentifier is/],
+      ["an empty drop", () => ({ drop: [{}] }), /drop\.0\.name is/],
+    ])("is none with %s", async (_, damage, message) => {
+      const plan = changePlan(advice);
+      const file = join(directory, "damaged.json");
+      rmSync(file, { force: true });
+      await writePlanFile(file, { ...plan, ...damage(plan) });
+      await expect(readPlanFile(file)).rejects.toMatchObject({
+        code: "usage",
+        message: expect.stringMatching(/damaged\.json is not a plan: /) as string,
+      });
+      await expect(readPlanFile(file)).rejects.toThrow(message);
+    });
   });
 
   test.skipIf(major !== 18)("measures what writes pay where it is asked to", async () => {

@@ -75,6 +75,18 @@ describe("bad input ends with a clear error, a remedy, its own exit code, and no
       /broken\.sql:3: not valid SQL/,
     ],
     [
+      "a damaged plan",
+      () => {
+        const damaged = join(files, "plan.json");
+        const format = { format: "indexpilot plan", formatVersion: 1 };
+        const target = { systemIdentifier: "1", databaseOid: 1, database: "d" };
+        writeFileSync(damaged, JSON.stringify({ ...format, target, tables: [], controlIds: [], create: [{}] }));
+        return ["apply", damaged, "--url", server.url()];
+      },
+      2,
+      /plan\.json is not a plan: create\.0\.definition is missing or damaged/,
+    ],
+    [
       "a workload without pg_stat_statements",
       () => ["advise", "--url", server.url()],
       4,

@@ -50,7 +50,8 @@ const UNCHANGED_MS = 3_600_000;
 const LEFTOVER_MS = 60_000;
 
 const nothing: DutyResult = { did: null };
-const counted = (count: number, what: string): string => `${String(count)} ${what}${count === 1 ? "" : "s"}`;
+const counted = (count: number, what: string, several = `${what}s`): string =>
+  `${String(count)} ${count === 1 ? what : several}`;
 
 const observe: Duty = {
   name: "observe",
@@ -72,7 +73,7 @@ const advise: Duty = {
       const approved = proposals.filter(({ state }) => state === "approved").length;
       const waiting = proposals.length - approved;
       return {
-        did: `advised ${counted(advice.configuration.create.length, "index")}: ${String(approved)} to be built, ${String(waiting)} to be approved`,
+        did: `advised ${counted(advice.configuration.create.length, "index", "indexes")}: ${String(approved)} to be built, ${String(waiting)} to be approved`,
       };
     } catch (error) {
       if (error instanceof IndexPilotError && error.code === "workload_empty") return { did: error.message };

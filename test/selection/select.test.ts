@@ -230,6 +230,26 @@ describe("the reasons for what is not chosen", () => {
     expect(created(await select([a], statements, { minimumShare: 0 }))).toEqual(["a"]);
   });
 
+  it("redundant: another one that is chosen begins with its keys, and it saves little beside that", async () => {
+    const wider = { ...b, definition: { ...a.definition, keys: [...a.definition.keys, ...b.definition.keys] } };
+    const statements = {
+      s: [plain, { needs: [a], cost: 10 }, { needs: [wider], cost: 10.8 }],
+      t: [plain, { needs: [wider], cost: 10 }],
+    };
+    const result = await select([a, wider], statements);
+    expect(created(result)).toEqual(["b"]);
+    expect(result.declined).toMatchObject([
+      { code: "redundant", reason: expect.stringContaining("begins with its keys") as string },
+    ]);
+    // With keys of its own, or saving more, it is kept.
+    expect(created(await select([a, b], statements))).toEqual(["a", "b"]);
+    expect(
+      created(
+        await select([a, wider], { ...statements, s: [plain, { needs: [a], cost: 10 }, { needs: [wider], cost: 13 }] }),
+      ),
+    ).toEqual(["a", "b"]);
+  });
+
   it("redundant: another one does as well, and it is named", async () => {
     const result = await select([a, b], { s: [plain, { needs: [a], cost: 10 }, { needs: [b], cost: 12 }] });
     expect(reasons(result)).toEqual({ b: "redundant" });

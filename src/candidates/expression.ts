@@ -292,7 +292,9 @@ const readCall = (table: Table, name: string, given: readonly RowExpression[]): 
   }
   // With a zone of its own, the session's does not count.
   if (second !== undefined && name === "timezone") {
-    const zone = given[0]?.kind === "constant" ? `${quoteLiteral(given[0].value)}::text` : "$n";
+    const [named] = given;
+    if (named?.kind !== "constant" && named?.kind !== "parameter") return unknown;
+    const zone = named.kind === "constant" ? `${quoteLiteral(named.value)}::text` : "$n";
     const sql = `(${second.sql} AT TIME ZONE ${zone})`;
     if (second.type === "timestamptz") return indexable(sql, columns, "timestamp", 8);
     if (second.type === "timestamp") return indexable(sql, columns, "timestamptz", 8);

@@ -229,6 +229,7 @@ describe("what could make a write fail, or would not be used, is declined with i
     ["(data ->> $1)::int = 5", "may_raise: btree ((((data ->> $n))::int4))"],
     ["raw ->> 'k' = 'x'", "may_raise: btree (((raw ->> 'k')))"],
     ["customer + 1 = 5", "may_raise: btree (((customer + 1)))"],
+    ["seen at time zone note = $1", "unknown_expression: btree ((timezone(note, seen)))"],
     ["timezone(seen) = $1", "not_immutable: btree ((timezone(seen)))"],
     ["seen at time zone $1 = $2", "constant_unknown: btree ((timezone($n, seen)))"],
     ["seen::date = $1", "not_immutable: btree (((seen)::date))"],

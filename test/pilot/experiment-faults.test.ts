@@ -323,7 +323,6 @@ describe("an experiment in which something goes wrong", () => {
       import { followExperiments } from "indexpilot";
       const [url, closes] = process.argv.slice(1);
       const following = await followExperiments(intercept(pg), { url, application: "shop", everyMs: 50 });
-      await new Promise((resolve) => setTimeout(resolve, 300));
       if (closes === "closes") await following.close();
       console.log(following.running().length);`;
     for (const closes of ["closes", "leaves"]) {
